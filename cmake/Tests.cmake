@@ -1,0 +1,46 @@
+# Unit tests: every tests/unit/DIR/test_NAME.c is a program unit_DIR_NAME. The other .c files of
+# its folder are helpers, compiled into each program of the folder.
+
+find_path(CMOCKA_INCLUDE cmocka.h)
+find_library(CMOCKA_LIBRARY cmocka)
+lucet_everything(unit_libs)
+
+set(test_environment
+    LUCET_BIN=${PROJECT_BINARY_DIR}/bin
+    LUCET_SRC=${PROJECT_SOURCE_DIR}
+    LUCET_BUILD=${PROJECT_BINARY_DIR}
+    LUCET_SANITIZE=$<BOOL:${LUCET_SANITIZE}>
+    WASM_CC=clang-22)
+
+file(GLOB unit_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/unit/*/test_*.c)
+if(unit_tests AND NOT (CMOCKA_INCLUDE AND CMOCKA_LIBRARY))
+    message(WARNING "cmocka was not found (package libcmocka-dev): no unit tests")
+    set(unit_tests "")
+endif()
+foreach(source IN LISTS unit_tests)
+    get_filename_component(folder ${source} DIRECTORY)
+    get_filename_component(dir ${folder} NAME)
+    get_filename_component(name ${source} NAME_WE)
+    string(REGEX REPLACE "^test_" "unit_${dir}_" name ${name})
+    file(GLOB helpers CONFIGURE_DEPENDS ${folder}/*.c)
+    list(FILTER helpers EXCLUDE REGEX "/test_[^/]*$")
+
+    add_executable(${name} ${source} ${helpers})
+    set_target_properties(${name} PROPERTIES
+        RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+    target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests/unit)
+    target_include_directories(${name} SYSTEM PRIVATE ${CMOCKA_INCLUDE})
+    target_link_libraries(${name} PRIVATE lucet_flags ${unit_libs} ${CMOCKA_LIBRARY})
+    add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${PROJECT_BINARY_DIR})
+    set_tests_properties(${name} PROPERTIES
+        LABELS unit TIMEOUT 120 ENVIRONMENT "${test_environment}")
+endforeach()
+
+# Tests that run the programs: every tests/run/NAME.sh. Exit code 77 means skipped.
+file(GLOB run_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/run/*.sh)
+foreach(source IN LISTS run_tests)
+    get_filename_component(name ${source} NAME_WE)
+    add_test(NAME run_${name} COMMAND bash ${source} WORKING_DIRECTORY ${PROJECT_BINARY_DIR})
+    set_tests_properties(run_${name} PROPERTIES
+        LABELS run TIMEOUT 600 SKIP_RETURN_CODE 77 ENVIRONMENT "${test_environment}")
+endforeach()
