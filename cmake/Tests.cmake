@@ -9,8 +9,17 @@ set(test_environment
     LUCET_BIN=${PROJECT_BINARY_DIR}/bin
     LUCET_SRC=${PROJECT_SOURCE_DIR}
     LUCET_BUILD=${PROJECT_BINARY_DIR}
+    LUCET_CORPORA=${PROJECT_SOURCE_DIR}/build/corpora
     LUCET_SANITIZE=$<BOOL:${LUCET_SANITIZE}>
     WASM_CC=clang-22)
+if(LUCET_SANITIZE)
+    # The runtime installs handlers and signal stacks of its own, and guests run on stacks that
+    # the sanitizer knows nothing of.
+    string(JOIN ":" asan_options handle_segv=1 allow_user_segv_handler=1 use_sigaltstack=0
+           detect_stack_use_after_return=0 strict_string_checks=1)
+    list(APPEND test_environment
+        ASAN_OPTIONS=${asan_options} UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1)
+endif()
 
 file(GLOB unit_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/unit/*/test_*.c)
 if(unit_tests AND NOT (CMOCKA_INCLUDE AND CMOCKA_LIBRARY))

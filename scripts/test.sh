@@ -1,0 +1,84 @@
+#!/bin/bash
+# test.sh [--spec | --real | --sanitize]: runs tests and ends with the line
+# "N passed, N failed, N skipped", the sum over all of them.
+#
+#   (nothing)    unit tests, tests that run the programs, and a cut of the official suite
+#   --spec       the official suite, whole
+#   --real       real programs as guests
+#   --sanitize   unit and run tests, built with AddressSanitizer and UBSan
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+mode=${1:-}
+LUCET_SRC=$PWD
+LUCET_BUILD=$(realpath -m "${BUILD:-build}")
+JOBS=${JOBS:-$(nproc)}
+[ "$mode" != --sanitize ] || LUCET_BUILD=$LUCET_SRC/build-sanitize
+LUCET_BIN=$LUCET_BUILD/bin
+LUCET_CORPORA=$LUCET_SRC/build/corpora
+PATH=$LUCET_CORPORA/bin:$PATH
+export LUCET_SRC LUCET_BUILD LUCET_BIN LUCET_CORPORA PATH WASM_CC=clang-22
+results=()
+
+run_ctest() { # NAME CTEST_OPTION…: tests go on after a failure, the closing line tells
+    local name=$1
+    shift
+    echo "== $name =="
+    rm -f "$LUCET_BUILD/$name.xml"
+    ctest --test-dir "$LUCET_BUILD" --output-on-failure --no-tests=ignore -j "$JOBS" \
+        --output-junit "$LUCET_BUILD/$name.xml" \
+        --test-output-size-passed 1000000 --test-output-size-failed 1000000 "$@" || true
+    results+=("$LUCET_BUILD/$name.xml")
+}
+
+run_script() { # NAME SCRIPT: a runner that prints its own closing line
+    local log=$LUCET_BUILD/$1.log status=0
+    echo "== $1 =="
+    if [ ! -e "$2" ]; then
+        echo "skipped: $2 does not exist yet"
+        return
+    fi
+    bash "$2" 2>&1 | tee "$log" || status=${PIPESTATUS[0]}
+    # Whoever fails without counting a failure has failed all the same.
+    if [ "$status" != 0 ] && ! grep -Eq '^[0-9]+ passed, [1-9][0-9]* failed' "$log"; then
+        echo "failed: $2 ended with exit code $status"
+        echo "0 passed, 1 failed, 0 skipped" >"$log"
+    fi
+    results+=("$log")
+}
+
+fetch() {
+    scripts/fetch-corpora.sh "$@" || echo "fetching failed; what needs these files will fail or skip"
+    if [ ! -e "$LUCET_BUILD/corpora" ]; then ln -s "$LUCET_CORPORA" "$LUCET_BUILD/corpora"; fi
+}
+
+case $mode in
+--spec)
+    fetch wasm-tools spec
+    LUCET_SPEC=full run_script spec tests/spec/run.sh
+    ;;
+--real)
+    fetch wasm-tools real
+    run_script real tests/real/run.sh
+    ;;
+--sanitize)
+    cmake -G Ninja -S . -B "$LUCET_BUILD" -DLUCET_SANITIZE=ON -DLUCET_LLVM="${LLVM:-22}" \
+        >/dev/null
+    cmake --build "$LUCET_BUILD" -j "$JOBS"
+    fetch wasm-tools
+    run_ctest sanitize
+    ;;
+'')
+    fetch wasm-tools spec
+    run_ctest unit -L unit
+    run_ctest run -LE unit
+    LUCET_SPEC=quick run_script spec tests/spec/run.sh
+    ;;
+*)
+    echo "usage: test.sh [--spec | --real | --sanitize]" >&2
+    exit 2
+    ;;
+esac
+
+echo
+python3 scripts/count-tests.py "${results[@]}"
