@@ -1,0 +1,38 @@
+#!/bin/bash
+# run-example.sh: the short tour behind `make run`. C program → WebAssembly → native code → run.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+build=${BUILD:-build}
+out=$build/examples
+mkdir -p "$out"
+
+say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+show() {
+    printf '  $ %s\n' "$*"
+    "$@" | sed 's/^/    /'
+}
+size() { printf '    %s: %s bytes\n' "$1" "$(stat -c %s "$1")"; }
+
+for program in lucetc lucet-wasi; do
+    [ -x "$build/bin/$program" ] || {
+        echo "run-example: $build/bin/$program is not built" >&2
+        exit 1
+    }
+done
+
+say '1. A guest is written in C and compiled to WebAssembly. This part is not trusted.'
+show clang-22 --target=wasm32-wasi --sysroot=/usr -O2 -o "$out/hello.wasm" examples/hello/hello.c
+size "$out/hello.wasm"
+
+say '2. lucetc checks it and compiles it to native code, ahead of time.'
+bindings=()
+for file in bindings/wasi.json src/wasi/bindings.json; do
+    if [ -e "$file" ]; then bindings=(--bindings "$file"); fi
+done
+show "$build/bin/lucetc" "${bindings[@]}" "$out/hello.wasm" -o "$out/hello.so"
+size "$out/hello.so"
+
+say '3. lucet-wasi runs it in a sandbox: it can print, and nothing else unless it is allowed to.'
+show "$build/bin/lucet-wasi" "$out/hello.so" -- reader 60
+
+say 'That was all. The files are in '"$out"'; lucet-objdump shows what an artifact holds.'
