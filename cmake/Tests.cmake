@@ -39,6 +39,9 @@ foreach(source IN LISTS unit_tests)
         RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
     target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests/unit)
     target_include_directories(${name} SYSTEM PRIVATE ${CMOCKA_INCLUDE})
+    # cmocka.h wants these before it; so nobody has to keep an order of includes.
+    target_compile_options(${name} PRIVATE "SHELL:-include stdarg.h" "SHELL:-include stddef.h"
+        "SHELL:-include stdint.h" "SHELL:-include setjmp.h")
     target_link_libraries(${name} PRIVATE lucet_flags ${unit_libs} ${CMOCKA_LIBRARY})
     add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${PROJECT_BINARY_DIR})
     set_tests_properties(${name} PROPERTIES

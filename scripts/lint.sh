@@ -31,14 +31,12 @@ check() { # NAME COMMAND…: every check runs, whatever the others found
     fi
 }
 
-configure() { # COMPILER DIR
-    cmake -G Ninja -S . -B "$2" -DCMAKE_C_COMPILER="$1" -DLUCET_WERROR=ON \
-        -DLUCET_LLVM="$llvm" >/dev/null
-}
-
 # Objects only: the compilers' warnings are wanted, not their programs.
 compile() { # COMPILER DIR
-    configure "$1" "$2" || return 1
+    local fuzz=OFF
+    case $1 in clang*) fuzz=ON ;; esac
+    cmake -G Ninja -S . -B "$2" -DCMAKE_C_COMPILER="$1" -DLUCET_WERROR=ON -DLUCET_FUZZ=$fuzz \
+        -DLUCET_LLVM="$llvm" >/dev/null || return 1
     local targets
     targets=$(ninja -C "$2" -t targets all | sed -n 's/^\(CMakeFiles.*\.o\): .*/\1/p')
     [ -n "$targets" ] || return 0

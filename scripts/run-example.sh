@@ -21,7 +21,8 @@ for program in lucetc lucet-wasi; do
 done
 
 say '1. A guest is written in C and compiled to WebAssembly. This part is not trusted.'
-show clang-22 --target=wasm32-wasi --sysroot=/usr -O2 -o "$out/hello.wasm" examples/hello/hello.c
+show clang-22 --target=wasm32-wasi --sysroot=/usr -Wno-deprecated -O2 \
+    -o "$out/hello.wasm" examples/hello/hello.c
 size "$out/hello.wasm"
 
 say '2. lucetc checks it and compiles it to native code, ahead of time.'
