@@ -70,6 +70,7 @@ fuzz: ## build the libFuzzer targets in build-fuzz/
 
 install: build ## install to PREFIX (default /usr/local); DESTDIR is honoured
 	@cmake --install $(BUILD)
+	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
 
 clean: ## remove everything that was built or downloaded
 	rm -rf build build-*
