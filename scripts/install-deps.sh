@@ -38,6 +38,7 @@ lint    clang-format-22          formatting
 lint    clang-tidy-22            static analysis
 lint    cppcheck|cppcheck        static analysis
 lint    shellcheck|shellcheck    shell scripts
+lint    git|git                  knows which files are ours
 lint    libclang-rt-22-dev       sanitizers and libFuzzer of clang
 llvm19  llvm-19-dev              the oldest LLVM that is supported
 llvm19  lld-19                   its linker
