@@ -1,0 +1,111 @@
+/* lucetc: compiles untrusted WebAssembly to native code. All the work is done by liblucetc. */
+#include "lucet/wasi.h"
+#include "tools/common/escape.h"
+#include "tools/common/file.h"
+#include "tools/common/progress.h"
+#include "tools/lucetc/cli.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_INPUT ((size_t)1 << 30)
+
+static void show_progress(void *arg, uint64_t done, uint64_t total)
+{
+    tool_progress_update(arg, done, total);
+}
+
+/* The allowed imports. NULL, with the error reported, when a file is bad. */
+static struct lucetc_bindings *read_bindings(const struct cli *cli)
+{
+    struct lucetc_bindings *bindings;
+    char message[512] = "";
+    const char *at_fault = "--wasi";
+    enum lucet_error e = lucetc_bindings_new(&bindings);
+
+    if (e != lucet_error_ok) {
+        report_message(cli, "lucetc", "internal", lucet_error_message(e));
+        return NULL;
+    }
+    if (cli->wasi) {
+        const char *json = lucet_wasi_bindings_json();
+        e = lucetc_bindings_add_json(bindings, json, strlen(json), message, sizeof message);
+    }
+    for (size_t i = 0; e == lucet_error_ok && i < cli->nbindings; i++) {
+        at_fault = cli->bindings[i];
+        e = lucetc_bindings_add_file(bindings, at_fault, message, sizeof message);
+    }
+    if (e == lucet_error_ok)
+        return bindings;
+    report_message(cli, at_fault, "bindings", message[0] ? message : lucet_error_message(e));
+    lucetc_bindings_release(bindings);
+    return NULL;
+}
+
+/* A frequent mistake, for which the decoder's words would be no help. */
+static bool looks_like_text(const uint8_t *bytes, size_t size)
+{
+    size_t i = 0;
+    while (i < size && memchr(" \t\r\n", bytes[i], 4))
+        i++;
+    return i < size &&
+           (bytes[i] == '(' || (bytes[i] == ';' && i + 1 < size && bytes[i + 1] == ';'));
+}
+
+static bool read_input(const struct cli *cli, uint8_t **bytes, size_t *size)
+{
+    const int error = tool_read_file(cli->input, MAX_INPUT, bytes, size);
+
+    if (error == EFBIG)
+        report_message(cli, cli->input, "limit", "the module is larger than 1 GiB");
+    else if (error != 0)
+        report_message(cli, cli->input, "io", strerror(error));
+    else if (looks_like_text(*bytes, *size))
+        report_message(cli, cli->input, "malformed",
+                       "this is WebAssembly text; lucetc reads the binary format "
+                       "(wat2wasm or wasm-tools parse converts it)");
+    else
+        return true;
+    return false;
+}
+
+static bool compile(struct cli *cli, const uint8_t *bytes, size_t size)
+{
+    struct tool_progress progress;
+    struct lucetc_diagnostic d;
+    const char *slash = strrchr(cli->input, '/');
+    const char *base = slash ? slash + 1 : cli->input;
+    char label[40];
+
+    tool_progress_start(&progress, tool_escape(base, strlen(base), label, sizeof label));
+    cli->compile.progress = show_progress;
+    cli->compile.progress_arg = &progress;
+    const enum lucet_error e = output_compile(cli, bytes, size, &d);
+    tool_progress_finish(&progress);
+    if (e == lucet_error_ok)
+        return true;
+
+    if (!d.message[0])
+        snprintf(d.message, sizeof d.message, "%s", lucet_error_message(e));
+    report_error(cli, e == lucet_error_io ? cli->output : cli->input, &d);
+    return false;
+}
+
+int main(int argc, char **argv)
+{
+    struct cli cli;
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+
+    cli_parse(&cli, argc, argv);
+    struct lucetc_bindings *bindings = read_bindings(&cli);
+    cli.compile.bindings = bindings;
+    const bool ok = bindings && read_input(&cli, &bytes, &size) && compile(&cli, bytes, size);
+    free(bytes);
+    lucetc_bindings_release(bindings);
+    free(cli.bindings);
+    free(cli.default_output);
+    return ok ? EXIT_SUCCESS : EXIT_REFUSED;
+}
