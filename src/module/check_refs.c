@@ -1,0 +1,164 @@
+/* Constant expressions, segments, and whether a module that calls itself private is. */
+#include <string.h>
+
+#include "module/reader_internal.h"
+
+static uint32_t init_type(const struct lucet_artifact *a, const struct lucet_init_op *op,
+                          uint32_t nglobals, uint32_t wanted)
+{
+    switch (op->kind) {
+    case LUCET_INIT_I32:
+        return LUCET_I32;
+    case LUCET_INIT_I64:
+        return LUCET_I64;
+    case LUCET_INIT_F32:
+        return LUCET_F32;
+    case LUCET_INIT_F64:
+        return LUCET_F64;
+    case LUCET_INIT_V128:
+        return LUCET_V128;
+    case LUCET_INIT_REF_NULL:
+        return reader_is_ref(wanted) ? wanted : 0;
+    case LUCET_INIT_REF_FUNC:
+        return op->value[0] < a->nfuncs ? LUCET_FUNCREF : 0;
+    case LUCET_INIT_GLOBAL_GET:
+        if (op->value[0] >= nglobals || a->globals[op->value[0]].mutable)
+            return 0;
+        return a->globals[op->value[0]].type;
+    default:
+        return 0;
+    }
+}
+
+/* No operator takes operands, so that an expression of one value is one operator. */
+bool reader_check_init(struct reader *r, struct lucet_init init, uint32_t type, uint32_t nglobals,
+                       const char *what, uint32_t i)
+{
+    const struct lucet_artifact *a = r->a;
+
+    if (init.count != 1 || init.first >= a->ninit_ops)
+        return reader_fail(r, "%s %u: no or too long an expression", what, i);
+    if (init_type(a, &a->init_ops[init.first], nglobals, type) != type)
+        return reader_fail(r, "%s %u: its expression is not of its type", what, i);
+    return true;
+}
+
+static bool check_globals(struct reader *r)
+{
+    const struct lucet_artifact *a = r->a;
+
+    for (uint32_t i = 0; i < a->nglobals; i++) {
+        const struct lucet_module_global *g = &a->globals[i];
+        if (i < a->header->nimported_globals) {
+            if (g->init.count)
+                return reader_fail(r, "global %u: imported, but has an expression", i);
+        } else if (!reader_check_init(r, g->init, g->type, i, "global", i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool check_elem_values(struct reader *r, const struct lucet_module_elem *e, uint32_t i)
+{
+    const struct lucet_artifact *a = r->a;
+    uint32_t available = e->is_exprs ? a->nelem_inits : a->nelem_funcs;
+
+    if (e->first > available || e->count > available - e->first)
+        return reader_fail(r, "element segment %u: entries do not exist", i);
+    if (!e->is_exprs && e->type != LUCET_FUNCREF)
+        return reader_fail(r, "element segment %u: functions, but not of type funcref", i);
+    for (uint32_t k = e->first; k < e->first + e->count; k++) {
+        if (e->is_exprs) {
+            if (!reader_check_init(r, a->elem_inits[k], e->type, a->nglobals, "element", k))
+                return false;
+        } else if (a->elem_funcs[k] >= a->nfuncs) {
+            return reader_fail(r, "element %u: function %u does not exist", k, a->elem_funcs[k]);
+        }
+    }
+    return true;
+}
+
+static bool check_elems(struct reader *r)
+{
+    const struct lucet_artifact *a = r->a;
+    uint64_t values = 0;
+
+    for (uint32_t i = 0; i < a->nelems; i++) {
+        const struct lucet_module_elem *e = &a->elems[i];
+        if (e->mode > LUCET_DECLARATIVE || !reader_is_ref(e->type) || e->is_exprs > 1)
+            return reader_fail(r, "element segment %u: unknown mode or type", i);
+        if (e->mode == LUCET_ACTIVE) {
+            if (e->table >= a->ntables || a->tables[e->table].elem != e->type)
+                return reader_fail(r, "element segment %u: no such table of its type", i);
+            if (!reader_check_init(r, e->offset, LUCET_I32, a->nglobals, "element segment", i))
+                return false;
+        }
+        /* Segments do not share entries: their sizes add up to no more than the tables'. */
+        values += e->count;
+        if (values > (uint64_t)a->nelem_funcs + a->nelem_inits)
+            return reader_fail(r, "element segment %u: more entries than there are", i);
+        if (!check_elem_values(r, e, i))
+            return false;
+    }
+    return true;
+}
+
+static bool check_datas(struct reader *r)
+{
+    const struct lucet_artifact *a = r->a;
+
+    for (uint32_t i = 0; i < a->ndatas; i++) {
+        const struct lucet_module_data *d = &a->datas[i];
+        if (d->mode > LUCET_PASSIVE)
+            return reader_fail(r, "data segment %u: unknown mode %u", i, d->mode);
+        if (d->bytes > a->header->data_size || d->size > a->header->data_size - d->bytes)
+            return reader_fail(r, "data segment %u: bytes do not exist", i);
+        if (d->mode != LUCET_ACTIVE)
+            continue;
+        if (d->memory >= a->nmemories)
+            return reader_fail(r, "data segment %u: memory %u does not exist", i, d->memory);
+        if (!reader_check_init(r, d->offset, LUCET_I32, a->nglobals, "data segment", i))
+            return false;
+    }
+    return true;
+}
+
+/* ---- A private module's references carry no context, so none may leave ---- */
+
+static bool names_funcref(const struct lucet_artifact *a, enum lucet_extern kind, uint32_t index)
+{
+    switch (kind) {
+    case LUCET_EXTERN_TABLE:
+        return true;
+    case LUCET_EXTERN_MEMORY:
+        return false;
+    case LUCET_EXTERN_GLOBAL:
+        return a->globals[index].type == LUCET_FUNCREF;
+    case LUCET_EXTERN_FUNC:
+        break;
+    }
+    const struct lucet_module_type *t = &a->types[a->funcs[index].type];
+    const uint8_t *types = lucet_artifact_params(a, t);
+    return memchr(types, LUCET_FUNCREF, (size_t)t->nparams + t->nresults) != NULL;
+}
+
+static bool check_private(struct reader *r)
+{
+    const struct lucet_artifact *a = r->a;
+
+    if (!(a->header->flags & LUCET_MODULE_PRIVATE_FUNCS))
+        return true;
+    for (uint32_t i = 0; i < a->nimports; i++)
+        if (names_funcref(a, a->imports[i].kind, a->imports[i].index))
+            return reader_fail(r, "import %u: a private module imports function references", i);
+    for (uint32_t i = 0; i < a->nexports; i++)
+        if (names_funcref(a, a->exports[i].kind, a->exports[i].index))
+            return reader_fail(r, "export %u: a private module exports function references", i);
+    return true;
+}
+
+bool reader_references(struct reader *r)
+{
+    return check_globals(r) && check_elems(r) && check_datas(r) && check_private(r);
+}

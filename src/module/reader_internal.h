@@ -1,0 +1,41 @@
+/* Between the reader's files. */
+#ifndef LUCET_MODULE_READER_INTERNAL_H
+#define LUCET_MODULE_READER_INTERNAL_H
+
+#include "module/reader.h"
+
+struct reader {
+    struct lucet_artifact *a;
+    struct lucet_artifact_error *err;
+};
+
+/* Writes the message and returns false. */
+__attribute__((format(printf, 2, 3))) bool reader_fail(struct reader *r, const char *format, ...);
+
+/* elf.c: everything about the file as an ELF file: segments, image_size, the sections. */
+bool reader_elf(struct reader *r);
+/* check_layout.c: header->layout, header->heap and the cells of globals. */
+bool reader_layout(struct reader *r);
+/* check_records.c: every record of every table. */
+bool reader_records(struct reader *r);
+/* check_refs.c: segments, constant expressions, and what function references may escape. */
+bool reader_references(struct reader *r);
+
+/* Helpers over a view whose tables are in place. */
+bool reader_check_str(struct reader *r, struct lucet_str s, const char *what, uint32_t i);
+bool reader_check_code(struct reader *r, lucet_code code, bool may_be_absent, const char *what,
+                       uint32_t i);
+bool reader_check_init(struct reader *r, struct lucet_init init, uint32_t type, uint32_t nglobals,
+                       const char *what, uint32_t i);
+
+static inline bool reader_is_ref(uint32_t type)
+{
+    return type == LUCET_FUNCREF || type == LUCET_EXTERNREF;
+}
+
+static inline bool reader_is_valtype(uint32_t type)
+{
+    return (type >= LUCET_V128 && type <= LUCET_I32) || reader_is_ref(type);
+}
+
+#endif
