@@ -29,8 +29,11 @@ test    gdb                      tests of the debugger support
 test    binutils                 tests that look at artifacts
 test    python3|python3          fetches test tools and sums up results
 test    python3-venv             fetches wasm-tools
+test    g++|g++                  public headers in C++
+test    ca-certificates          fetches test tools
 test    cargo|cargo              fetches the official test suite
 real    python3|python3          fetches guests
+real    ca-certificates          fetches guests
 real    npm|npm                  fetches guests
 bench   hyperfine|hyperfine      measures programs
 lint    clang-22                 a second compiler's warnings
