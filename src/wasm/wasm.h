@@ -26,8 +26,7 @@ enum {
     WASM_EXTERNREF = 0x6f,
 };
 
-static inline bool
-wasm_is_ref(wasm_valtype t)
+static inline bool wasm_is_ref(wasm_valtype t)
 {
     return t == WASM_FUNCREF || t == WASM_EXTERNREF;
 }
@@ -43,25 +42,25 @@ enum wasm_op {
 /* Kinds of immediates, the `imm` column of ops.def. */
 enum wasm_imm {
     WASM_IMM_none,
-    WASM_IMM_block,       /* block type                                   -> imm.block */
-    WASM_IMM_label,       /* br, br_if                                    -> imm.index */
-    WASM_IMM_br_table,    /*                                              -> imm.br_table */
-    WASM_IMM_func,        /* call, ref.func                               -> imm.index */
-    WASM_IMM_indirect,    /* call_indirect: index = type, index2 = table */
-    WASM_IMM_local,       /*                                              -> imm.index */
-    WASM_IMM_global,      /*                                              -> imm.index */
-    WASM_IMM_table,       /*                                              -> imm.index */
-    WASM_IMM_table_table, /* table.copy: index = destination, index2 = source */
-    WASM_IMM_elem_table,  /* table.init: index = element segment, index2 = table */
-    WASM_IMM_elem,        /*                                              -> imm.index */
-    WASM_IMM_data,        /*                                              -> imm.index */
-    WASM_IMM_memory,      /* memory.size, memory.grow, memory.fill        -> imm.index */
+    WASM_IMM_block,         /* block type                                   -> imm.block */
+    WASM_IMM_label,         /* br, br_if                                    -> imm.index */
+    WASM_IMM_br_table,      /*                                              -> imm.br_table */
+    WASM_IMM_func,          /* call, ref.func                               -> imm.index */
+    WASM_IMM_indirect,      /* call_indirect: index = type, index2 = table */
+    WASM_IMM_local,         /*                                              -> imm.index */
+    WASM_IMM_global,        /*                                              -> imm.index */
+    WASM_IMM_table,         /*                                              -> imm.index */
+    WASM_IMM_table_table,   /* table.copy: index = destination, index2 = source */
+    WASM_IMM_elem_table,    /* table.init: index = element segment, index2 = table */
+    WASM_IMM_elem,          /*                                              -> imm.index */
+    WASM_IMM_data,          /*                                              -> imm.index */
+    WASM_IMM_memory,        /* memory.size, memory.grow, memory.fill        -> imm.index */
     WASM_IMM_memory_memory, /* memory.copy: index = destination, index2 = source */
-    WASM_IMM_data_memory, /* memory.init: index = data segment, index2 = memory */
-    WASM_IMM_memarg,      /*                                              -> imm.memarg */
-    WASM_IMM_memarg_lane, /* v128.loadN_lane                              -> imm.memarg, lane */
-    WASM_IMM_lane,        /* extract_lane, replace_lane                   -> imm.memarg.lane */
-    WASM_IMM_shuffle,     /* i8x16.shuffle                                -> imm.v128 */
+    WASM_IMM_data_memory,   /* memory.init: index = data segment, index2 = memory */
+    WASM_IMM_memarg,        /*                                              -> imm.memarg */
+    WASM_IMM_memarg_lane,   /* v128.loadN_lane                              -> imm.memarg, lane */
+    WASM_IMM_lane,          /* extract_lane, replace_lane                   -> imm.memarg.lane */
+    WASM_IMM_shuffle,       /* i8x16.shuffle                                -> imm.v128 */
     WASM_IMM_i32,
     WASM_IMM_i64,
     WASM_IMM_f32, /* bits -> imm.i32 */
@@ -72,12 +71,13 @@ enum wasm_imm {
 };
 
 struct wasm_op_info {
-    const char *name;  /* "i32.add" */
-    uint8_t prefix;    /* 0, 0xfc or 0xfd */
-    uint32_t code;     /* opcode byte, or the number after the prefix */
+    const char *name; /* "i32.add" */
+    uint8_t prefix;   /* 0, 0xfc or 0xfd */
+    uint32_t code;    /* opcode byte, or the number after the prefix */
     enum wasm_imm imm;
-    const char *sig;   /* "ii:i" operands:results (i I f F v r e), or NULL when it depends on context */
-    uint32_t feature;  /* one bit of enum wasm_feature, 0 = always there */
+    const char
+        *sig; /* "ii:i" operands:results (i I f F v r e), or NULL when it depends on context */
+    uint32_t feature; /* one bit of enum wasm_feature, 0 = always there */
 };
 extern const struct wasm_op_info wasm_op_info[WASM_OP_COUNT];
 
@@ -104,6 +104,9 @@ struct wasm_limits_config {
     uint32_t data_segments, element_segments, tables, memories;
     uint32_t table_initial, memory_pages;
     uint32_t params, results, locals, name_length, br_table_targets;
+    uint32_t operands; /* height of the operand stack in a function */
+    uint32_t custom_sections;
+    uint64_t memory; /* bytes the decoder may allocate, else WASM_NO_MEMORY */
 };
 extern const struct wasm_limits_config wasm_limits_default;
 
@@ -236,9 +239,9 @@ struct wasm_module {
     uint32_t ntypes, nimports, nfuncs, ntables, nmemories, nglobals, nexports, nelems, ndatas;
     uint32_t ncustoms;
     uint32_t nimported_funcs, nimported_tables, nimported_memories, nimported_globals;
-    uint32_t start;           /* function index or WASM_NONE */
-    struct wasm_bytes name;   /* of the module, from the name section */
-    void *arena;              /* private */
+    uint32_t start;         /* function index or WASM_NONE */
+    struct wasm_bytes name; /* of the module, from the name section */
+    void *arena;            /* private */
 };
 
 /* Decodes and validates `size` bytes. NULL `limits` means wasm_limits_default; `features` is a set
@@ -255,8 +258,8 @@ struct wasm_instr {
     uint32_t offset; /* of the opcode in the module */
     union {
         struct {
-            bool is_type_index;  /* then `index` is a function type */
-            bool is_empty;       /* no parameters, no result */
+            bool is_type_index; /* then `index` is a function type */
+            bool is_empty;      /* no parameters, no result */
             uint32_t index;
             wasm_valtype result; /* when neither of the above */
         } block;
@@ -264,9 +267,9 @@ struct wasm_instr {
             uint32_t index, index2;
         };
         struct {
-            uint32_t count;         /* targets without the default */
-            uint32_t deflt;         /* default target */
-            uint32_t targets;       /* module offset of the LEB128 targets: wasm_br_table_next() */
+            uint32_t count;   /* targets without the default */
+            uint32_t deflt;   /* default target */
+            uint32_t targets; /* module offset of the LEB128 targets: wasm_br_table_next() */
         } br_table;
         struct {
             uint64_t offset;
@@ -283,7 +286,8 @@ struct wasm_instr {
 /* A cursor over the instructions of a validated body or constant expression. */
 struct wasm_reader {
     const struct wasm_module *module;
-    uint32_t pos, end; /* module offsets */
+    uint32_t pos, end;  /* module offsets */
+    uint32_t runs_left; /* of local declarations */
 };
 
 struct wasm_locals_run {

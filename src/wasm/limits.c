@@ -1,0 +1,28 @@
+#include "wasm/wasm.h"
+
+/* The first group is what the browsers agreed on, so that a module which runs there runs here. */
+const struct wasm_limits_config wasm_limits_default = {
+    .module_size = 1 << 30,
+    .body_size = 7654321,
+    .types = 1000000,
+    .functions = 1000000,
+    .imports = 1000000,
+    .exports = 1000000,
+    .globals = 1000000,
+    .data_segments = 100000,
+    .element_segments = 100000,
+    .tables = 100,
+    .memories = 100,
+    .table_initial = 10000000,
+    .memory_pages = 65536,
+    .params = 1000,
+    .results = 1000,
+    .locals = 50000,
+    .name_length = 100000,
+    .br_table_targets = 65520,
+
+    /* A call of two bytes can push a thousand operands. */
+    .operands = 1000000,
+    .custom_sections = 100000,
+    .memory = (uint64_t)4 << 30,
+};

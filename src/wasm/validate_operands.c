@@ -1,0 +1,84 @@
+#include "wasm/decoder.h"
+
+#include <string.h>
+
+void wasm_grow_operands(struct wasm_validator *v, uint32_t count)
+{
+    uint64_t needed = (uint64_t)v->noperands + count;
+    if (needed <= v->operand_capacity)
+        return;
+    wasm_check_limit(v->decoder, v->instr->offset, "operands on the stack", needed,
+                     v->decoder->limits->operands);
+    uint64_t wanted = v->operand_capacity ? (uint64_t)v->operand_capacity * 2 : 1024;
+    if (wanted < needed)
+        wanted = needed;
+    if (wanted > v->decoder->limits->operands)
+        wanted = v->decoder->limits->operands;
+    wasm_valtype *operands =
+        wasm_arena_resize(&v->scratch, v->operands, v->operand_capacity * sizeof *operands,
+                          wanted * sizeof *operands);
+    if (!operands)
+        wasm_fail(&v->decoder->failure, v->instr->offset, WASM_NO_MEMORY, "out of memory");
+    v->operands = operands;
+    v->operand_capacity = (uint32_t)wanted;
+}
+
+static _Noreturn void mismatch(struct wasm_validator *v, wasm_valtype expected, wasm_valtype actual)
+{
+    wasm_reject(v, "type mismatch in %s: expected %s, found %s", wasm_op_info[v->instr->op].name,
+                wasm_valtype_name(expected), wasm_valtype_name(actual));
+}
+
+static _Noreturn void underflow(struct wasm_validator *v, wasm_valtype expected)
+{
+    wasm_reject(v, "type mismatch in %s: expected %s, but the stack is empty",
+                wasm_op_info[v->instr->op].name, wasm_valtype_name(expected));
+}
+
+wasm_valtype wasm_pop_any(struct wasm_validator *v)
+{
+    if (v->noperands > v->base)
+        return v->operands[--v->noperands];
+    if (!v->unreachable)
+        underflow(v, WASM_UNKNOWN);
+    return WASM_UNKNOWN;
+}
+
+void wasm_pop_slowly(struct wasm_validator *v, wasm_valtype expected)
+{
+    wasm_match(v, (struct wasm_types){&expected, 1});
+    if (v->noperands > v->base)
+        v->noperands--;
+}
+
+uint32_t wasm_match(struct wasm_validator *v, struct wasm_types types)
+{
+    uint32_t here = v->noperands - v->base;
+    uint32_t count = types.count < here ? types.count : here;
+    uint32_t missing = types.count - count;
+    if (count > 0) {
+        const wasm_valtype *actual = v->operands + v->noperands - count;
+        const wasm_valtype *expected = types.types + missing;
+        if (memcmp(actual, expected, count * sizeof *actual) != 0)
+            for (uint32_t i = count; i-- > 0;)
+                if (actual[i] != expected[i] && actual[i] != WASM_UNKNOWN)
+                    mismatch(v, expected[i], actual[i]);
+    }
+    if (missing > 0 && !v->unreachable)
+        underflow(v, types.types[missing - 1]);
+    return count;
+}
+
+void wasm_pop_all(struct wasm_validator *v, struct wasm_types types)
+{
+    v->noperands -= wasm_match(v, types);
+}
+
+void wasm_push_all(struct wasm_validator *v, struct wasm_types types)
+{
+    if (types.count == 0)
+        return;
+    wasm_grow_operands(v, types.count);
+    memcpy(v->operands + v->noperands, types.types, types.count * sizeof *types.types);
+    v->noperands += types.count;
+}
