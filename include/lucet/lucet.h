@@ -1,0 +1,274 @@
+/* Lucet's runtime: load artifacts made by lucetc, create isolated instances of them, call into
+ * them, contain their faults. A trusted server needs this header only.
+ *
+ *   struct lucet_dl_module *mod;
+ *   struct lucet_region *region;
+ *   struct lucet_instance *inst;
+ *   struct lucet_result r;
+ *   lucet_dl_module_load("guest.so", &mod);
+ *   lucet_mmap_region_create(16, NULL, &region);
+ *   lucet_region_new_instance(region, mod, &inst);
+ *   lucet_instance_run(inst, "add", 2, (struct lucet_val[]){LUCET_VAL_I32(1), LUCET_VAL_I32(2)}, &r);
+ *
+ * Threads: modules, regions and linkers may be used from any number of threads at once. An
+ * instance belongs to one thread at a time. Kill switches may be fired from any thread. No
+ * function may be called from a signal handler unless it says so. */
+#ifndef LUCET_H
+#define LUCET_H
+
+#include "lucet/types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct lucet_dl_module;
+struct lucet_region;
+struct lucet_instance;
+struct lucet_linker;
+struct lucet_kill_switch;
+struct lucet_vmctx; /* what host functions get: the calling instance */
+
+/* ---- Modules ------------------------------------------------------------------------------ */
+
+/* Loads an artifact. The file is copied into a sealed memfd, checked, and mapped from there; later
+ * changes to the file do not matter. *out is owned by the caller and shared (counted) by its
+ * instances. Errors: dl (cannot read), module (damaged or foreign; detail says why), unsupported
+ * (CPU lacks a feature the artifact needs). */
+LUCET_API enum lucet_error lucet_dl_module_load(const char *path, struct lucet_dl_module **out);
+/* The same from bytes in memory, which may be freed afterwards. */
+LUCET_API enum lucet_error lucet_dl_module_load_bytes(const void *bytes, size_t size,
+                                                      struct lucet_dl_module **out);
+/* Drops the caller's reference. NULL is allowed. */
+LUCET_API void lucet_dl_module_release(struct lucet_dl_module *module);
+
+enum lucet_extern_kind {
+    lucet_extern_func,
+    lucet_extern_table,
+    lucet_extern_memory,
+    lucet_extern_global,
+};
+struct lucet_extern_desc {
+    const char *module; /* imports only, else NULL */
+    const char *name;   /* NUL-terminated copy owned by the module; raw bytes from the guest: do not
+                           print unescaped. Names with inner NULs: use name_len */
+    size_t module_len, name_len;
+    enum lucet_extern_kind kind;
+    const char *signature; /* functions: "iI:f" (i I f F v r e = i32 i64 f32 f64 v128 funcref externref) */
+};
+LUCET_API size_t lucet_dl_module_export_count(const struct lucet_dl_module *m);
+LUCET_API enum lucet_error lucet_dl_module_export(const struct lucet_dl_module *m, size_t i,
+                                                  struct lucet_extern_desc *out);
+LUCET_API size_t lucet_dl_module_import_count(const struct lucet_dl_module *m);
+LUCET_API enum lucet_error lucet_dl_module_import(const struct lucet_dl_module *m, size_t i,
+                                                  struct lucet_extern_desc *out);
+
+/* What an instance of the module needs of a region, in bytes. */
+struct lucet_module_requirements {
+    uint64_t heap_memory_size; /* initial memory 0 */
+    uint64_t heap_maximum;     /* declared maximum, UINT64_MAX when none */
+    uint64_t heap_address_space_size; /* reservation + guard that the code assumes */
+    uint64_t context_size;     /* globals and everything else in the instance's context */
+};
+LUCET_API void lucet_dl_module_requirements(const struct lucet_dl_module *m,
+                                            struct lucet_module_requirements *out);
+
+/* ---- Regions ------------------------------------------------------------------------------ */
+
+/* All in bytes, multiples of the page size (4096). */
+struct lucet_alloc_limits {
+    uint64_t heap_memory_size;        /* how far memory 0 may grow;            default 1 MiB */
+    uint64_t heap_address_space_size; /* reservation and guard of memory 0;    default 8 GiB */
+    uint64_t stack_size;              /* guest stack;                          default 128 KiB */
+    uint64_t hostcall_reservation;    /* part of it kept for host functions;   default 32 KiB */
+    uint64_t globals_size;            /* globals and scratch space;            default 4 KiB */
+    uint64_t signal_stack_size;       /* alternate signal stack per thread;    default max(MINSIGSTKSZ, 16 KiB) */
+    uint64_t context_size;            /* the rest of the context;              default 64 KiB */
+    uint64_t table_entries;           /* entries over all tables of an instance; default 10,000,000 */
+};
+/* The defaults above. */
+LUCET_API struct lucet_alloc_limits lucet_alloc_limits_default(void);
+
+/* Reserves address space for `capacity` instances. NULL limits = defaults. Errors:
+ * invalid_argument (sizes that are zero, unaligned or contradict each other), no_memory. */
+LUCET_API enum lucet_error lucet_mmap_region_create(size_t capacity,
+                                                    const struct lucet_alloc_limits *limits,
+                                                    struct lucet_region **out);
+/* Drops the caller's reference; the memory goes when the last instance is released. */
+LUCET_API void lucet_region_release(struct lucet_region *region);
+LUCET_API size_t lucet_region_capacity(const struct lucet_region *region);
+LUCET_API size_t lucet_region_used_slots(const struct lucet_region *region);
+LUCET_API size_t lucet_region_free_slots(const struct lucet_region *region);
+
+/* ---- Imports ------------------------------------------------------------------------------ */
+
+/* A host function: `R symbol(struct lucet_vmctx *, args...)` in C. Results beyond the first are
+ * written through pointers that follow the arguments. The signature ("iiI:i", letters as above)
+ * is compared with what the module imports; a mismatch fails instantiation. */
+struct lucet_hostcall {
+    const char *symbol;
+    const char *signature;
+    void (*func)(void); /* cast of the C function */
+};
+
+/* A set of things that imports may be satisfied from. Nothing else can be imported. */
+LUCET_API enum lucet_error lucet_linker_new(struct lucet_linker **out);
+LUCET_API void lucet_linker_release(struct lucet_linker *l);
+/* Registers host functions for imports that were bound by lucetc --bindings to a native symbol.
+ * The table must outlive the linker's last instance. */
+LUCET_API enum lucet_error lucet_linker_hostcalls(struct lucet_linker *l,
+                                                  const struct lucet_hostcall *table, size_t count);
+/* Registers one host function under a wasm module and import name (for modules compiled with
+ * --allow-undefined). */
+LUCET_API enum lucet_error lucet_linker_func(struct lucet_linker *l, const char *module,
+                                             const char *name, const char *signature,
+                                             void (*func)(void));
+/* Registers all exports of an instance under a wasm module name: functions, tables, memories and
+ * globals, shared and live. The linker holds the instance; so does whoever imports from it. */
+LUCET_API enum lucet_error lucet_linker_instance(struct lucet_linker *l, const char *module,
+                                                 struct lucet_instance *inst);
+/* Host-made entities, owned by the linker and whoever imports them. min/max in pages or entries;
+ * max UINT64_MAX = none. */
+LUCET_API enum lucet_error lucet_linker_global(struct lucet_linker *l, const char *module,
+                                               const char *name, struct lucet_val value,
+                                               bool is_mutable);
+LUCET_API enum lucet_error lucet_linker_memory(struct lucet_linker *l, const char *module,
+                                               const char *name, uint64_t min, uint64_t max);
+LUCET_API enum lucet_error lucet_linker_table(struct lucet_linker *l, const char *module,
+                                              const char *name, enum lucet_val_type elem,
+                                              uint64_t min, uint64_t max);
+
+/* ---- Instances ---------------------------------------------------------------------------- */
+
+struct lucet_instance_options {
+    struct lucet_linker *linker; /* NULL: the module may import nothing */
+    void *embed_ctx;             /* lucet_instance_embed_ctx(), lucet_vmctx_get_delegate() */
+    uint64_t heap_memory_limit;  /* bytes; 0 = the region's */
+    bool run_start;              /* run the start function (and report its fault as runtime_fault) */
+};
+
+/* Creates an instance: memory, globals, tables and segments are initialised; the start function is
+ * not run unless asked for. Owned by the caller. Errors: region_full, limits_exceeded, module (an
+ * import is missing: detail names it), type_mismatch (an import has another type), runtime_fault
+ * (an active segment is out of bounds, or the start function trapped: the instance is released;
+ * lucet_error_detail() says which trap), no_memory. */
+LUCET_API enum lucet_error lucet_region_new_instance_with(struct lucet_region *region,
+                                                          struct lucet_dl_module *module,
+                                                          const struct lucet_instance_options *o,
+                                                          struct lucet_instance **out);
+LUCET_API enum lucet_error lucet_region_new_instance(struct lucet_region *region,
+                                                     struct lucet_dl_module *module,
+                                                     struct lucet_instance **out);
+LUCET_API enum lucet_error lucet_region_new_instance_with_ctx(struct lucet_region *region,
+                                                              struct lucet_dl_module *module,
+                                                              void *embed_ctx,
+                                                              struct lucet_instance **out);
+/* Drops the caller's reference. Never while the instance runs. NULL is allowed. */
+LUCET_API void lucet_instance_release(struct lucet_instance *inst);
+/* Puts memory, globals, tables and segments back to their initial state. Needed after a fault or
+ * a termination before the instance may run again. */
+LUCET_API enum lucet_error lucet_instance_reset(struct lucet_instance *inst);
+/* For tests, and for artifacts compiled with --precise-traps: lets the instance run again after a fault
+ * without a reset, in the state in which the fault left it. Off by default, because in other artifacts
+ * that state may lack stores made shortly before the fault. */
+LUCET_API void lucet_instance_set_continue_after_fault(struct lucet_instance *inst, bool allowed);
+
+/* The trap of an instantiation that failed with runtime_fault on this thread. */
+LUCET_API enum lucet_trapcode lucet_instantiation_trap(void);
+
+/* Runs the start function; a no-op error start_already_run when it ran. */
+LUCET_API enum lucet_error lucet_instance_run_start(struct lucet_instance *inst,
+                                                    struct lucet_result *result);
+
+/* Calls an exported function. Arguments are checked against its type (type_mismatch). `result`
+ * may be NULL. Returns ok with tag returned; runtime_fault or runtime_terminated with tags faulted
+ * or terminated; another error with tag errored. An instance that faulted must be reset first. */
+LUCET_API enum lucet_error lucet_instance_run(struct lucet_instance *inst, const char *entrypoint,
+                                              size_t argc, const struct lucet_val *argv,
+                                              struct lucet_result *result);
+/* Calls what stands at an index of a table. Error func_not_found when out of bounds or null. */
+LUCET_API enum lucet_error lucet_instance_run_func_idx(struct lucet_instance *inst, uint32_t table,
+                                                       uint32_t index, size_t argc,
+                                                       const struct lucet_val *argv,
+                                                       struct lucet_result *result);
+/* The same with all results: `results` has room for `nresults` values, whose `ty` are set. The name
+ * may hold any bytes. */
+LUCET_API enum lucet_error lucet_instance_call(struct lucet_instance *inst, const char *name,
+                                               size_t name_len, size_t argc,
+                                               const struct lucet_val *argv, size_t nresults,
+                                               struct lucet_val *results,
+                                               struct lucet_result *result);
+
+/* An exported global's value. Error symbol_not_found. */
+LUCET_API enum lucet_error lucet_instance_get_global(struct lucet_instance *inst, const char *name,
+                                                     size_t name_len, struct lucet_val *out);
+LUCET_API enum lucet_error lucet_instance_set_global(struct lucet_instance *inst, const char *name,
+                                                     size_t name_len, struct lucet_val value);
+
+/* Memory 0. The address stays the same for the instance's life; the length grows. NULL and 0
+ * without a memory. */
+LUCET_API uint8_t *lucet_instance_heap(struct lucet_instance *inst);
+LUCET_API uint64_t lucet_instance_heap_len(const struct lucet_instance *inst);
+/* True when [ptr, ptr+len) (host addresses) lies wholly in memory 0. */
+LUCET_API bool lucet_instance_check_heap(const struct lucet_instance *inst, const void *ptr,
+                                         size_t len);
+LUCET_API enum lucet_error lucet_instance_grow_heap(struct lucet_instance *inst,
+                                                    uint32_t additional_pages,
+                                                    uint32_t *previous_pages);
+LUCET_API void *lucet_instance_embed_ctx(struct lucet_instance *inst);
+
+/* ---- Stopping ----------------------------------------------------------------------------- */
+
+enum lucet_kill_result {
+    lucet_kill_signalled,      /* the guest was running and has been told */
+    lucet_kill_pending,        /* it is in a host function and stops when that returns */
+    lucet_kill_cancelled,      /* it was not running: its next run ends at once */
+    lucet_kill_not_terminable, /* it is finished, released, or someone else was first */
+};
+/* A handle that any thread may fire at any moment, also after the instance is gone. Owned by the
+ * caller. One firing per run takes effect. */
+LUCET_API enum lucet_error lucet_instance_kill_switch(struct lucet_instance *inst,
+                                                      struct lucet_kill_switch **out);
+LUCET_API enum lucet_kill_result lucet_kill_switch_terminate(struct lucet_kill_switch *k);
+LUCET_API void lucet_kill_switch_release(struct lucet_kill_switch *k);
+
+/* Limits each following run of the instance to `milliseconds` of wall time; 0 = no limit. The run
+ * ends as terminated, reason timeout. */
+LUCET_API enum lucet_error lucet_instance_set_timeout(struct lucet_instance *inst,
+                                                      uint64_t milliseconds);
+
+/* ---- Signals ------------------------------------------------------------------------------ */
+
+/* Handlers (SIGSEGV, SIGBUS, SIGILL, SIGFPE and the stop signal, SIGURG by default) are installed
+ * when the first region is created, and act on faults of guest code only: everything else goes to
+ * the handlers that were there before. An embedder may do it explicitly. */
+LUCET_API enum lucet_error lucet_install_signal_handlers(void);
+/* Puts the earlier handlers back. Error instance_not_returned while a guest runs. */
+LUCET_API enum lucet_error lucet_remove_signal_handlers(void);
+/* Which signal stops guests; before the first region is created. */
+LUCET_API enum lucet_error lucet_set_stop_signal(int signo);
+
+/* ---- In host functions -------------------------------------------------------------------- */
+
+LUCET_API struct lucet_instance *lucet_vmctx_instance(struct lucet_vmctx *vmctx);
+LUCET_API uint8_t *lucet_vmctx_get_heap(struct lucet_vmctx *vmctx);
+LUCET_API uint64_t lucet_vmctx_heap_len(struct lucet_vmctx *vmctx);
+LUCET_API bool lucet_vmctx_check_heap(struct lucet_vmctx *vmctx, const void *ptr, size_t len);
+/* Host address of [offset, offset+len) of the guest's memory 0, or NULL when any of it is outside. */
+LUCET_API void *lucet_vmctx_guest_range(struct lucet_vmctx *vmctx, uint64_t offset, uint64_t len);
+LUCET_API void *lucet_vmctx_get_delegate(struct lucet_vmctx *vmctx);
+LUCET_API uint32_t lucet_vmctx_current_memory(struct lucet_vmctx *vmctx); /* pages */
+/* The previous size in pages, or -1. */
+LUCET_API int32_t lucet_vmctx_grow_memory(struct lucet_vmctx *vmctx, uint32_t additional_pages);
+/* Ends the run as terminated with reason `provided`. Does not return: frames of host functions
+ * above are dropped without cleaning up, so call it when you own nothing. */
+LUCET_API LUCET_NORETURN void lucet_vmctx_terminate(struct lucet_vmctx *vmctx, void *info);
+/* Ends the run as faulted. The same warning. */
+LUCET_API LUCET_NORETURN void lucet_vmctx_trap(struct lucet_vmctx *vmctx, enum lucet_trapcode code);
+/* True when a kill switch or time limit has asked for the end: long host functions should return. */
+LUCET_API bool lucet_vmctx_stop_requested(struct lucet_vmctx *vmctx);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,44 @@
+/* liblucet-wasi: WASI preview 1 for guests, capability by capability. Nothing is granted unless
+ * the embedder grants it. Built on lucet.h alone. */
+#ifndef LUCET_WASI_H
+#define LUCET_WASI_H
+
+#include "lucet/lucet.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct lucet_wasi_ctx;
+
+/* A context: arguments, environment, descriptors of one guest. Owned by the caller; must outlive the
+ * instance that uses it; used by one thread at a time. Starts with no arguments, no
+ * environment, no descriptors at all. Errors: no_memory. */
+LUCET_API enum lucet_error lucet_wasi_ctx_new(struct lucet_wasi_ctx **out);
+LUCET_API void lucet_wasi_ctx_release(struct lucet_wasi_ctx *ctx);
+LUCET_API enum lucet_error lucet_wasi_ctx_arg(struct lucet_wasi_ctx *ctx, const char *arg);
+LUCET_API enum lucet_error lucet_wasi_ctx_env(struct lucet_wasi_ctx *ctx, const char *key_value);
+/* Gives the guest descriptors 0, 1 and 2 of the process (not closed with the context). */
+LUCET_API enum lucet_error lucet_wasi_ctx_inherit_stdio(struct lucet_wasi_ctx *ctx);
+/* Puts host descriptor `host_fd` at 0, 1 or 2; with `owned` it is closed with the context. */
+LUCET_API enum lucet_error lucet_wasi_ctx_stdio(struct lucet_wasi_ctx *ctx, int guest_fd,
+                                                int host_fd, bool owned);
+/* Opens a directory that the guest sees as `guest_path`. Error io: cannot be opened. */
+LUCET_API enum lucet_error lucet_wasi_ctx_preopen(struct lucet_wasi_ctx *ctx, const char *host_path,
+                                                  const char *guest_path, bool read_only);
+
+/* Registers all of wasi_snapshot_preview1 with a linker, both as native symbols
+ * ("lucet_wasi_fd_write") and by name. The instance's embed_ctx must be the struct lucet_wasi_ctx. */
+LUCET_API enum lucet_error lucet_wasi_link(struct lucet_linker *linker);
+
+/* JSON bindings for lucetc: wasi_snapshot_preview1 and wasi_unstable where compatible. Static. */
+LUCET_API const char *lucet_wasi_bindings_json(void);
+
+/* True when the guest called proc_exit; its code is in *code. Look here when a run ends as
+ * terminated, reason provided. */
+LUCET_API bool lucet_wasi_ctx_exit_code(const struct lucet_wasi_ctx *ctx, uint32_t *code);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,88 @@
+/* Calls and returns (docs/abi.md C1, C2, C4, C5, C6). */
+#include <stdio.h>
+#include <string.h>
+
+#include "lucetc/func.h"
+#include "lucetc/plan.h"
+
+static uint64_t
+scratch_offset(const struct emitter *e, uint32_t i)
+{
+    return e->c->layout.scratch + (uint64_t)i * LUCET_RESULT_SLOT;
+}
+
+void
+build_return(struct func *f, LLVMValueRef *results)
+{
+    struct emitter *e = f->e;
+    const uint32_t n = f->type->nresults;
+    if (n == 0) {
+        LLVMBuildRetVoid(e->b);
+    } else if (!results_in_registers(f->type)) {
+        for (uint32_t i = 0; i < n; i++)
+            store_at(e, results[i], f->context, scratch_offset(e, i), ALIAS_GLOBAL);
+        LLVMBuildRetVoid(e->b);
+    } else if (n == 1) {
+        LLVMBuildRet(e->b, results[0]);
+    } else {
+        LLVMBuildAggregateRet(e->b, results, n);
+    }
+}
+
+static void
+push_results(struct func *f, const struct wasm_functype *t, LLVMValueRef call)
+{
+    struct emitter *e = f->e;
+    if (t->nresults == 1) {
+        push(f, call);
+        return;
+    }
+    const bool in_registers = results_in_registers(t);
+    for (uint32_t i = 0; i < t->nresults; i++) {
+        LLVMValueRef v = in_registers
+                             ? LLVMBuildExtractValue(e->b, call, i, "")
+                             : load_at(e, emitter_valtype(e, t->results[i]), f->context,
+                                       scratch_offset(e, i), ALIAS_GLOBAL);
+        push(f, v);
+    }
+    f->work += t->nresults;
+}
+
+static void
+call_and_push(struct func *f, uint32_t type_index, LLVMValueRef target, LLVMValueRef scratch)
+{
+    const struct wasm_functype *t = &f->e->c->module->types[type_index];
+    LLVMValueRef args[2 + 1000];
+    if (t->nparams > 0)
+        memcpy(args + 2, pop_many(f, t->nparams), t->nparams * sizeof *args);
+    LLVMValueRef call = emitter_call(f->e, emitter_functype(f->e, type_index), target, f->context,
+                                     scratch, args, 2 + t->nparams);
+    f->work += 1 + t->nparams;
+    push_results(f, t, call);
+}
+
+TRANSLATOR(emit_call)
+{
+    (void)arg;
+    const uint32_t callee = in->imm.index;
+    call_and_push(f, f->e->c->module->funcs[callee].type, emitter_guest_func(f->e, callee), NULL);
+}
+
+TRANSLATOR(emit_call_indirect)
+{
+    (void)arg;
+    struct emitter *e = f->e;
+    char name[32];
+    snprintf(name, sizeof name, "gate.%u.%u", in->imm.index, in->imm.index2);
+    LLVMValueRef gate = emitter_declare(e, name, emitter_functype(e, in->imm.index));
+    LLVMValueRef index = LLVMBuildZExt(e->b, pop(f), e->i64, "");
+    call_and_push(f, in->imm.index, gate, LLVMBuildIntToPtr(e->b, index, e->ptr, ""));
+}
+
+TRANSLATOR(emit_ref_func)
+{
+    (void)arg;
+    const uint32_t slot = plan_ref_func_slot(&f->e->c->plan, in->imm.index);
+    push(f, load_at(f->e, f->e->i64, f->context, f->e->c->layout.funcrefs + (uint64_t)slot * 8,
+                    ALIAS_CONTEXT));
+}

@@ -1,0 +1,78 @@
+/* Thunks: what a function record runs when its function may be called by another instance than its
+ * own (docs/abi.md C7). */
+#include "lucetc/helpers.h"
+
+static LLVMValueRef
+load_field(struct emitter *e, LLVMTypeRef type, LLVMValueRef context, size_t offset)
+{
+    return load_at(e, type, context, offset, ALIAS_CONTEXT);
+}
+
+/* Makes `to` the running instance in place of `from`. */
+static void
+switch_instance(struct emitter *e, LLVMValueRef from, LLVMValueRef to)
+{
+    LLVMValueRef activation =
+        load_field(e, e->ptr, from, offsetof(struct lucet_vmctx, activation));
+    store_at(e, activation, to, offsetof(struct lucet_vmctx, activation), ALIAS_CONTEXT);
+    LLVMValueRef store =
+        store_at(e, to, activation, offsetof(struct lucet_activation, ctx), ALIAS_CONTEXT);
+    LLVMSetVolatile(store, true);
+    if (!uses_fsgsbase(e->c)) {
+        call_builtin_directly(e, to, LUCET_BUILTIN_set_gs);
+        return;
+    }
+    LLVMValueRef base = load_field(e, e->i64, to, offsetof(struct lucet_vmctx, gs_base));
+    LLVMValueRef wr = emitter_intrinsic(e, INTRINSIC_wrgsbase);
+    LLVMBuildCall2(e->b, LLVMGlobalGetValueType(wr), wr, &base, 1, "");
+}
+
+/* Results in scratch space are in the callee's; the caller looks in its own. */
+static void
+copy_scratch(struct emitter *e, const struct wasm_functype *t, LLVMValueRef from, LLVMValueRef to)
+{
+    if (results_in_registers(t))
+        return;
+    LLVMValueRef src = load_field(e, e->ptr, from, offsetof(struct lucet_vmctx, scratch));
+    LLVMValueRef dst = load_field(e, e->ptr, to, offsetof(struct lucet_vmctx, scratch));
+    for (uint32_t i = 0; i < t->nresults; i++) {
+        const uint64_t at = (uint64_t)i * LUCET_RESULT_SLOT;
+        LLVMValueRef v = load_at(e, emitter_valtype(e, t->results[i]), src, at, ALIAS_GLOBAL);
+        store_at(e, v, dst, at, ALIAS_GLOBAL);
+    }
+}
+
+static void
+return_value(struct emitter *e, LLVMTypeRef type, LLVMValueRef value)
+{
+    if (LLVMGetReturnType(type) == e->void_type)
+        LLVMBuildRetVoid(e->b);
+    else
+        LLVMBuildRet(e->b, value);
+}
+
+void
+emit_thunk(struct emitter *e, LLVMValueRef func, struct helper h)
+{
+    LLVMTypeRef type = LLVMGlobalGetValueType(func);
+    LLVMValueRef caller = LLVMGetParam(func, 0), record = LLVMGetParam(func, 1);
+    LLVMValueRef owner =
+        load_field(e, e->ptr, record, offsetof(struct lucet_funcref, ctx));
+    LLVMValueRef body =
+        load_field(e, e->ptr, record, offsetof(struct lucet_funcref, body));
+    LLVMBasicBlockRef same = emitter_block(e, "same"), other = emitter_block(e, "other");
+    LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntEQ, owner, caller, ""), same, other);
+
+    LLVMPositionBuilderAtEnd(e->b, same);
+    emitter_jump(e, type, body, caller, NULL);
+
+    LLVMPositionBuilderAtEnd(e->b, other);
+    LLVMValueRef args[2 + 1000];
+    LLVMGetParams(func, args);
+    switch_instance(e, caller, owner);
+    LLVMValueRef result =
+        emitter_call(e, type, body, owner, NULL, args, LLVMCountParams(func));
+    switch_instance(e, owner, caller);
+    copy_scratch(e, &e->c->module->types[h.a], owner, caller);
+    return_value(e, type, result);
+}

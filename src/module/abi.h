@@ -1,0 +1,143 @@
+/* The contract between compiled guest code and the runtime: memory layouts both sides know.
+ * docs/abi.md states the rules; this header holds the numbers. Anything here that changes must
+ * change LUCET_ABI_VERSION, which artifacts carry and the loader compares. */
+#ifndef LUCET_ABI_H
+#define LUCET_ABI_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define LUCET_ABI_VERSION 1u
+#define LUCET_WASM_PAGE 65536u
+
+/* Trap codes as they stand in the instruction: llvm.ubsantrap(code), i.e. `ud1l code(%eax),%eax`
+ * on x86-64. 1..127. Public names are in include/lucet/types.h (lucet_trapcode_*), same values. */
+#define LUCET_TRAP_CODES(X)                                                                        \
+    X(1, stack_overflow, "stack overflow")                                                         \
+    X(2, heap_out_of_bounds, "out of bounds memory access")                                        \
+    X(3, indirect_call_to_null, "uninitialized element")                                           \
+    X(4, bad_signature, "indirect call type mismatch")                                             \
+    X(5, integer_overflow, "integer overflow")                                                     \
+    X(6, integer_div_by_zero, "integer divide by zero")                                            \
+    X(7, bad_conversion_to_integer, "invalid conversion to integer")                               \
+    X(8, interrupt, "interrupt")                                                                   \
+    X(9, table_out_of_bounds, "out of bounds table access")                                        \
+    X(10, unreachable, "unreachable")                                                              \
+    X(11, heap_misaligned, "unaligned atomic")                                                     \
+    X(127, unknown, "unknown trap")
+
+enum lucet_abi_trap {
+#define X(code, id, text) LUCET_TRAP_##id = (code),
+    LUCET_TRAP_CODES(X)
+#undef X
+};
+
+struct lucet_vmctx;
+
+/* A function as a value. Immutable. Compiled code reads `code`, `type` and (in thunks and host
+ * trampolines) `ctx` and `body`.
+ *
+ *   kind                    code                              body           ctx
+ *   private to its module   the function's body               body           NULL (running instance)
+ *   may be called by others thunk of the signature (owner's)  body           the owner's context
+ *   host function           host trampoline of the signature  C function     NULL
+ *
+ * `code` is entered with the caller's context in the context register and the address of this
+ * record in the scratch (nest) register. */
+struct lucet_funcref {
+    const void *code;
+    uint64_t type; /* process-wide id of the interned signature; 0 is never a signature */
+    const void *body;
+    struct lucet_vmctx *ctx;
+};
+
+/* Compiled code reads base and size only. */
+struct lucet_memory {
+    uint8_t *base;
+    uint64_t size;      /* bytes now accessible, a multiple of the page size of wasm */
+    uint64_t max_pages; /* never grows beyond */
+    void *owner;        /* private to the runtime */
+};
+
+/* elems: funcref tables hold `const struct lucet_funcref *` (NULL = null reference), externref
+ * tables hold the host's 64-bit value as it is (0 = null reference). */
+struct lucet_table {
+    uint64_t *elems;
+    uint64_t size; /* entries now accessible */
+    uint64_t max;
+    void *owner; /* private to the runtime */
+};
+
+/* One per guest stack in use: what trampolines and thunks read and write while guest code runs.
+ * The runtime's own fields follow in its private struct. */
+struct lucet_activation {
+    uint8_t *hostcall_limit;   /* a host call may begin only while the stack pointer is >= this */
+    void *guest_frame;         /* NULL in guest code; in a host call, the address of the return
+                                  address into the guest frame that made it */
+    struct lucet_vmctx *ctx;   /* context of the running instance; thunks switch it */
+    uint32_t pending;          /* nonzero: a stop request that arrived during a host call */
+    uint32_t reserved;
+};
+
+/* Runtime functions that compiled code calls through its context: C prototypes
+ * `R f(struct lucet_vmctx *, args...)`, entered by trampolines exactly like host functions.
+ * Indices, sizes and addresses are passed as u32/u64 as in wasm. They do not return on a trap.
+ *   name            signature in wasm letters */
+#define LUCET_BUILTINS(X)                                                                          \
+    X(memory_grow, "iI:i")      /* memory, pages -> previous pages or -1 */                        \
+    X(memory_copy, "iiIII:")    /* dst memory, src memory, dst, src, n */                          \
+    X(memory_fill, "iIiI:")     /* memory, dst, byte, n */                                         \
+    X(memory_init, "iiIii:")    /* memory, segment, dst, src, n */                                 \
+    X(data_drop, "i:")          /* segment */                                                      \
+    X(table_grow, "iIi:i")      /* table, initial reference, n -> previous size or -1 */           \
+    X(table_copy, "iiiii:")     /* dst table, src table, dst, src, n */                            \
+    X(table_fill, "iiIi:")      /* table, dst, reference, n */                                     \
+    X(table_init, "iiiii:")     /* table, segment, dst, src, n */                                  \
+    X(elem_drop, "i:")          /* segment */                                                      \
+    X(stop, ":")                /* act on activation.pending; returns when there is nothing to do */ \
+    X(set_gs, ":")              /* put gs back (artifacts that do not use FSGSBASE) */
+
+enum lucet_builtin {
+#define X(id, sig) LUCET_BUILTIN_##id,
+    LUCET_BUILTINS(X)
+#undef X
+    LUCET_BUILTIN_COUNT
+};
+#define LUCET_BUILTIN_SLOTS 32 /* room in the context; > LUCET_BUILTIN_COUNT for later ones */
+
+/* The fixed beginning of an instance's context. It is followed, at offsets which the artifact's
+ * struct lucet_layout gives, by the host-written arrays; then, from a page boundary on, by what
+ * guest code itself writes: scratch space for results, then globals. */
+struct lucet_vmctx {
+    uint8_t *gs_base;                      /* base of memory 0; what gs holds while this runs */
+    struct lucet_activation *activation;   /* valid while the instance runs */
+    uint8_t *scratch;                      /* = (uint8_t *)this + layout.scratch */
+    void *instance;                        /* private to the runtime */
+    const void *builtins[LUCET_BUILTIN_SLOTS];
+    uint64_t reserved[4];
+};
+
+#define LUCET_VMCTX_FIXED_SIZE ((uint32_t)sizeof(struct lucet_vmctx))
+#define LUCET_RESULT_SLOT 16u /* bytes per value in scratch space and in entry argument vectors */
+
+#define LUCET_STATIC_OFFSET(type, field, value)                                                    \
+    _Static_assert(offsetof(struct type, field) == (value), "ABI: " #type "." #field)
+LUCET_STATIC_OFFSET(lucet_vmctx, gs_base, 0);
+LUCET_STATIC_OFFSET(lucet_vmctx, activation, 8);
+LUCET_STATIC_OFFSET(lucet_vmctx, scratch, 16);
+LUCET_STATIC_OFFSET(lucet_vmctx, instance, 24);
+LUCET_STATIC_OFFSET(lucet_vmctx, builtins, 32);
+LUCET_STATIC_OFFSET(lucet_activation, hostcall_limit, 0);
+LUCET_STATIC_OFFSET(lucet_activation, guest_frame, 8);
+LUCET_STATIC_OFFSET(lucet_activation, ctx, 16);
+LUCET_STATIC_OFFSET(lucet_activation, pending, 24);
+LUCET_STATIC_OFFSET(lucet_funcref, code, 0);
+LUCET_STATIC_OFFSET(lucet_funcref, type, 8);
+LUCET_STATIC_OFFSET(lucet_funcref, body, 16);
+LUCET_STATIC_OFFSET(lucet_funcref, ctx, 24);
+LUCET_STATIC_OFFSET(lucet_memory, base, 0);
+LUCET_STATIC_OFFSET(lucet_memory, size, 8);
+LUCET_STATIC_OFFSET(lucet_table, elems, 0);
+LUCET_STATIC_OFFSET(lucet_table, size, 8);
+
+#endif
