@@ -27,6 +27,12 @@ LUCET_API enum lucet_error lucet_wasi_ctx_stdio(struct lucet_wasi_ctx *ctx, int 
 LUCET_API enum lucet_error lucet_wasi_ctx_preopen(struct lucet_wasi_ctx *ctx, const char *host_path,
                                                   const char *guest_path, bool read_only);
 
+/* How many descriptors the guest may have at once; it gets EMFILE beyond. Default: an eighth of the
+ * process's own limit, between 32 and 1024. The last quarter of the process's descriptors is never
+ * given to guests. Error invalid_argument: fewer than 8, or than it has already. */
+LUCET_API enum lucet_error lucet_wasi_ctx_max_descriptors(struct lucet_wasi_ctx *ctx,
+                                                          uint32_t count);
+
 /* Registers all of wasi_snapshot_preview1 with a linker, both as native symbols
  * ("lucet_wasi_fd_write") and by name. The instance's embed_ctx must be the struct lucet_wasi_ctx. */
 LUCET_API enum lucet_error lucet_wasi_link(struct lucet_linker *linker);

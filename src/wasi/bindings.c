@@ -1,0 +1,13 @@
+/* The functions, for lucetc. Apart from link.c, so that a compiler needs no runtime. */
+#include "lucet/wasi.h"
+
+static const char bindings[] = "{\"wasi_snapshot_preview1\":{"
+#define WASI_FIRST(name, signature, ...) "\"" #name "\":\"lucet_wasi_" #name "\""
+#define WASI(name, signature, ...) ",\"" #name "\":\"lucet_wasi_" #name "\""
+#include "wasi/table.def"
+                               "}}";
+
+const char *lucet_wasi_bindings_json(void)
+{
+    return bindings;
+}

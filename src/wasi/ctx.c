@@ -1,0 +1,185 @@
+/* Contexts: what the embedder gives a guest. */
+#include "wasi/ctx.h"
+
+#include "wasi/abi.h"
+#include "wasi/errno.h"
+#include "wasi/rights.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+struct lucet_wasi_ctx *wasi_ctx(struct lucet_vmctx *vmctx)
+{
+    struct lucet_wasi_ctx *ctx = lucet_vmctx_get_delegate(vmctx);
+    if (ctx == NULL) {
+        lucet_vmctx_terminate(vmctx, NULL);
+    }
+    return ctx;
+}
+
+enum lucet_error lucet_wasi_ctx_new(struct lucet_wasi_ctx **out)
+{
+    struct lucet_wasi_ctx *ctx = calloc(1, sizeof(*ctx));
+    *out = ctx;
+    if (ctx == NULL) {
+        return lucet_error_no_memory;
+    }
+    wasi_fd_table_init(&ctx->fds);
+    struct rlimit limit;
+    ctx->file_size_limited =
+        getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur != RLIM_INFINITY;
+    return lucet_error_ok;
+}
+
+static void strings_release(struct wasi_strings *s)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        free(s->item[i]);
+    }
+    free(s->item);
+}
+
+void lucet_wasi_ctx_release(struct lucet_wasi_ctx *ctx)
+{
+    if (ctx == NULL) {
+        return;
+    }
+    strings_release(&ctx->args);
+    strings_release(&ctx->environment);
+    wasi_fd_table_release(&ctx->fds);
+    free(ctx);
+}
+
+static enum lucet_error strings_add(struct wasi_strings *s, const char *text)
+{
+    uint64_t bytes = strlen(text) + 1;
+    /* The guest learns both numbers as 32 bits. */
+    if (s->bytes + bytes > UINT32_MAX || s->count + 1 > UINT32_MAX / 4) {
+        return lucet_error_invalid_argument;
+    }
+    if (s->count == s->capacity) {
+        size_t capacity = s->capacity ? s->capacity * 2 : 16;
+        char **item = realloc(s->item, capacity * sizeof(*item));
+        if (item == NULL) {
+            return lucet_error_no_memory;
+        }
+        s->item = item;
+        s->capacity = capacity;
+    }
+    char *copy = strdup(text);
+    if (copy == NULL) {
+        return lucet_error_no_memory;
+    }
+    s->item[s->count++] = copy;
+    s->bytes += bytes;
+    return lucet_error_ok;
+}
+
+enum lucet_error lucet_wasi_ctx_arg(struct lucet_wasi_ctx *ctx, const char *arg)
+{
+    return strings_add(&ctx->args, arg);
+}
+
+enum lucet_error lucet_wasi_ctx_env(struct lucet_wasi_ctx *ctx, const char *key_value)
+{
+    if (strchr(key_value, '=') == NULL) {
+        return lucet_error_invalid_argument;
+    }
+    return strings_add(&ctx->environment, key_value);
+}
+
+/* Rights of standard input or output on a host descriptor: input is read, output written, whatever
+ * the host descriptor could do besides. A terminal shows as one by having no position. */
+static uint64_t stdio_rights(int guest_fd, const struct wasi_fd *f)
+{
+    uint64_t rights = R(FD_FDSTAT_SET_FLAGS) | R(FD_FILESTAT_GET) | R(POLL_FD_READWRITE);
+    rights |= guest_fd == 0 ? R(FD_READ) : R(FD_WRITE) | R(FD_SYNC) | R(FD_DATASYNC);
+    if (f->filetype == WASI_FILETYPE_REGULAR_FILE) {
+        rights |= R(FD_ADVISE);
+    }
+    if (!f->filtered && lseek(f->host, 0, SEEK_CUR) >= 0) {
+        rights |= R(FD_SEEK) | R(FD_TELL);
+    }
+    return rights;
+}
+
+enum lucet_error lucet_wasi_ctx_stdio(struct lucet_wasi_ctx *ctx, int guest_fd, int host_fd,
+                                      bool owned)
+{
+    struct wasi_fd entry;
+    if (guest_fd < 0 || guest_fd > 2) {
+        return lucet_error_invalid_argument;
+    }
+    if (wasi_fd_describe(host_fd, owned, &entry) || entry.filetype == WASI_FILETYPE_DIRECTORY) {
+        return lucet_error_io;
+    }
+    entry.base = stdio_rights(guest_fd, &entry);
+    return wasi_fd_put(&ctx->fds, &entry, (uint32_t)guest_fd) ? lucet_error_no_memory
+                                                              : lucet_error_ok;
+}
+
+enum lucet_error lucet_wasi_ctx_inherit_stdio(struct lucet_wasi_ctx *ctx)
+{
+    for (int fd = 0; fd < 3; fd++) {
+        /* A process may have been started with some of them closed; so is the guest, then. */
+        if (fcntl(fd, F_GETFD) < 0) {
+            continue;
+        }
+        enum lucet_error error = lucet_wasi_ctx_stdio(ctx, fd, fd, false);
+        if (error != lucet_error_ok) {
+            return error;
+        }
+    }
+    return lucet_error_ok;
+}
+
+enum lucet_error lucet_wasi_ctx_preopen(struct lucet_wasi_ctx *ctx, const char *host_path,
+                                        const char *guest_path, bool read_only)
+{
+    if (guest_path[0] == '\0' || strlen(guest_path) >= WASI_PATH_SIZE) {
+        return lucet_error_invalid_argument;
+    }
+    int host = open(host_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (host < 0) {
+        return errno == ENOMEM || errno == EMFILE || errno == ENFILE ? lucet_error_no_memory
+                                                                     : lucet_error_io;
+    }
+    struct wasi_fd entry;
+    char *name = strdup(guest_path);
+    if (name == NULL || wasi_fd_describe(host, true, &entry)) {
+        free(name);
+        close(host);
+        return lucet_error_no_memory;
+    }
+    entry.preopen = true;
+    entry.guest_path = name;
+    entry.base = WASI_RIGHTS_DIRECTORY;
+    entry.inheriting = WASI_RIGHTS_DIRECTORY | WASI_RIGHTS_FILE;
+    if (read_only) {
+        entry.base &= ~WASI_RIGHTS_CHANGING;
+        entry.inheriting &= ~WASI_RIGHTS_CHANGING;
+    }
+    uint32_t fd; /* 0 to 2 are for standard input and output, given or not */
+    return wasi_fd_add(&ctx->fds, &entry, 3, &fd) ? lucet_error_no_memory : lucet_error_ok;
+}
+
+enum lucet_error lucet_wasi_ctx_max_descriptors(struct lucet_wasi_ctx *ctx, uint32_t count)
+{
+    if (count < 8 || count < ctx->fds.size || count > INT32_MAX / sizeof(struct wasi_fd)) {
+        return lucet_error_invalid_argument;
+    }
+    ctx->fds.limit = count;
+    return lucet_error_ok;
+}
+
+bool lucet_wasi_ctx_exit_code(const struct lucet_wasi_ctx *ctx, uint32_t *code)
+{
+    if (ctx->exited) {
+        *code = ctx->exit_code;
+    }
+    return ctx->exited;
+}

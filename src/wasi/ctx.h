@@ -1,0 +1,51 @@
+/* struct lucet_wasi_ctx: everything a guest has been given. */
+#ifndef LUCET_WASI_CTX_H
+#define LUCET_WASI_CTX_H
+
+#include "lucet/wasi.h"
+#include "wasi/fd_table.h"
+
+#include <sys/types.h>
+#include <sys/uio.h>
+
+enum {
+    WASI_PATH_SIZE = 4096, /* longest path + NUL */
+    WASI_IOV_MAX = 1024,
+    WASI_BUFFER_SIZE = 32768,
+};
+
+/* A list of strings as WASI hands them out: count, and bytes with their NULs. */
+struct wasi_strings {
+    char **item;
+    size_t count, capacity;
+    uint64_t bytes;
+};
+
+struct lucet_wasi_ctx {
+    struct wasi_strings args, environment;
+    struct wasi_fd_table fds;
+
+    bool exited;
+    uint32_t exit_code;
+
+    /* Processor time is counted from the guest's first question, on whatever thread it runs: what
+     * the thread did for others before is not the guest's business. */
+    bool cpu_known;
+    pid_t cpu_thread;
+    uint64_t cpu_base, cpu_before;
+
+    /* The process has a limit on file sizes: exceeding it would kill the process by SIGXFSZ. */
+    bool file_size_limited;
+
+    /* Working space. Host functions run on a small reserve of the guest's stack, may be left
+     * without unwinding, and never run twice at a time for one context: so it lives here. */
+    char path[2][WASI_PATH_SIZE];
+    struct iovec iov[WASI_IOV_MAX];
+    _Alignas(16) unsigned char buffer[WASI_BUFFER_SIZE];
+};
+
+/* The context of the calling guest. An instance that was created without one ends as terminated
+ * (reason provided, NULL). */
+struct lucet_wasi_ctx *wasi_ctx(struct lucet_vmctx *vmctx);
+
+#endif

@@ -1,0 +1,19 @@
+/* Processes: there is one, and it can end. */
+#include "wasi/ctx.h"
+#include "wasi/errno.h"
+#include "wasi/functions.h"
+
+uint32_t lucet_wasi_proc_exit(struct lucet_vmctx *vmctx, uint32_t code)
+{
+    struct lucet_wasi_ctx *ctx = wasi_ctx(vmctx);
+    ctx->exited = true;
+    ctx->exit_code = code;
+    lucet_vmctx_terminate(vmctx, ctx);
+}
+
+uint32_t lucet_wasi_proc_raise(struct lucet_vmctx *vmctx, uint32_t signal)
+{
+    (void)vmctx;
+    (void)signal;
+    return WASI_ENOSYS;
+}
