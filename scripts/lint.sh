@@ -66,6 +66,7 @@ run_cppcheck() {
     [ ${#files[@]} -gt 0 ] || return 0
     cppcheck --quiet --std=c11 --language=c -j "$jobs" --inline-suppr --error-exitcode=1 \
         --enable=warning,portability --suppressions-list=.cppcheck-suppressions \
+        --library=scripts/cppcheck.cfg \
         -Iinclude -Isrc -D__x86_64__=1 -D__GNUC__=12 -D__linux__=1 \
         --cppcheck-build-dir="$(mkdir -p build-lint-gcc/cppcheck && echo build-lint-gcc/cppcheck)" \
         "${files[@]}"
