@@ -19,21 +19,9 @@ uint32_t wasm_op_access_log2(enum wasm_op op)
     return access_log2[op];
 }
 
-/* Operation + 1 at prefix and code, 0 where there is none. */
-enum { CODES_PER_PREFIX = 0x120 };
-#define ROW(prefix) ((prefix) == 0 ? 0 : (prefix) - 0xfb)
-static const uint16_t op_by_code[(ROW(0xfd) + 1) * CODES_PER_PREFIX] = {
+const uint16_t wasm_op_by_code[3 * WASM_CODES_PER_PREFIX] = {
 #define WASM_OP(id, name, prefix, code, imm, sig, feature)                                         \
-    [ROW(prefix) * CODES_PER_PREFIX + (code)] = WASM_OP_##id + 1,
+    [WASM_PREFIX_ROW(prefix) * WASM_CODES_PER_PREFIX + (code)] = WASM_OP_##id + 1,
 #include "wasm/ops.def"
 #undef WASM_OP
 };
-
-bool wasm_op_find(uint8_t prefix, uint32_t code, enum wasm_op *op)
-{
-    if (code >= CODES_PER_PREFIX)
-        return false;
-    uint16_t found = op_by_code[ROW(prefix) * CODES_PER_PREFIX + code];
-    *op = (enum wasm_op)(found - 1);
-    return found != 0;
-}

@@ -10,15 +10,18 @@ static wasm_valtype type_of_letter(char letter)
     return types[(unsigned char)letter];
 }
 
+/* Signatures have at most three operands and one result. */
 static void apply_signature(struct wasm_validator *v, const char *sig)
 {
-    const char *colon = sig;
-    while (*colon != ':')
-        colon++;
-    for (const char *operand = colon; operand > sig;)
-        wasm_pop(v, type_of_letter(*--operand));
-    for (const char *result = colon + 1; *result; result++)
-        wasm_push(v, type_of_letter(*result));
+    unsigned operands = sig[0] == ':' ? 0 : sig[1] == ':' ? 1 : sig[2] == ':' ? 2 : 3;
+    if (operands > 2)
+        wasm_pop(v, type_of_letter(sig[2]));
+    if (operands > 1)
+        wasm_pop(v, type_of_letter(sig[1]));
+    if (operands > 0)
+        wasm_pop(v, type_of_letter(sig[0]));
+    if (sig[operands + 1] != '\0')
+        wasm_push(v, type_of_letter(sig[operands + 1]));
 }
 
 static void validate_select(struct wasm_validator *v)
@@ -175,8 +178,10 @@ void wasm_validate_instr(struct wasm_validator *v)
 {
     const struct wasm_instr *instr = v->instr;
     const struct wasm_op_info *info = &wasm_op_info[instr->op];
-    wasm_require(v->decoder, instr->offset, info->feature, info->name);
-    wasm_check_immediates(v);
+    if (info->feature & ~v->decoder->features)
+        wasm_require(v->decoder, instr->offset, info->feature, info->name);
+    if (info->imm != WASM_IMM_none)
+        wasm_check_immediates(v);
     if (instr->op == WASM_OP_table_copy)
         check_same_element(v, table_type(v, instr->imm.index), table_type(v, instr->imm.index2));
     else if (instr->op == WASM_OP_table_init)
