@@ -1,13 +1,11 @@
 /* Accessors: the only generated functions that read and write what other instances own. */
 #include "lucetc/helpers.h"
 
-static void
-emit_global_accessor(struct emitter *e, LLVMValueRef func, struct helper h)
+static void emit_global_accessor(struct emitter *e, LLVMValueRef func, struct helper h)
 {
     LLVMTypeRef type = emitter_valtype(e, e->c->module->globals[h.a].type.type);
-    LLVMValueRef cell =
-        load_at(e, e->ptr, LLVMGetParam(func, 0),
-                e->c->layout.imported_globals + (uint64_t)h.a * 8, ALIAS_CONTEXT);
+    LLVMValueRef cell = load_at(e, e->ptr, LLVMGetParam(func, 0),
+                                e->c->layout.imported_globals + (uint64_t)h.a * 8, ALIAS_CONTEXT);
     if (h.kind == HELPER_global_get) {
         LLVMBuildRet(e->b, load_at(e, type, cell, 0, ALIAS_GLOBAL));
     } else {
@@ -17,8 +15,7 @@ emit_global_accessor(struct emitter *e, LLVMValueRef func, struct helper h)
 }
 
 /* Address of the table's entry that parameter 2 names, after its bounds check. */
-static LLVMValueRef
-checked_entry(struct emitter *e, LLVMValueRef func, LLVMValueRef table)
+static LLVMValueRef checked_entry(struct emitter *e, LLVMValueRef func, LLVMValueRef table)
 {
     LLVMValueRef index = LLVMBuildZExt(e->b, LLVMGetParam(func, 2), e->i64, "");
     LLVMValueRef size =
@@ -29,8 +26,7 @@ checked_entry(struct emitter *e, LLVMValueRef func, LLVMValueRef table)
     return LLVMBuildGEP2(e->b, e->i64, elems, &index, 1, "");
 }
 
-static void
-emit_table_accessor(struct emitter *e, LLVMValueRef func, struct helper h)
+static void emit_table_accessor(struct emitter *e, LLVMValueRef func, struct helper h)
 {
     LLVMValueRef table = table_descriptor(e, LLVMGetParam(func, 0), h.a);
     if (h.kind == HELPER_table_size) {
@@ -45,8 +41,7 @@ emit_table_accessor(struct emitter *e, LLVMValueRef func, struct helper h)
     }
 }
 
-static void
-emit_memory_size_accessor(struct emitter *e, LLVMValueRef func, struct helper h)
+static void emit_memory_size_accessor(struct emitter *e, LLVMValueRef func, struct helper h)
 {
     LLVMValueRef memory =
         load_at(e, e->ptr, LLVMGetParam(func, 0),
@@ -55,8 +50,7 @@ emit_memory_size_accessor(struct emitter *e, LLVMValueRef func, struct helper h)
                  load_at(e, e->i64, memory, offsetof(struct lucet_memory, size), ALIAS_CONTEXT));
 }
 
-void
-emit_accessor(struct emitter *e, LLVMValueRef func, struct helper h)
+void emit_accessor(struct emitter *e, LLVMValueRef func, struct helper h)
 {
     if (h.kind == HELPER_global_get || h.kind == HELPER_global_set)
         emit_global_accessor(e, func, h);

@@ -5,14 +5,12 @@
 #include "lucetc/func.h"
 #include "lucetc/plan.h"
 
-static uint64_t
-scratch_offset(const struct emitter *e, uint32_t i)
+static uint64_t scratch_offset(const struct emitter *e, uint32_t i)
 {
     return e->c->layout.scratch + (uint64_t)i * LUCET_RESULT_SLOT;
 }
 
-void
-build_return(struct func *f, LLVMValueRef *results)
+void build_return(struct func *f, LLVMValueRef *results)
 {
     struct emitter *e = f->e;
     const uint32_t n = f->type->nresults;
@@ -29,8 +27,7 @@ build_return(struct func *f, LLVMValueRef *results)
     }
 }
 
-static void
-push_results(struct func *f, const struct wasm_functype *t, LLVMValueRef call)
+static void push_results(struct func *f, const struct wasm_functype *t, LLVMValueRef call)
 {
     struct emitter *e = f->e;
     if (t->nresults == 1) {
@@ -39,17 +36,16 @@ push_results(struct func *f, const struct wasm_functype *t, LLVMValueRef call)
     }
     const bool in_registers = results_in_registers(t);
     for (uint32_t i = 0; i < t->nresults; i++) {
-        LLVMValueRef v = in_registers
-                             ? LLVMBuildExtractValue(e->b, call, i, "")
-                             : load_at(e, emitter_valtype(e, t->results[i]), f->context,
-                                       scratch_offset(e, i), ALIAS_GLOBAL);
+        LLVMValueRef v = in_registers ? LLVMBuildExtractValue(e->b, call, i, "")
+                                      : load_at(e, emitter_valtype(e, t->results[i]), f->context,
+                                                scratch_offset(e, i), ALIAS_GLOBAL);
         push(f, v);
     }
     f->work += t->nresults;
 }
 
-static void
-call_and_push(struct func *f, uint32_t type_index, LLVMValueRef target, LLVMValueRef scratch)
+static void call_and_push(struct func *f, uint32_t type_index, LLVMValueRef target,
+                          LLVMValueRef scratch)
 {
     const struct wasm_functype *t = &f->e->c->module->types[type_index];
     LLVMValueRef args[2 + 1000];

@@ -9,9 +9,9 @@
 /* What the machine must have, and how LLVM is told. */
 struct target {
     const char *triple;
-    uint64_t features;   /* set of 1 << enum lucet_cpu_bit */
+    uint64_t features;    /* set of 1 << enum lucet_cpu_bit */
     char *feature_string; /* owned; "+sse3,+avx,..." */
-    char *tune;          /* owned; name of the CPU to schedule for */
+    char *tune;           /* owned; name of the CPU to schedule for */
 };
 
 enum type_use { TYPE_ENTRY = 1, TYPE_THUNK = 2, TYPE_HOST = 4 };
@@ -30,11 +30,11 @@ struct partition {
 /* Which helper functions the module needs and how its functions are divided. All arrays owned. */
 struct plan {
     bool private_funcs;
-    uint8_t *types;   /* enum type_use per type */
-    uint8_t *tables;  /* enum table_use per table */
-    uint8_t *globals; /* enum global_use per imported mutable global */
-    bool *memories;   /* memory.size used, per memory */
-    uint32_t builtins; /* set of 1 << enum lucet_builtin */
+    uint8_t *types;     /* enum type_use per type */
+    uint8_t *tables;    /* enum table_use per table */
+    uint8_t *globals;   /* enum global_use per imported mutable global */
+    bool *memories;     /* memory.size used, per memory */
+    uint32_t builtins;  /* set of 1 << enum lucet_builtin */
     struct gate *gates; /* sorted */
     uint32_t ngates;
     uint32_t *ref_funcs; /* sorted function indices that ref.func in bodies names */
@@ -45,7 +45,7 @@ struct plan {
 };
 
 struct compilation {
-    const struct wasm_module *module; /* borrowed */
+    const struct wasm_module *module;     /* borrowed */
     const struct lucetc_options *options; /* borrowed */
     struct lucetc_diagnostic *diagnostic; /* borrowed; written through diagnostic.h only */
     struct target target;
@@ -54,8 +54,7 @@ struct compilation {
     uint64_t reserved_size, guard_size; /* of memory 0 */
 };
 
-static inline const struct wasm_functype *
-func_type(const struct compilation *c, uint32_t func)
+static inline const struct wasm_functype *func_type(const struct compilation *c, uint32_t func)
 {
     return &c->module->types[c->module->funcs[func].type];
 }

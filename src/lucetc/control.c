@@ -5,61 +5,52 @@
 
 #include "lucetc/func.h"
 
-static LLVMBasicBlockRef
-new_block(struct func *f)
+static LLVMBasicBlockRef new_block(struct func *f)
 {
     f->work++;
     return LLVMAppendBasicBlockInContext(f->e->llvm, f->llvm, "");
 }
 
-static void
-position(struct func *f, LLVMBasicBlockRef block)
+static void position(struct func *f, LLVMBasicBlockRef block)
 {
     LLVMPositionBuilderAtEnd(f->e->b, block);
 }
 
-static bool
-terminated(struct func *f)
+static bool terminated(struct func *f)
 {
     return LLVMGetBasicBlockTerminator(LLVMGetInsertBlock(f->e->b)) != NULL;
 }
 
 /* ---- Labels ---- */
 
-void
-free_label(struct label *l)
+void free_label(struct label *l)
 {
     free(l->phis);
     free(l->saved);
 }
 
-static struct label *
-top_label(struct func *f)
+static struct label *top_label(struct func *f)
 {
     return &f->labels[f->nlabels - 1];
 }
 
-static struct label *
-label_at(struct func *f, uint32_t depth)
+static struct label *label_at(struct func *f, uint32_t depth)
 {
     return &f->labels[f->nlabels - 1 - depth];
 }
 
-static bool
-is_function_label(const struct label *l)
+static bool is_function_label(const struct label *l)
 {
     return l->kind == WASM_OP_end;
 }
 
 /* What a branch to the label carries. */
-static uint32_t
-arity(const struct label *l)
+static uint32_t arity(const struct label *l)
 {
     return l->kind == WASM_OP_loop ? l->nparams : l->nresults;
 }
 
-static struct label *
-push_label(struct func *f, enum wasm_op kind)
+static struct label *push_label(struct func *f, enum wasm_op kind)
 {
     if (f->nlabels == f->labels_capacity) {
         const uint32_t capacity = f->labels_capacity ? 2 * f->labels_capacity : 32;
@@ -76,8 +67,7 @@ push_label(struct func *f, enum wasm_op kind)
     return l;
 }
 
-bool
-push_function_label(struct func *f)
+bool push_function_label(struct func *f)
 {
     struct label *l = push_label(f, WASM_OP_end);
     if (!l)
@@ -88,8 +78,7 @@ push_function_label(struct func *f)
 }
 
 /* Pushes a label of the instruction's block type, its parameters being on the stack. */
-static struct label *
-push_block_label(struct func *f, const struct wasm_instr *in)
+static struct label *push_block_label(struct func *f, const struct wasm_instr *in)
 {
     struct label *l = push_label(f, in->op);
     if (!l)
@@ -108,16 +97,14 @@ push_block_label(struct func *f, const struct wasm_instr *in)
     return l;
 }
 
-static wasm_valtype
-result_type(const struct label *l, uint32_t i)
+static wasm_valtype result_type(const struct label *l, uint32_t i)
 {
     return l->results ? l->results[i] : l->single;
 }
 
 /* ---- Edges ---- */
 
-static bool
-make_phis(struct func *f, struct label *l)
+static bool make_phis(struct func *f, struct label *l)
 {
     const uint32_t n = arity(l);
     if (n == 0 || l->phis)
@@ -139,8 +126,7 @@ make_phis(struct func *f, struct label *l)
 }
 
 /* Records that the current block goes to the label with the given values. */
-static void
-add_edge(struct func *f, struct label *l, LLVMValueRef *values)
+static void add_edge(struct func *f, struct label *l, LLVMValueRef *values)
 {
     if (!make_phis(f, l))
         return;
@@ -151,15 +137,13 @@ add_edge(struct func *f, struct label *l, LLVMValueRef *values)
     l->reached = true;
 }
 
-static LLVMValueRef *
-top_values(struct func *f, uint32_t n)
+static LLVMValueRef *top_values(struct func *f, uint32_t n)
 {
     return f->stack + (f->height - n);
 }
 
 /* Ends the current block with a branch to the label; the operands stay on the stack. */
-static void
-branch_to(struct func *f, struct label *l)
+static void branch_to(struct func *f, struct label *l)
 {
     LLVMValueRef *values = top_values(f, arity(l));
     if (is_function_label(l)) {
@@ -229,8 +213,7 @@ TRANSLATOR(emit_if)
 }
 
 /* Ends the side of an if or the body of a block that has been translated. */
-static void
-finish_side(struct func *f, struct label *l)
+static void finish_side(struct func *f, struct label *l)
 {
     if (f->skip > 0 || terminated(f))
         return;
@@ -238,8 +221,7 @@ finish_side(struct func *f, struct label *l)
     LLVMBuildBr(f->e->b, l->target);
 }
 
-static void
-begin_else(struct func *f, struct label *l)
+static void begin_else(struct func *f, struct label *l)
 {
     f->skip = 0;
     f->height = l->height;
@@ -259,8 +241,7 @@ TRANSLATOR(emit_else)
 }
 
 /* Goes on behind the label's end with its results. */
-static void
-continue_after(struct func *f, struct label *l)
+static void continue_after(struct func *f, struct label *l)
 {
     f->height = l->height;
     if (!l->reached) {
@@ -274,8 +255,7 @@ continue_after(struct func *f, struct label *l)
         push(f, l->phis[i]);
 }
 
-static void
-end_function(struct func *f)
+static void end_function(struct func *f)
 {
     if (f->skip == 0)
         build_return(f, top_values(f, f->type->nresults));
@@ -338,8 +318,7 @@ TRANSLATOR(emit_br_if)
 
 /* The block a br_table goes to for a label: one per label and br_table, however many cases name
  * it, so that values merge once per label and not once per case. */
-static LLVMBasicBlockRef
-switch_block(struct func *f, uint32_t depth, LLVMBasicBlockRef from)
+static LLVMBasicBlockRef switch_block(struct func *f, uint32_t depth, LLVMBasicBlockRef from)
 {
     struct label *l = label_at(f, depth);
     if (l->switch_id == f->switches)
@@ -365,8 +344,7 @@ TRANSLATOR(emit_br_table)
     LLVMBasicBlockRef otherwise = switch_block(f, in->imm.br_table.deflt, from);
     LLVMValueRef branch = LLVMBuildSwitch(f->e->b, index, otherwise, count);
     for (uint32_t i = 0; i < count; i++) {
-        LLVMBasicBlockRef block =
-            switch_block(f, wasm_br_table_next(f->e->c->module, &pos), from);
+        LLVMBasicBlockRef block = switch_block(f, wasm_br_table_next(f->e->c->module, &pos), from);
         /* switch_block() left the builder behind the switch, where nothing is built any more. */
         if (block != otherwise)
             LLVMAddCase(branch, const_i32(f->e, i), block);

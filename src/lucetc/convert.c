@@ -11,19 +11,17 @@ TRANSLATOR(emit_extend)
 {
     (void)in;
     LLVMValueRef x = pop(f);
-    push(f, arg ? LLVMBuildSExt(f->e->b, x, f->e->i64, "")
-                : LLVMBuildZExt(f->e->b, x, f->e->i64, ""));
+    push(f,
+         arg ? LLVMBuildSExt(f->e->b, x, f->e->i64, "") : LLVMBuildZExt(f->e->b, x, f->e->i64, ""));
 }
 
-static LLVMTypeRef
-integer_type(const struct func *f, uint32_t arg)
+static LLVMTypeRef integer_type(const struct func *f, uint32_t arg)
 {
     return arg & TO_I64 ? f->e->i64 : f->e->i32;
 }
 
 /* The open or closed lower bound of what truncates into range, exact in the source's format. */
-static LLVMValueRef
-above_lower_bound(struct func *f, LLVMValueRef x, uint32_t arg)
+static LLVMValueRef above_lower_bound(struct func *f, LLVMValueRef x, uint32_t arg)
 {
     LLVMTypeRef type = LLVMTypeOf(x);
     if (!(arg & TO_SIGNED))
@@ -34,8 +32,7 @@ above_lower_bound(struct func *f, LLVMValueRef x, uint32_t arg)
     return LLVMBuildFCmp(f->e->b, LLVMRealOGE, x, LLVMConstReal(type, smallest), "");
 }
 
-static LLVMValueRef
-below_upper_bound(struct func *f, LLVMValueRef x, uint32_t arg)
+static LLVMValueRef below_upper_bound(struct func *f, LLVMValueRef x, uint32_t arg)
 {
     static const double bounds[] = {
         [0] = 0x1p32, [TO_SIGNED] = 0x1p31, [TO_I64] = 0x1p64, [TO_I64 | TO_SIGNED] = 0x1p63};

@@ -5,8 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static void
-fill(struct lucetc_diagnostic *d, const char *kind, const char *format, va_list args)
+static void fill(struct lucetc_diagnostic *d, const char *kind, const char *format, va_list args)
 {
     memset(d, 0, sizeof *d);
     d->kind = kind;
@@ -15,8 +14,7 @@ fill(struct lucetc_diagnostic *d, const char *kind, const char *format, va_list 
     vsnprintf(d->message, sizeof d->message, format, args);
 }
 
-void
-diagnose(struct lucetc_diagnostic *d, const char *kind, const char *format, ...)
+void diagnose(struct lucetc_diagnostic *d, const char *kind, const char *format, ...)
 {
     if (!d)
         return;
@@ -26,9 +24,8 @@ diagnose(struct lucetc_diagnostic *d, const char *kind, const char *format, ...)
     va_end(args);
 }
 
-void
-diagnose_at(struct lucetc_diagnostic *d, const char *kind, const struct wasm_module *m,
-            uint32_t func, uint64_t offset, const char *format, ...)
+void diagnose_at(struct lucetc_diagnostic *d, const char *kind, const struct wasm_module *m,
+                 uint32_t func, uint64_t offset, const char *format, ...)
 {
     if (!d)
         return;
@@ -42,13 +39,11 @@ diagnose_at(struct lucetc_diagnostic *d, const char *kind, const struct wasm_mod
         escape_name(d->function_name, sizeof d->function_name, m->funcs[func].name);
 }
 
-void
-diagnose_wasm_error(struct lucetc_diagnostic *d, const struct wasm_error *e)
+void diagnose_wasm_error(struct lucetc_diagnostic *d, const struct wasm_error *e)
 {
     static const char *const kinds[] = {
-        [WASM_OK] = "internal",   [WASM_MALFORMED] = "malformed",
-        [WASM_INVALID] = "invalid", [WASM_LIMIT] = "limit",
-        [WASM_UNSUPPORTED] = "unsupported", [WASM_NO_MEMORY] = "internal",
+        [WASM_OK] = "internal", [WASM_MALFORMED] = "malformed",     [WASM_INVALID] = "invalid",
+        [WASM_LIMIT] = "limit", [WASM_UNSUPPORTED] = "unsupported", [WASM_NO_MEMORY] = "internal",
     };
     if (!d)
         return;
@@ -57,8 +52,7 @@ diagnose_wasm_error(struct lucetc_diagnostic *d, const struct wasm_error *e)
     d->function_index = e->func_index;
 }
 
-void
-escape_name(char *out, size_t size, struct wasm_bytes name)
+void escape_name(char *out, size_t size, struct wasm_bytes name)
 {
     size_t used = 0;
     for (uint32_t i = 0; i < name.size; i++) {

@@ -6,20 +6,17 @@
 
 #include "module/cpu.h"
 
-static LLVMValueRef
-metadata(const struct emitter *e, LLVMMetadataRef *operands, size_t n)
+static LLVMValueRef metadata(const struct emitter *e, LLVMMetadataRef *operands, size_t n)
 {
     return LLVMMetadataAsValue(e->llvm, LLVMMDNodeInContext2(e->llvm, operands, n));
 }
 
-static LLVMMetadataRef
-metadata_string(const struct emitter *e, const char *s)
+static LLVMMetadataRef metadata_string(const struct emitter *e, const char *s)
 {
     return LLVMMDStringInContext2(e->llvm, s, strlen(s));
 }
 
-static void
-make_alias_tags(struct emitter *e)
+static void make_alias_tags(struct emitter *e)
 {
     static const char *const names[ALIAS_COUNT] = {"heap", "global", "context", "table"};
     LLVMMetadataRef zero = LLVMValueAsMetadata(const_i64(e, 0));
@@ -34,8 +31,7 @@ make_alias_tags(struct emitter *e)
     e->tbaa_kind = LLVMGetMDKindIDInContext(e->llvm, "tbaa", 4);
 }
 
-static LLVMValueRef
-branch_weights(const struct emitter *e, uint32_t yes, uint32_t no)
+static LLVMValueRef branch_weights(const struct emitter *e, uint32_t yes, uint32_t no)
 {
     LLVMMetadataRef operands[] = {metadata_string(e, "branch_weights"),
                                   LLVMValueAsMetadata(const_i32(e, yes)),
@@ -43,15 +39,13 @@ branch_weights(const struct emitter *e, uint32_t yes, uint32_t no)
     return metadata(e, operands, 3);
 }
 
-static LLVMAttributeRef
-enum_attribute(const struct emitter *e, const char *name, uint64_t value)
+static LLVMAttributeRef enum_attribute(const struct emitter *e, const char *name, uint64_t value)
 {
-    return LLVMCreateEnumAttribute(
-        e->llvm, LLVMGetEnumAttributeKindForName(name, strlen(name)), value);
+    return LLVMCreateEnumAttribute(e->llvm, LLVMGetEnumAttributeKindForName(name, strlen(name)),
+                                   value);
 }
 
-static void
-make_types(struct emitter *e)
+static void make_types(struct emitter *e)
 {
     e->i1 = LLVMInt1TypeInContext(e->llvm);
     e->i8 = LLVMInt8TypeInContext(e->llvm);
@@ -66,8 +60,7 @@ make_types(struct emitter *e)
     e->void_type = LLVMVoidTypeInContext(e->llvm);
 }
 
-struct emitter *
-emitter_new(const struct compilation *c, const char *name, LLVMTargetMachineRef tm)
+struct emitter *emitter_new(const struct compilation *c, const char *name, LLVMTargetMachineRef tm)
 {
     struct emitter *e = calloc(1, sizeof *e);
     if (!e)
@@ -101,8 +94,7 @@ emitter_new(const struct compilation *c, const char *name, LLVMTargetMachineRef 
     return e;
 }
 
-void
-emitter_free(struct emitter *e)
+void emitter_free(struct emitter *e)
 {
     if (!e)
         return;
@@ -114,16 +106,14 @@ emitter_free(struct emitter *e)
     free(e);
 }
 
-bool
-uses_fsgsbase(const struct compilation *c)
+bool uses_fsgsbase(const struct compilation *c)
 {
     return c->target.features >> LUCET_CPU_fsgsbase & 1;
 }
 
 /* ---- Types ---- */
 
-LLVMTypeRef
-emitter_valtype(const struct emitter *e, wasm_valtype t)
+LLVMTypeRef emitter_valtype(const struct emitter *e, wasm_valtype t)
 {
     switch (t) {
     case WASM_I32: return e->i32;
@@ -134,8 +124,7 @@ emitter_valtype(const struct emitter *e, wasm_valtype t)
     }
 }
 
-bool
-results_in_registers(const struct wasm_functype *t)
+bool results_in_registers(const struct wasm_functype *t)
 {
     uint32_t integers = 0, floats = 0;
     for (uint32_t i = 0; i < t->nresults; i++) {
@@ -148,8 +137,7 @@ results_in_registers(const struct wasm_functype *t)
     return integers <= 2 && floats <= 2;
 }
 
-LLVMTypeRef
-emitter_result_type(const struct emitter *e, const struct wasm_functype *t)
+LLVMTypeRef emitter_result_type(const struct emitter *e, const struct wasm_functype *t)
 {
     if (t->nresults == 0 || !results_in_registers(t))
         return e->void_type;
@@ -161,8 +149,7 @@ emitter_result_type(const struct emitter *e, const struct wasm_functype *t)
     return LLVMStructTypeInContext(e->llvm, fields, t->nresults, false);
 }
 
-LLVMTypeRef
-emitter_functype(struct emitter *e, uint32_t type_index)
+LLVMTypeRef emitter_functype(struct emitter *e, uint32_t type_index)
 {
     if (e->functypes[type_index])
         return e->functypes[type_index];
@@ -176,8 +163,7 @@ emitter_functype(struct emitter *e, uint32_t type_index)
     return type;
 }
 
-static LLVMTypeRef
-letter_type(const struct emitter *e, char letter)
+static LLVMTypeRef letter_type(const struct emitter *e, char letter)
 {
     switch (letter) {
     case 'i': return e->i32;
@@ -188,8 +174,7 @@ letter_type(const struct emitter *e, char letter)
     }
 }
 
-LLVMTypeRef
-emitter_functype_letters(const struct emitter *e, const char *letters)
+LLVMTypeRef emitter_functype_letters(const struct emitter *e, const char *letters)
 {
     LLVMTypeRef params[16] = {e->ptr, e->ptr};
     unsigned n = 2;
@@ -201,13 +186,11 @@ emitter_functype_letters(const struct emitter *e, const char *letters)
 
 /* ---- Functions ---- */
 
-static void
-add_function_attributes(struct emitter *e, LLVMValueRef func)
+static void add_function_attributes(struct emitter *e, LLVMValueRef func)
 {
     static const char *const strings[][2] = {
-        {"probe-stack", "inline-asm"},   {"stack-probe-size", "4096"},
-        {"disable-tail-calls", "true"},  {"no-realign-stack", ""},
-        {"no-builtins", ""},             {"frame-pointer", "none"},
+        {"probe-stack", "inline-asm"}, {"stack-probe-size", "4096"}, {"disable-tail-calls", "true"},
+        {"no-realign-stack", ""},      {"no-builtins", ""},          {"frame-pointer", "none"},
     };
     static const struct {
         const char *name;
@@ -223,8 +206,7 @@ add_function_attributes(struct emitter *e, LLVMValueRef func)
     LLVMAddTargetDependentFunctionAttr(func, "tune-cpu", e->c->target.tune);
 }
 
-LLVMValueRef
-emitter_declare(struct emitter *e, const char *name, LLVMTypeRef type)
+LLVMValueRef emitter_declare(struct emitter *e, const char *name, LLVMTypeRef type)
 {
     LLVMValueRef func = LLVMGetNamedFunction(e->module, name);
     if (func)
@@ -237,8 +219,7 @@ emitter_declare(struct emitter *e, const char *name, LLVMTypeRef type)
     return func;
 }
 
-LLVMValueRef
-emitter_guest_func(struct emitter *e, uint32_t func_index)
+LLVMValueRef emitter_guest_func(struct emitter *e, uint32_t func_index)
 {
     if (e->funcs[func_index])
         return e->funcs[func_index];
@@ -251,22 +232,19 @@ emitter_guest_func(struct emitter *e, uint32_t func_index)
     return func;
 }
 
-void
-emitter_begin(struct emitter *e, LLVMValueRef func)
+void emitter_begin(struct emitter *e, LLVMValueRef func)
 {
     LLVMAddAttributeAtIndex(func, LLVMAttributeFunctionIndex, e->noinline);
     LLVMPositionBuilderAtEnd(e->b, LLVMAppendBasicBlockInContext(e->llvm, func, "entry"));
 }
 
-static LLVMValueRef
-declare_intrinsic(struct emitter *e, const char *name, LLVMTypeRef overload)
+static LLVMValueRef declare_intrinsic(struct emitter *e, const char *name, LLVMTypeRef overload)
 {
     const unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
     return LLVMGetIntrinsicDeclaration(e->module, id, &overload, overload ? 1 : 0);
 }
 
-LLVMValueRef
-emitter_intrinsic(struct emitter *e, enum intrinsic id)
+LLVMValueRef emitter_intrinsic(struct emitter *e, enum intrinsic id)
 {
     const struct {
         const char *name;
@@ -284,9 +262,8 @@ emitter_intrinsic(struct emitter *e, enum intrinsic id)
     return e->intrinsics[id];
 }
 
-LLVMValueRef
-emitter_call_overloaded(struct emitter *e, const char *name, LLVMTypeRef type, LLVMValueRef *args,
-                        unsigned nargs)
+LLVMValueRef emitter_call_overloaded(struct emitter *e, const char *name, LLVMTypeRef type,
+                                     LLVMValueRef *args, unsigned nargs)
 {
     LLVMValueRef func = declare_intrinsic(e, name, type);
     return LLVMBuildCall2(e->b, LLVMGlobalGetValueType(func), func, args, nargs, "");
@@ -294,20 +271,17 @@ emitter_call_overloaded(struct emitter *e, const char *name, LLVMTypeRef type, L
 
 /* ---- Idioms ---- */
 
-LLVMValueRef
-const_i32(const struct emitter *e, uint32_t v)
+LLVMValueRef const_i32(const struct emitter *e, uint32_t v)
 {
     return LLVMConstInt(LLVMInt32TypeInContext(e->llvm), v, false);
 }
 
-LLVMValueRef
-const_i64(const struct emitter *e, uint64_t v)
+LLVMValueRef const_i64(const struct emitter *e, uint64_t v)
 {
     return LLVMConstInt(LLVMInt64TypeInContext(e->llvm), v, false);
 }
 
-LLVMValueRef
-offset_ptr(struct emitter *e, LLVMValueRef base, uint64_t offset)
+LLVMValueRef offset_ptr(struct emitter *e, LLVMValueRef base, uint64_t offset)
 {
     if (offset == 0)
         return base;
@@ -315,33 +289,30 @@ offset_ptr(struct emitter *e, LLVMValueRef base, uint64_t offset)
     return LLVMBuildGEP2(e->b, e->i8, base, &index, 1, "");
 }
 
-void
-tag_alias(struct emitter *e, LLVMValueRef access, enum alias_class alias)
+void tag_alias(struct emitter *e, LLVMValueRef access, enum alias_class alias)
 {
     LLVMSetMetadata(access, e->tbaa_kind, e->alias_tags[alias]);
 }
 
-LLVMValueRef
-load_at(struct emitter *e, LLVMTypeRef type, LLVMValueRef base, uint64_t offset,
-        enum alias_class alias)
+LLVMValueRef load_at(struct emitter *e, LLVMTypeRef type, LLVMValueRef base, uint64_t offset,
+                     enum alias_class alias)
 {
     LLVMValueRef load = LLVMBuildLoad2(e->b, type, offset_ptr(e, base, offset), "");
     tag_alias(e, load, alias);
     return load;
 }
 
-LLVMValueRef
-store_at(struct emitter *e, LLVMValueRef value, LLVMValueRef base, uint64_t offset,
-         enum alias_class alias)
+LLVMValueRef store_at(struct emitter *e, LLVMValueRef value, LLVMValueRef base, uint64_t offset,
+                      enum alias_class alias)
 {
     LLVMValueRef store = LLVMBuildStore(e->b, value, offset_ptr(e, base, offset));
     tag_alias(e, store, alias);
     return store;
 }
 
-LLVMValueRef
-emitter_call(struct emitter *e, LLVMTypeRef type, LLVMValueRef func, LLVMValueRef context,
-             LLVMValueRef scratch, LLVMValueRef *args, unsigned nargs)
+LLVMValueRef emitter_call(struct emitter *e, LLVMTypeRef type, LLVMValueRef func,
+                          LLVMValueRef context, LLVMValueRef scratch, LLVMValueRef *args,
+                          unsigned nargs)
 {
     args[0] = context;
     args[1] = scratch ? scratch : LLVMGetPoison(e->ptr);
@@ -351,9 +322,8 @@ emitter_call(struct emitter *e, LLVMTypeRef type, LLVMValueRef func, LLVMValueRe
     return call;
 }
 
-void
-emitter_jump(struct emitter *e, LLVMTypeRef type, LLVMValueRef target, LLVMValueRef context,
-             LLVMValueRef scratch)
+void emitter_jump(struct emitter *e, LLVMTypeRef type, LLVMValueRef target, LLVMValueRef context,
+                  LLVMValueRef scratch)
 {
     LLVMValueRef args[2 + 1000];
     LLVMValueRef self = LLVMGetBasicBlockParent(LLVMGetInsertBlock(e->b));
@@ -367,23 +337,20 @@ emitter_jump(struct emitter *e, LLVMTypeRef type, LLVMValueRef target, LLVMValue
         LLVMBuildRet(e->b, call);
 }
 
-LLVMBasicBlockRef
-emitter_block(struct emitter *e, const char *name)
+LLVMBasicBlockRef emitter_block(struct emitter *e, const char *name)
 {
     LLVMValueRef func = LLVMGetBasicBlockParent(LLVMGetInsertBlock(e->b));
     return LLVMAppendBasicBlockInContext(e->llvm, func, name);
 }
 
-void
-branch_expect(struct emitter *e, LLVMValueRef condition, bool expected, LLVMBasicBlockRef yes,
-              LLVMBasicBlockRef no)
+void branch_expect(struct emitter *e, LLVMValueRef condition, bool expected, LLVMBasicBlockRef yes,
+                   LLVMBasicBlockRef no)
 {
     LLVMValueRef branch = LLVMBuildCondBr(e->b, condition, yes, no);
     LLVMSetMetadata(branch, e->prof_kind, expected ? e->likely : e->unlikely);
 }
 
-void
-trap_always(struct emitter *e, enum lucet_abi_trap code)
+void trap_always(struct emitter *e, enum lucet_abi_trap code)
 {
     LLVMValueRef func = emitter_intrinsic(e, INTRINSIC_ubsantrap);
     LLVMValueRef arg = LLVMConstInt(e->i8, code, false);
@@ -393,8 +360,7 @@ trap_always(struct emitter *e, enum lucet_abi_trap code)
     LLVMBuildUnreachable(e->b);
 }
 
-void
-trap_if(struct emitter *e, LLVMValueRef condition, enum lucet_abi_trap code)
+void trap_if(struct emitter *e, LLVMValueRef condition, enum lucet_abi_trap code)
 {
     LLVMBasicBlockRef trap = emitter_block(e, "trap"), next = emitter_block(e, "");
     branch_expect(e, condition, false, trap, next);

@@ -1,25 +1,23 @@
 /* Entries: how the host calls guest functions of a signature (docs/abi.md C9). */
 #include "lucetc/helpers.h"
 
-static void
-store_results(struct emitter *e, const struct wasm_functype *t, LLVMValueRef call,
-              LLVMValueRef context, LLVMValueRef argv)
+static void store_results(struct emitter *e, const struct wasm_functype *t, LLVMValueRef call,
+                          LLVMValueRef context, LLVMValueRef argv)
 {
     const bool in_registers = results_in_registers(t);
     for (uint32_t i = 0; i < t->nresults; i++) {
         const uint64_t at = (uint64_t)i * LUCET_RESULT_SLOT;
         LLVMValueRef v;
         if (!in_registers)
-            v = load_at(e, emitter_valtype(e, t->results[i]), context,
-                        e->c->layout.scratch + at, ALIAS_GLOBAL);
+            v = load_at(e, emitter_valtype(e, t->results[i]), context, e->c->layout.scratch + at,
+                        ALIAS_GLOBAL);
         else
             v = t->nresults == 1 ? call : LLVMBuildExtractValue(e->b, call, i, "");
         store_at(e, v, argv, at, ALIAS_CONTEXT);
     }
 }
 
-void
-emit_entry(struct emitter *e, LLVMValueRef func, struct helper h)
+void emit_entry(struct emitter *e, LLVMValueRef func, struct helper h)
 {
     const struct wasm_functype *t = &e->c->module->types[h.a];
     LLVMValueRef context = LLVMGetParam(func, 0), callee = LLVMGetParam(func, 1);
@@ -28,8 +26,8 @@ emit_entry(struct emitter *e, LLVMValueRef func, struct helper h)
     for (uint32_t i = 0; i < t->nparams; i++)
         args[2 + i] = load_at(e, emitter_valtype(e, t->params[i]), argv,
                               (uint64_t)i * LUCET_RESULT_SLOT, ALIAS_CONTEXT);
-    LLVMValueRef call = emitter_call(e, emitter_functype(e, h.a), callee, context, NULL, args,
-                                     2 + t->nparams);
+    LLVMValueRef call =
+        emitter_call(e, emitter_functype(e, h.a), callee, context, NULL, args, 2 + t->nparams);
     store_results(e, t, call, context, argv);
     LLVMBuildRetVoid(e->b);
 }

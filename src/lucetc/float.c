@@ -4,8 +4,7 @@
 
 #include "lucetc/func.h"
 
-LLVMValueRef
-opaque_float(struct emitter *e, LLVMValueRef v)
+LLVMValueRef opaque_float(struct emitter *e, LLVMValueRef v)
 {
     const bool is_f32 = LLVMTypeOf(v) == e->f32;
     LLVMValueRef fence = emitter_intrinsic(e, is_f32 ? INTRINSIC_fence_f32 : INTRINSIC_fence_f64);
@@ -13,8 +12,7 @@ opaque_float(struct emitter *e, LLVMValueRef v)
 }
 
 /* Constants that LLVM may take for the identity of some operation. */
-static LLVMValueRef
-hide_identity(struct func *f, LLVMValueRef v)
+static LLVMValueRef hide_identity(struct func *f, LLVMValueRef v)
 {
     if (!LLVMIsAConstantFP(v))
         return v;
@@ -40,9 +38,9 @@ TRANSLATOR(emit_float_compare)
 TRANSLATOR(emit_float_unary)
 {
     static const char *const names[] = {
-        [FLOAT_abs] = "llvm.fabs",          [FLOAT_neg] = NULL,
-        [FLOAT_ceil] = "llvm.ceil",         [FLOAT_floor] = "llvm.floor",
-        [FLOAT_trunc] = "llvm.trunc",       [FLOAT_nearest] = "llvm.roundeven",
+        [FLOAT_abs] = "llvm.fabs",    [FLOAT_neg] = NULL,
+        [FLOAT_ceil] = "llvm.ceil",   [FLOAT_floor] = "llvm.floor",
+        [FLOAT_trunc] = "llvm.trunc", [FLOAT_nearest] = "llvm.roundeven",
         [FLOAT_sqrt] = "llvm.sqrt",
     };
     (void)in;

@@ -8,8 +8,7 @@
 /* More than any real function by orders of magnitude; keeps LLVM's memory within bounds. */
 #define MAX_WORK 20000000u
 
-void
-push(struct func *f, LLVMValueRef v)
+void push(struct func *f, LLVMValueRef v)
 {
     if (f->height == f->stack_capacity) {
         const uint32_t capacity = f->stack_capacity ? 2 * f->stack_capacity : 256;
@@ -24,39 +23,33 @@ push(struct func *f, LLVMValueRef v)
     f->stack[f->height++] = v;
 }
 
-LLVMValueRef
-pop(struct func *f)
+LLVMValueRef pop(struct func *f)
 {
     return f->stack[--f->height];
 }
 
-LLVMValueRef *
-pop_many(struct func *f, uint32_t n)
+LLVMValueRef *pop_many(struct func *f, uint32_t n)
 {
     f->height -= n;
     return f->stack + f->height;
 }
 
-void
-push_bool(struct func *f, LLVMValueRef condition)
+void push_bool(struct func *f, LLVMValueRef condition)
 {
     push(f, LLVMBuildZExt(f->e->b, condition, f->e->i32, ""));
 }
 
-LLVMValueRef
-pop_condition(struct func *f)
+LLVMValueRef pop_condition(struct func *f)
 {
     return LLVMBuildICmp(f->e->b, LLVMIntNE, pop(f), const_i32(f->e, 0), "");
 }
 
-void
-mark_unreachable(struct func *f)
+void mark_unreachable(struct func *f)
 {
     f->skip = 1;
 }
 
-void
-too_complex(struct func *f, const char *what)
+void too_complex(struct func *f, const char *what)
 {
     if (f->error)
         return;
@@ -65,31 +58,28 @@ too_complex(struct func *f, const char *what)
     f->error = lucet_error_compile;
 }
 
-void
-call_helper(struct func *f, const char *name, const char *letters, LLVMValueRef *args,
-            uint32_t nargs)
+void call_helper(struct func *f, const char *name, const char *letters, LLVMValueRef *args,
+                 uint32_t nargs)
 {
     struct emitter *e = f->e;
     LLVMValueRef all[16];
     LLVMTypeRef type = emitter_functype_letters(e, letters);
     if (nargs > 0)
         memcpy(all + 2, args, nargs * sizeof *args);
-    LLVMValueRef call = emitter_call(e, type, emitter_declare(e, name, type), f->context, NULL,
-                                     all, 2 + nargs);
+    LLVMValueRef call =
+        emitter_call(e, type, emitter_declare(e, name, type), f->context, NULL, all, 2 + nargs);
     if (LLVMGetReturnType(type) != e->void_type)
         push(f, call);
 }
 
-static LLVMValueRef
-zero_of(LLVMTypeRef type)
+static LLVMValueRef zero_of(LLVMTypeRef type)
 {
     return LLVMConstNull(type);
 }
 
 /* Parameters and locals become stack slots that mem2reg turns into registers before anything else
  * runs. */
-static void
-add_local(struct func *f, wasm_valtype t, LLVMValueRef initial)
+static void add_local(struct func *f, wasm_valtype t, LLVMValueRef initial)
 {
     LLVMTypeRef type = emitter_valtype(f->e, t);
     LLVMValueRef slot = LLVMBuildAlloca(f->e->b, type, "");
@@ -98,8 +88,7 @@ add_local(struct func *f, wasm_valtype t, LLVMValueRef initial)
     f->locals[f->nlocals++] = slot;
 }
 
-static bool
-make_locals(struct func *f)
+static bool make_locals(struct func *f)
 {
     const struct wasm_func *func = &f->e->c->module->funcs[f->index];
     const size_t n = (size_t)f->type->nparams + func->locals_count + 1;
@@ -117,8 +106,7 @@ make_locals(struct func *f)
 }
 
 /* Unreachable code is not translated: only its nesting matters. */
-static void
-skip_instr(struct func *f, const struct wasm_instr *in)
+static void skip_instr(struct func *f, const struct wasm_instr *in)
 {
     switch (in->op) {
     case WASM_OP_block:
@@ -138,8 +126,7 @@ skip_instr(struct func *f, const struct wasm_instr *in)
     }
 }
 
-static void
-translate_body(struct func *f)
+static void translate_body(struct func *f)
 {
     struct wasm_instr in;
     while (!f->error && wasm_reader_next(&f->reader, &in)) {
@@ -154,8 +141,7 @@ translate_body(struct func *f)
     }
 }
 
-static void
-free_func(struct func *f)
+static void free_func(struct func *f)
 {
     for (uint32_t i = 0; i < f->nlabels; i++)
         free_label(&f->labels[i]);
@@ -165,8 +151,7 @@ free_func(struct func *f)
     free(f->local_types);
 }
 
-enum lucet_error
-translate_func(struct emitter *e, uint32_t func_index)
+enum lucet_error translate_func(struct emitter *e, uint32_t func_index)
 {
     struct func f = {.e = e, .index = func_index, .type = func_type(e->c, func_index)};
     f.llvm = emitter_guest_func(e, func_index);

@@ -10,9 +10,9 @@ struct label {
     enum wasm_op kind; /* block, loop, if_, else_; the function's own label is `end` */
     const wasm_valtype *params, *results;
     uint32_t nparams, nresults;
-    wasm_valtype single; /* storage for the result of a one-result block type */
-    uint32_t height;     /* of the operand stack below the parameters */
-    LLVMBasicBlockRef target; /* where branches go: a loop's header, else what follows the end */
+    wasm_valtype single;         /* storage for the result of a one-result block type */
+    uint32_t height;             /* of the operand stack below the parameters */
+    LLVMBasicBlockRef target;    /* where branches go: a loop's header, else what follows the end */
     LLVMBasicBlockRef otherwise; /* if: the else side, until it has been emitted */
     LLVMValueRef *phis;  /* of target: loop parameters, else results; owned; NULL without any */
     LLVMValueRef *saved; /* if: the parameters, for the else side; owned */
@@ -34,7 +34,7 @@ struct func {
     struct label *labels;
     uint32_t nlabels, labels_capacity;
     struct wasm_reader reader;
-    uint32_t skip; /* > 0: code is unreachable; number of open blocks inside of it, plus one */
+    uint32_t skip;     /* > 0: code is unreachable; number of open blocks inside of it, plus one */
     uint32_t switches; /* number of br_tables so far */
     uint64_t work;     /* values created for control flow; bounds what hostile bodies can ask for */
     enum lucet_error error;
@@ -112,9 +112,9 @@ TRANSLATOR(emit_shift);
 TRANSLATOR(emit_rotate); /* arg 1 = right */
 TRANSLATOR(emit_compare);
 TRANSLATOR(emit_eqz);
-TRANSLATOR(emit_bit_count); /* arg: enum bit_count */
-TRANSLATOR(emit_div);       /* arg 1 = signed */
-TRANSLATOR(emit_rem);       /* arg 1 = signed */
+TRANSLATOR(emit_bit_count);   /* arg: enum bit_count */
+TRANSLATOR(emit_div);         /* arg 1 = signed */
+TRANSLATOR(emit_rem);         /* arg 1 = signed */
 TRANSLATOR(emit_sign_extend); /* arg = bits */
 enum bit_count { BITS_clz, BITS_ctz, BITS_popcnt };
 
@@ -124,7 +124,15 @@ TRANSLATOR(emit_float_compare); /* arg: LLVMRealPredicate */
 TRANSLATOR(emit_float_unary);   /* arg: enum float_unary */
 TRANSLATOR(emit_float_minmax);  /* arg: 1 = max */
 TRANSLATOR(emit_copysign);
-enum float_unary { FLOAT_abs, FLOAT_neg, FLOAT_ceil, FLOAT_floor, FLOAT_trunc, FLOAT_nearest, FLOAT_sqrt };
+enum float_unary {
+    FLOAT_abs,
+    FLOAT_neg,
+    FLOAT_ceil,
+    FLOAT_floor,
+    FLOAT_trunc,
+    FLOAT_nearest,
+    FLOAT_sqrt
+};
 /* Hides a value from LLVM's folding, at no cost in code. */
 LLVMValueRef opaque_float(struct emitter *e, LLVMValueRef v);
 

@@ -1,8 +1,7 @@
 /* Call gates and import gates (docs/abi.md C4, C6). */
 #include "lucetc/helpers.h"
 
-LLVMValueRef
-table_descriptor(struct emitter *e, LLVMValueRef context, uint32_t table)
+LLVMValueRef table_descriptor(struct emitter *e, LLVMValueRef context, uint32_t table)
 {
     const uint32_t imported = e->c->module->nimported_tables;
     if (table < imported)
@@ -13,19 +12,17 @@ table_descriptor(struct emitter *e, LLVMValueRef context, uint32_t table)
                           (uint64_t)(table - imported) * sizeof(struct lucet_table));
 }
 
-void
-emit_import_gate(struct emitter *e, LLVMValueRef func, struct helper h)
+void emit_import_gate(struct emitter *e, LLVMValueRef func, struct helper h)
 {
     LLVMValueRef context = LLVMGetParam(func, 0);
-    LLVMValueRef record = load_at(
-        e, e->ptr, context, e->c->layout.imported_funcs + (uint64_t)h.a * 8, ALIAS_CONTEXT);
+    LLVMValueRef record =
+        load_at(e, e->ptr, context, e->c->layout.imported_funcs + (uint64_t)h.a * 8, ALIAS_CONTEXT);
     LLVMValueRef code =
         load_at(e, e->ptr, record, offsetof(struct lucet_funcref, code), ALIAS_CONTEXT);
     emitter_jump(e, LLVMGlobalGetValueType(func), code, context, record);
 }
 
-void
-emit_call_gate(struct emitter *e, LLVMValueRef func, struct helper h)
+void emit_call_gate(struct emitter *e, LLVMValueRef func, struct helper h)
 {
     LLVMBuilderRef b = e->b;
     LLVMValueRef context = LLVMGetParam(func, 0);
@@ -44,8 +41,8 @@ emit_call_gate(struct emitter *e, LLVMValueRef func, struct helper h)
 
     LLVMValueRef type =
         load_at(e, e->i64, record, offsetof(struct lucet_funcref, type), ALIAS_CONTEXT);
-    LLVMValueRef expected = load_at(e, e->i64, context,
-                                    e->c->layout.type_ids + (uint64_t)h.a * 8, ALIAS_CONTEXT);
+    LLVMValueRef expected =
+        load_at(e, e->i64, context, e->c->layout.type_ids + (uint64_t)h.a * 8, ALIAS_CONTEXT);
     trap_if(e, LLVMBuildICmp(b, LLVMIntNE, type, expected, ""), LUCET_TRAP_bad_signature);
 
     LLVMValueRef code =

@@ -14,8 +14,8 @@ static const char *const builtin_signatures[] = {
 };
 
 /* Types have up to three helpers each. */
-static void
-each_type_helper(const struct compilation *c, void (*visit)(void *, struct helper), void *arg)
+static void each_type_helper(const struct compilation *c, void (*visit)(void *, struct helper),
+                             void *arg)
 {
     for (uint32_t i = 0; i < c->module->ntypes; i++) {
         const uint8_t use = c->plan.types[i];
@@ -28,8 +28,8 @@ each_type_helper(const struct compilation *c, void (*visit)(void *, struct helpe
     }
 }
 
-static void
-each_accessor(const struct compilation *c, void (*visit)(void *, struct helper), void *arg)
+static void each_accessor(const struct compilation *c, void (*visit)(void *, struct helper),
+                          void *arg)
 {
     const struct wasm_module *m = c->module;
     const struct plan *p = &c->plan;
@@ -52,8 +52,7 @@ each_accessor(const struct compilation *c, void (*visit)(void *, struct helper),
             visit(arg, (struct helper){.kind = HELPER_memory_size, .a = i});
 }
 
-void
-helpers_each(const struct compilation *c, void (*visit)(void *, struct helper), void *arg)
+void helpers_each(const struct compilation *c, void (*visit)(void *, struct helper), void *arg)
 {
     for (uint32_t i = 0; i < c->module->nimported_funcs; i++)
         visit(arg, (struct helper){.kind = HELPER_import, .a = i});
@@ -68,8 +67,7 @@ helpers_each(const struct compilation *c, void (*visit)(void *, struct helper), 
     each_accessor(c, visit, arg);
 }
 
-void
-helper_name(struct helper h, char name[HELPER_NAME_SIZE])
+void helper_name(struct helper h, char name[HELPER_NAME_SIZE])
 {
     static const char *const formats[] = {
         [HELPER_import] = "import.%u",         [HELPER_entry] = "entry.%u",
@@ -86,15 +84,13 @@ helper_name(struct helper h, char name[HELPER_NAME_SIZE])
         snprintf(name, HELPER_NAME_SIZE, formats[h.kind], h.a);
 }
 
-static LLVMTypeRef
-entry_type(const struct emitter *e)
+static LLVMTypeRef entry_type(const struct emitter *e)
 {
     LLVMTypeRef params[] = {e->ptr, e->ptr, e->ptr};
     return LLVMFunctionType(e->void_type, params, 3, false);
 }
 
-static LLVMTypeRef
-global_accessor_type(struct emitter *e, struct helper h)
+static LLVMTypeRef global_accessor_type(struct emitter *e, struct helper h)
 {
     LLVMTypeRef value = emitter_valtype(e, e->c->module->globals[h.a].type.type);
     LLVMTypeRef params[] = {e->ptr, e->ptr, value};
@@ -102,8 +98,7 @@ global_accessor_type(struct emitter *e, struct helper h)
                                        : LLVMFunctionType(e->void_type, params, 3, false);
 }
 
-static LLVMTypeRef
-helper_type(struct emitter *e, struct helper h)
+static LLVMTypeRef helper_type(struct emitter *e, struct helper h)
 {
     switch (h.kind) {
     case HELPER_import: return emitter_functype(e, e->c->module->funcs[h.a].type);
@@ -119,24 +114,22 @@ helper_type(struct emitter *e, struct helper h)
     }
 }
 
-LLVMValueRef
-helper_declare(struct emitter *e, struct helper h)
+LLVMValueRef helper_declare(struct emitter *e, struct helper h)
 {
     char name[HELPER_NAME_SIZE];
     helper_name(h, name);
     return emitter_declare(e, name, helper_type(e, h));
 }
 
-static void
-emit_one(void *arg, struct helper h)
+static void emit_one(void *arg, struct helper h)
 {
     static void (*const emit[])(struct emitter *, LLVMValueRef, struct helper) = {
-        [HELPER_import] = emit_import_gate,     [HELPER_gate] = emit_call_gate,
-        [HELPER_entry] = emit_entry,            [HELPER_thunk] = emit_thunk,
-        [HELPER_host] = emit_host_trampoline,   [HELPER_builtin] = emit_builtin,
-        [HELPER_global_get] = emit_accessor,    [HELPER_global_set] = emit_accessor,
-        [HELPER_table_get] = emit_accessor,     [HELPER_table_set] = emit_accessor,
-        [HELPER_table_size] = emit_accessor,    [HELPER_memory_size] = emit_accessor,
+        [HELPER_import] = emit_import_gate,   [HELPER_gate] = emit_call_gate,
+        [HELPER_entry] = emit_entry,          [HELPER_thunk] = emit_thunk,
+        [HELPER_host] = emit_host_trampoline, [HELPER_builtin] = emit_builtin,
+        [HELPER_global_get] = emit_accessor,  [HELPER_global_set] = emit_accessor,
+        [HELPER_table_get] = emit_accessor,   [HELPER_table_set] = emit_accessor,
+        [HELPER_table_size] = emit_accessor,  [HELPER_memory_size] = emit_accessor,
     };
     struct emitter *e = arg;
     LLVMValueRef func = helper_declare(e, h);
@@ -144,8 +137,7 @@ emit_one(void *arg, struct helper h)
     emit[h.kind](e, func, h);
 }
 
-void
-helpers_emit(struct emitter *e)
+void helpers_emit(struct emitter *e)
 {
     helpers_each(e->c, emit_one, e);
 }

@@ -7,15 +7,15 @@
 #include "lucetc/emitter.h"
 
 enum helper_kind {
-    HELPER_import,      /* a = imported function */
-    HELPER_gate,        /* a = type, b = table */
-    HELPER_entry,       /* a = type */
-    HELPER_thunk,       /* a = type */
-    HELPER_host,        /* a = type */
-    HELPER_builtin,     /* a = enum lucet_builtin */
-    HELPER_global_get,  /* a = global */
+    HELPER_import,     /* a = imported function */
+    HELPER_gate,       /* a = type, b = table */
+    HELPER_entry,      /* a = type */
+    HELPER_thunk,      /* a = type */
+    HELPER_host,       /* a = type */
+    HELPER_builtin,    /* a = enum lucet_builtin */
+    HELPER_global_get, /* a = global */
     HELPER_global_set,
-    HELPER_table_get,   /* a = table */
+    HELPER_table_get, /* a = table */
     HELPER_table_set,
     HELPER_table_size,
     HELPER_memory_size, /* a = memory */
@@ -39,13 +39,13 @@ LLVMValueRef helper_declare(struct emitter *e, struct helper h);
 void helpers_emit(struct emitter *e);
 
 /* One per kind; the builder stands in the entry block of the helper's function. */
-void emit_import_gate(struct emitter *e, LLVMValueRef func, struct helper h); /* gate.c */
-void emit_call_gate(struct emitter *e, LLVMValueRef func, struct helper h);   /* gate.c */
-void emit_thunk(struct emitter *e, LLVMValueRef func, struct helper h);       /* thunk.c */
-void emit_entry(struct emitter *e, LLVMValueRef func, struct helper h);       /* entry.c */
+void emit_import_gate(struct emitter *e, LLVMValueRef func, struct helper h);     /* gate.c */
+void emit_call_gate(struct emitter *e, LLVMValueRef func, struct helper h);       /* gate.c */
+void emit_thunk(struct emitter *e, LLVMValueRef func, struct helper h);           /* thunk.c */
+void emit_entry(struct emitter *e, LLVMValueRef func, struct helper h);           /* entry.c */
 void emit_host_trampoline(struct emitter *e, LLVMValueRef func, struct helper h); /* hostcall.c */
-void emit_builtin(struct emitter *e, LLVMValueRef func, struct helper h);     /* hostcall.c */
-void emit_accessor(struct emitter *e, LLVMValueRef func, struct helper h);    /* accessor.c */
+void emit_builtin(struct emitter *e, LLVMValueRef func, struct helper h);         /* hostcall.c */
+void emit_accessor(struct emitter *e, LLVMValueRef func, struct helper h);        /* accessor.c */
 
 /* Descriptor of a table or memory: the address of the struct in whichever context owns it. */
 LLVMValueRef table_descriptor(struct emitter *e, LLVMValueRef context, uint32_t table);

@@ -1,34 +1,30 @@
 /* Trampolines from guest code to host functions and to the runtime (docs/abi.md C8). */
 #include "lucetc/helpers.h"
 
-static LLVMValueRef
-load_activation(struct emitter *e, LLVMValueRef context)
+static LLVMValueRef load_activation(struct emitter *e, LLVMValueRef context)
 {
     return load_at(e, e->ptr, context, offsetof(struct lucet_vmctx, activation), ALIAS_CONTEXT);
 }
 
 /* Steps 1 and 2: the host must have room on this stack, and the signal handlers must know that
  * faults from here on are the host's. */
-static void
-leave_guest(struct emitter *e, LLVMValueRef context)
+static void leave_guest(struct emitter *e, LLVMValueRef context)
 {
     LLVMValueRef func = emitter_intrinsic(e, INTRINSIC_addressofreturnaddress);
     LLVMValueRef frame = LLVMBuildCall2(e->b, LLVMGlobalGetValueType(func), func, NULL, 0, "");
     LLVMValueRef activation = load_activation(e, context);
-    LLVMValueRef limit =
-        load_at(e, e->ptr, activation, offsetof(struct lucet_activation, hostcall_limit),
-                ALIAS_CONTEXT);
+    LLVMValueRef limit = load_at(e, e->ptr, activation,
+                                 offsetof(struct lucet_activation, hostcall_limit), ALIAS_CONTEXT);
     trap_if(e, LLVMBuildICmp(e->b, LLVMIntULT, frame, limit, ""), LUCET_TRAP_stack_overflow);
     LLVMValueRef store = store_at(e, frame, activation,
                                   offsetof(struct lucet_activation, guest_frame), ALIAS_CONTEXT);
     LLVMSetVolatile(store, true);
 }
 
-static void
-call_if_pending(struct emitter *e, LLVMValueRef context, LLVMValueRef activation)
+static void call_if_pending(struct emitter *e, LLVMValueRef context, LLVMValueRef activation)
 {
-    LLVMValueRef pending = load_at(e, e->i32, activation,
-                                   offsetof(struct lucet_activation, pending), ALIAS_CONTEXT);
+    LLVMValueRef pending =
+        load_at(e, e->i32, activation, offsetof(struct lucet_activation, pending), ALIAS_CONTEXT);
     LLVMSetVolatile(pending, true);
     LLVMBasicBlockRef stop = emitter_block(e, "stop"), next = emitter_block(e, "");
     LLVMValueRef none = LLVMBuildICmp(e->b, LLVMIntEQ, pending, const_i32(e, 0), "");
@@ -40,8 +36,7 @@ call_if_pending(struct emitter *e, LLVMValueRef context, LLVMValueRef activation
 }
 
 /* Step 5: a stale base would let this guest address another one's memory. */
-static void
-restore_gs(struct emitter *e, LLVMValueRef context)
+static void restore_gs(struct emitter *e, LLVMValueRef context)
 {
     if (!uses_fsgsbase(e->c)) {
         call_builtin_directly(e, context, LUCET_BUILTIN_set_gs);
@@ -50,8 +45,8 @@ restore_gs(struct emitter *e, LLVMValueRef context)
     LLVMValueRef rd = emitter_intrinsic(e, INTRINSIC_rdgsbase);
     LLVMValueRef wr = emitter_intrinsic(e, INTRINSIC_wrgsbase);
     LLVMValueRef now = LLVMBuildCall2(e->b, LLVMGlobalGetValueType(rd), rd, NULL, 0, "");
-    LLVMValueRef own = load_at(e, e->i64, context, offsetof(struct lucet_vmctx, gs_base),
-                               ALIAS_CONTEXT);
+    LLVMValueRef own =
+        load_at(e, e->i64, context, offsetof(struct lucet_vmctx, gs_base), ALIAS_CONTEXT);
     LLVMBasicBlockRef fix = emitter_block(e, "fix"), next = emitter_block(e, "");
     branch_expect(e, LLVMBuildICmp(e->b, LLVMIntEQ, now, own, ""), true, next, fix);
     LLVMPositionBuilderAtEnd(e->b, fix);
@@ -62,32 +57,28 @@ restore_gs(struct emitter *e, LLVMValueRef context)
 
 /* Steps 4 and 5. gs comes first: once guest_frame is NULL a stop request may redirect at any moment,
  * and the test of `pending` must be the last thing on the way back. */
-static void
-enter_guest(struct emitter *e, LLVMValueRef context)
+static void enter_guest(struct emitter *e, LLVMValueRef context)
 {
     restore_gs(e, context);
     LLVMValueRef activation = load_activation(e, context);
-    LLVMValueRef store =
-        store_at(e, LLVMConstNull(e->ptr), activation,
-                 offsetof(struct lucet_activation, guest_frame), ALIAS_CONTEXT);
+    LLVMValueRef store = store_at(e, LLVMConstNull(e->ptr), activation,
+                                  offsetof(struct lucet_activation, guest_frame), ALIAS_CONTEXT);
     LLVMSetVolatile(store, true);
     call_if_pending(e, context, activation);
 }
 
-void
-call_builtin_directly(struct emitter *e, LLVMValueRef context, enum lucet_builtin id)
+void call_builtin_directly(struct emitter *e, LLVMValueRef context, enum lucet_builtin id)
 {
     LLVMTypeRef type = LLVMFunctionType(e->void_type, &e->ptr, 1, false);
-    LLVMValueRef body = load_at(
-        e, e->ptr, context, offsetof(struct lucet_vmctx, builtins) + 8u * (unsigned)id,
-        ALIAS_CONTEXT);
+    LLVMValueRef body =
+        load_at(e, e->ptr, context, offsetof(struct lucet_vmctx, builtins) + 8u * (unsigned)id,
+                ALIAS_CONTEXT);
     LLVMBuildCall2(e->b, type, body, &context, 1, "");
 }
 
 /* Calls a C function with the arguments of the surrounding guest function. */
-static LLVMValueRef
-call_c(struct emitter *e, LLVMValueRef func, LLVMValueRef body, LLVMTypeRef result,
-       LLVMValueRef *outs, uint32_t nouts)
+static LLVMValueRef call_c(struct emitter *e, LLVMValueRef func, LLVMValueRef body,
+                           LLVMTypeRef result, LLVMValueRef *outs, uint32_t nouts)
 {
     LLVMTypeRef types[1 + 1000 + 1000];
     LLVMValueRef args[1 + 1000 + 1000];
@@ -108,9 +99,8 @@ call_c(struct emitter *e, LLVMValueRef func, LLVMValueRef body, LLVMTypeRef resu
 
 /* Puts a host function's results where guest callers look for them (C2): the first came in a
  * register, the others are in scratch space already. */
-static void
-return_host_results(struct emitter *e, const struct wasm_functype *t, LLVMValueRef first,
-                    LLVMValueRef *outs)
+static void return_host_results(struct emitter *e, const struct wasm_functype *t,
+                                LLVMValueRef first, LLVMValueRef *outs)
 {
     if (t->nresults == 0) {
         LLVMBuildRetVoid(e->b);
@@ -131,8 +121,7 @@ return_host_results(struct emitter *e, const struct wasm_functype *t, LLVMValueR
     LLVMBuildAggregateRet(e->b, all, t->nresults);
 }
 
-void
-emit_host_trampoline(struct emitter *e, LLVMValueRef func, struct helper h)
+void emit_host_trampoline(struct emitter *e, LLVMValueRef func, struct helper h)
 {
     const struct wasm_functype *t = &e->c->module->types[h.a];
     LLVMValueRef context = LLVMGetParam(func, 0), record = LLVMGetParam(func, 1);
@@ -144,14 +133,13 @@ emit_host_trampoline(struct emitter *e, LLVMValueRef func, struct helper h)
     LLVMValueRef body =
         load_at(e, e->ptr, record, offsetof(struct lucet_funcref, body), ALIAS_CONTEXT);
     LLVMTypeRef result = t->nresults ? emitter_valtype(e, t->results[0]) : e->void_type;
-    LLVMValueRef first = call_c(e, func, body, result, outs + 1,
-                                t->nresults > 1 ? t->nresults - 1 : 0);
+    LLVMValueRef first =
+        call_c(e, func, body, result, outs + 1, t->nresults > 1 ? t->nresults - 1 : 0);
     enter_guest(e, context);
     return_host_results(e, t, first, outs);
 }
 
-void
-emit_builtin(struct emitter *e, LLVMValueRef func, struct helper h)
+void emit_builtin(struct emitter *e, LLVMValueRef func, struct helper h)
 {
     LLVMValueRef context = LLVMGetParam(func, 0);
     leave_guest(e, context);

@@ -2,14 +2,12 @@
  * been shown to move an access out of the guest's memory. */
 #include "lucetc/func.h"
 
-static LLVMValueRef
-constant_like(LLVMValueRef v, uint64_t n)
+static LLVMValueRef constant_like(LLVMValueRef v, uint64_t n)
 {
     return LLVMConstInt(LLVMTypeOf(v), n, false);
 }
 
-static unsigned
-width_of(LLVMValueRef v)
+static unsigned width_of(LLVMValueRef v)
 {
     return LLVMGetIntTypeWidth(LLVMTypeOf(v));
 }
@@ -61,16 +59,14 @@ TRANSLATOR(emit_bit_count)
                                     arg == BITS_popcnt ? 1 : 2));
 }
 
-static void
-trap_if_zero(struct func *f, LLVMValueRef divisor)
+static void trap_if_zero(struct func *f, LLVMValueRef divisor)
 {
     LLVMValueRef zero = constant_like(divisor, 0);
     trap_if(f->e, LLVMBuildICmp(f->e->b, LLVMIntEQ, divisor, zero, ""),
             LUCET_TRAP_integer_div_by_zero);
 }
 
-static LLVMValueRef
-is_minus_one(struct func *f, LLVMValueRef v)
+static LLVMValueRef is_minus_one(struct func *f, LLVMValueRef v)
 {
     return LLVMBuildICmp(f->e->b, LLVMIntEQ, v, LLVMConstAllOnes(LLVMTypeOf(v)), "");
 }

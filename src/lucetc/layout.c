@@ -6,23 +6,20 @@
 /* Displacements are signed 32-bit numbers, and a context is memory per instance. */
 #define MAX_CONTEXT (64u << 20)
 
-static uint64_t
-align_up(uint64_t n, uint64_t alignment)
+static uint64_t align_up(uint64_t n, uint64_t alignment)
 {
     return (n + alignment - 1) & ~(alignment - 1);
 }
 
 /* Appends an array of `count` elements and returns its offset. */
-static uint32_t
-place(uint64_t *end, uint64_t count, uint64_t size)
+static uint32_t place(uint64_t *end, uint64_t count, uint64_t size)
 {
     const uint64_t at = *end;
     *end += count * size;
     return (uint32_t)at;
 }
 
-static uint32_t
-most_results(const struct wasm_module *m)
+static uint32_t most_results(const struct wasm_module *m)
 {
     uint32_t most = 0;
     for (uint32_t i = 0; i < m->ntypes; i++)
@@ -32,8 +29,7 @@ most_results(const struct wasm_module *m)
 }
 
 /* Gives every global that has a cell of its own its place, from *end on. */
-static void
-place_globals(struct compilation *c, uint64_t *end)
+static void place_globals(struct compilation *c, uint64_t *end)
 {
     const struct wasm_module *m = c->module;
     for (uint32_t i = 0; i < m->nglobals; i++) {
@@ -48,8 +44,7 @@ place_globals(struct compilation *c, uint64_t *end)
     }
 }
 
-enum lucet_error
-layout_make(struct compilation *c)
+enum lucet_error layout_make(struct compilation *c)
 {
     const struct wasm_module *m = c->module;
     struct lucet_layout *l = &c->layout;

@@ -4,15 +4,13 @@
 
 #include "lucetc/func.h"
 
-static bool
-is_imported(const struct func *f, uint32_t memory)
+static bool is_imported(const struct func *f, uint32_t memory)
 {
     return memory < f->e->c->module->nimported_memories;
 }
 
 /* Accessible bytes of a memory as i64. */
-static LLVMValueRef
-memory_bytes(struct func *f, uint32_t memory)
+static LLVMValueRef memory_bytes(struct func *f, uint32_t memory)
 {
     struct emitter *e = f->e;
     if (is_imported(f, memory)) {
@@ -23,20 +21,18 @@ memory_bytes(struct func *f, uint32_t memory)
     }
     const uint64_t own = memory - e->c->module->nimported_memories;
     const uint64_t at = e->c->layout.memories + own * sizeof(struct lucet_memory);
-    return load_at(e, e->i64, f->context, at + offsetof(struct lucet_memory, size),
-                   ALIAS_CONTEXT);
+    return load_at(e, e->i64, f->context, at + offsetof(struct lucet_memory, size), ALIAS_CONTEXT);
 }
 
 /* M2: whether reservation and guard contain every access of that width at that offset. */
-static bool
-guard_contains(const struct compilation *c, uint64_t offset, uint64_t width)
+static bool guard_contains(const struct compilation *c, uint64_t offset, uint64_t width)
 {
     const uint64_t reach = (uint64_t)UINT32_MAX + offset + width;
     return reach <= c->reserved_size + c->guard_size;
 }
 
-static LLVMValueRef
-address(struct func *f, LLVMValueRef index, const struct wasm_instr *in, uint64_t width)
+static LLVMValueRef address(struct func *f, LLVMValueRef index, const struct wasm_instr *in,
+                            uint64_t width)
 {
     struct emitter *e = f->e;
     const uint64_t offset = in->imm.memarg.offset;
@@ -47,13 +43,11 @@ address(struct func *f, LLVMValueRef index, const struct wasm_instr *in, uint64_
         LLVMValueRef size = memory_bytes(f, in->imm.memarg.memory);
         trap_if(e, LLVMBuildICmp(e->b, LLVMIntUGT, end, size, ""), LUCET_TRAP_heap_out_of_bounds);
     }
-    LLVMValueRef base =
-        LLVMBuildGEP2(e->b, e->i8, LLVMConstNull(e->heap_ptr), &wide, 1, "");
+    LLVMValueRef base = LLVMBuildGEP2(e->b, e->i8, LLVMConstNull(e->heap_ptr), &wide, 1, "");
     return offset_ptr(e, base, offset);
 }
 
-static void
-finish_access(struct func *f, LLVMValueRef access)
+static void finish_access(struct func *f, LLVMValueRef access)
 {
     LLVMSetAlignment(access, 1);
     if (f->e->c->options->precise_traps)
@@ -62,14 +56,12 @@ finish_access(struct func *f, LLVMValueRef access)
 }
 
 /* ACCESS(bits, is_signed, valtype) */
-static unsigned
-access_bits(uint32_t arg)
+static unsigned access_bits(uint32_t arg)
 {
     return arg & 0xff;
 }
 
-static LLVMTypeRef
-access_type(const struct func *f, uint32_t arg)
+static LLVMTypeRef access_type(const struct func *f, uint32_t arg)
 {
     LLVMTypeRef value = emitter_valtype(f->e, arg >> 16);
     const bool is_integer = LLVMGetTypeKind(value) == LLVMIntegerTypeKind;
@@ -108,8 +100,7 @@ TRANSLATOR(emit_memory_size)
     push(f, LLVMBuildTrunc(b, pages, f->e->i32, ""));
 }
 
-static LLVMValueRef
-pop_wide(struct func *f)
+static LLVMValueRef pop_wide(struct func *f)
 {
     return LLVMBuildZExt(f->e->b, pop(f), f->e->i64, "");
 }

@@ -8,14 +8,12 @@
 #define PARTITION_BYTES (96u << 10)
 #define PARTITION_FUNCS 2000u
 
-static bool
-one_piece(const struct compilation *c)
+static bool one_piece(const struct compilation *c)
 {
     return c->options->emit == lucetc_emit_llvm_ir || c->options->emit == lucetc_emit_asm;
 }
 
-enum lucet_error
-partitions_make(struct compilation *c)
+enum lucet_error partitions_make(struct compilation *c)
 {
     const struct wasm_module *m = c->module;
     struct plan *p = &c->plan;
@@ -27,8 +25,8 @@ partitions_make(struct compilation *c)
     struct partition open = {.first = first, .end = first};
     for (uint32_t i = first; i < m->nfuncs; i++) {
         const uint64_t size = m->funcs[i].body_size;
-        const bool full = open.bytes + size > PARTITION_BYTES ||
-                          open.end - open.first >= PARTITION_FUNCS;
+        const bool full =
+            open.bytes + size > PARTITION_BYTES || open.end - open.first >= PARTITION_FUNCS;
         if (full && open.end > open.first && !one_piece(c)) {
             p->partitions[p->npartitions++] = open;
             open = (struct partition){.first = i, .end = i};

@@ -11,14 +11,12 @@ struct collector {
     bool *is_ref_func; /* per function */
 };
 
-static bool
-is_funcref(wasm_valtype t)
+static bool is_funcref(wasm_valtype t)
 {
     return t == WASM_FUNCREF;
 }
 
-static bool
-has_funcref(const struct wasm_functype *t)
+static bool has_funcref(const struct wasm_functype *t)
 {
     for (uint32_t i = 0; i < t->nparams; i++)
         if (is_funcref(t->params[i]))
@@ -29,8 +27,7 @@ has_funcref(const struct wasm_functype *t)
     return false;
 }
 
-static bool
-extern_passes_funcs(const struct wasm_module *m, enum wasm_extern kind, uint32_t index)
+static bool extern_passes_funcs(const struct wasm_module *m, enum wasm_extern kind, uint32_t index)
 {
     switch (kind) {
     case WASM_EXTERN_FUNC: return has_funcref(&m->types[m->funcs[index].type]);
@@ -41,8 +38,7 @@ extern_passes_funcs(const struct wasm_module *m, enum wasm_extern kind, uint32_t
 }
 
 /* docs/abi.md C5: whether no function reference can leave an instance. */
-static bool
-funcs_are_private(const struct wasm_module *m)
+static bool funcs_are_private(const struct wasm_module *m)
 {
     for (uint32_t i = 0; i < m->nimports; i++)
         if (extern_passes_funcs(m, m->imports[i].kind, m->imports[i].index))
@@ -53,8 +49,7 @@ funcs_are_private(const struct wasm_module *m)
     return true;
 }
 
-static bool
-add_gate(struct collector *k, uint32_t type, uint32_t table)
+static bool add_gate(struct collector *k, uint32_t type, uint32_t table)
 {
     const uint64_t gate = (uint64_t)type << 32 | table;
     if (k->ngates > 0 && k->gates[k->ngates - 1] == gate)
@@ -71,15 +66,14 @@ add_gate(struct collector *k, uint32_t type, uint32_t table)
     return true;
 }
 
-static void
-note_global(struct plan *p, const struct wasm_module *m, uint32_t index, enum global_use use)
+static void note_global(struct plan *p, const struct wasm_module *m, uint32_t index,
+                        enum global_use use)
 {
     if (index < m->nimported_globals && m->globals[index].type.mutable)
         p->globals[index] |= use;
 }
 
-static bool
-note_instr(struct collector *k, const struct wasm_instr *in)
+static bool note_instr(struct collector *k, const struct wasm_instr *in)
 {
     struct plan *p = &k->c->plan;
     const struct wasm_module *m = k->c->module;
@@ -113,8 +107,7 @@ note_instr(struct collector *k, const struct wasm_instr *in)
     return true;
 }
 
-static bool
-walk_bodies(struct collector *k)
+static bool walk_bodies(struct collector *k)
 {
     const struct wasm_module *m = k->c->module;
     for (uint32_t i = m->nimported_funcs; i < m->nfuncs; i++) {
@@ -131,15 +124,13 @@ walk_bodies(struct collector *k)
     return true;
 }
 
-static int
-compare_u64(const void *a, const void *b)
+static int compare_u64(const void *a, const void *b)
 {
     const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
     return (x > y) - (x < y);
 }
 
-static bool
-keep_gates(struct collector *k)
+static bool keep_gates(struct collector *k)
 {
     struct plan *p = &k->c->plan;
     if (k->ngates == 0)
@@ -157,8 +148,7 @@ keep_gates(struct collector *k)
     return true;
 }
 
-static bool
-keep_ref_funcs(struct collector *k)
+static bool keep_ref_funcs(struct collector *k)
 {
     struct plan *p = &k->c->plan;
     const uint32_t n = k->c->module->nfuncs;
@@ -174,8 +164,7 @@ keep_ref_funcs(struct collector *k)
     return true;
 }
 
-uint32_t
-plan_ref_func_slot(const struct plan *p, uint32_t func)
+uint32_t plan_ref_func_slot(const struct plan *p, uint32_t func)
 {
     uint32_t low = 0, high = p->nref_funcs;
     while (low < high) {
@@ -188,14 +177,12 @@ plan_ref_func_slot(const struct plan *p, uint32_t func)
     return low;
 }
 
-static void
-note_func_types(const struct compilation *c, uint32_t func, uint8_t use)
+static void note_func_types(const struct compilation *c, uint32_t func, uint8_t use)
 {
     c->plan.types[c->module->funcs[func].type] |= use;
 }
 
-static void
-note_expr_funcs(const struct compilation *c, struct wasm_expr e, uint8_t use)
+static void note_expr_funcs(const struct compilation *c, struct wasm_expr e, uint8_t use)
 {
     struct wasm_reader r;
     struct wasm_instr in;
@@ -207,8 +194,7 @@ note_expr_funcs(const struct compilation *c, struct wasm_expr e, uint8_t use)
 
 /* Entries for what the host may call; thunks for what another instance may call; trampolines for
  * what the host may be asked to do. */
-static void
-note_types(const struct compilation *c)
+static void note_types(const struct compilation *c)
 {
     const struct wasm_module *m = c->module;
     const uint8_t reference = TYPE_ENTRY | (c->plan.private_funcs ? 0 : TYPE_THUNK);
@@ -232,8 +218,7 @@ note_types(const struct compilation *c)
         }
 }
 
-static bool
-collect(struct collector *k)
+static bool collect(struct collector *k)
 {
     struct plan *p = &k->c->plan;
     const struct wasm_module *m = k->c->module;
@@ -252,8 +237,7 @@ collect(struct collector *k)
     return true;
 }
 
-enum lucet_error
-plan_make(struct compilation *c)
+enum lucet_error plan_make(struct compilation *c)
 {
     struct collector k = {.c = c};
     const bool ok = collect(&k);
@@ -265,8 +249,7 @@ plan_make(struct compilation *c)
     return e ? e : partitions_make(c);
 }
 
-void
-plan_free(struct plan *p)
+void plan_free(struct plan *p)
 {
     free(p->types);
     free(p->tables);

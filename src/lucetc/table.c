@@ -4,9 +4,8 @@
 
 #include "lucetc/func.h"
 
-static void
-call_accessor(struct func *f, const char *what, uint32_t table, const char *letters,
-              LLVMValueRef *args, uint32_t nargs)
+static void call_accessor(struct func *f, const char *what, uint32_t table, const char *letters,
+                          LLVMValueRef *args, uint32_t nargs)
 {
     char name[32];
     snprintf(name, sizeof name, "table.%s.%u", what, table);

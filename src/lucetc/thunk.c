@@ -2,18 +2,16 @@
  * own (docs/abi.md C7). */
 #include "lucetc/helpers.h"
 
-static LLVMValueRef
-load_field(struct emitter *e, LLVMTypeRef type, LLVMValueRef context, size_t offset)
+static LLVMValueRef load_field(struct emitter *e, LLVMTypeRef type, LLVMValueRef context,
+                               size_t offset)
 {
     return load_at(e, type, context, offset, ALIAS_CONTEXT);
 }
 
 /* Makes `to` the running instance in place of `from`. */
-static void
-switch_instance(struct emitter *e, LLVMValueRef from, LLVMValueRef to)
+static void switch_instance(struct emitter *e, LLVMValueRef from, LLVMValueRef to)
 {
-    LLVMValueRef activation =
-        load_field(e, e->ptr, from, offsetof(struct lucet_vmctx, activation));
+    LLVMValueRef activation = load_field(e, e->ptr, from, offsetof(struct lucet_vmctx, activation));
     store_at(e, activation, to, offsetof(struct lucet_vmctx, activation), ALIAS_CONTEXT);
     LLVMValueRef store =
         store_at(e, to, activation, offsetof(struct lucet_activation, ctx), ALIAS_CONTEXT);
@@ -28,8 +26,8 @@ switch_instance(struct emitter *e, LLVMValueRef from, LLVMValueRef to)
 }
 
 /* Results in scratch space are in the callee's; the caller looks in its own. */
-static void
-copy_scratch(struct emitter *e, const struct wasm_functype *t, LLVMValueRef from, LLVMValueRef to)
+static void copy_scratch(struct emitter *e, const struct wasm_functype *t, LLVMValueRef from,
+                         LLVMValueRef to)
 {
     if (results_in_registers(t))
         return;
@@ -42,8 +40,7 @@ copy_scratch(struct emitter *e, const struct wasm_functype *t, LLVMValueRef from
     }
 }
 
-static void
-return_value(struct emitter *e, LLVMTypeRef type, LLVMValueRef value)
+static void return_value(struct emitter *e, LLVMTypeRef type, LLVMValueRef value)
 {
     if (LLVMGetReturnType(type) == e->void_type)
         LLVMBuildRetVoid(e->b);
@@ -51,15 +48,12 @@ return_value(struct emitter *e, LLVMTypeRef type, LLVMValueRef value)
         LLVMBuildRet(e->b, value);
 }
 
-void
-emit_thunk(struct emitter *e, LLVMValueRef func, struct helper h)
+void emit_thunk(struct emitter *e, LLVMValueRef func, struct helper h)
 {
     LLVMTypeRef type = LLVMGlobalGetValueType(func);
     LLVMValueRef caller = LLVMGetParam(func, 0), record = LLVMGetParam(func, 1);
-    LLVMValueRef owner =
-        load_field(e, e->ptr, record, offsetof(struct lucet_funcref, ctx));
-    LLVMValueRef body =
-        load_field(e, e->ptr, record, offsetof(struct lucet_funcref, body));
+    LLVMValueRef owner = load_field(e, e->ptr, record, offsetof(struct lucet_funcref, ctx));
+    LLVMValueRef body = load_field(e, e->ptr, record, offsetof(struct lucet_funcref, body));
     LLVMBasicBlockRef same = emitter_block(e, "same"), other = emitter_block(e, "other");
     LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntEQ, owner, caller, ""), same, other);
 
@@ -70,8 +64,7 @@ emit_thunk(struct emitter *e, LLVMValueRef func, struct helper h)
     LLVMValueRef args[2 + 1000];
     LLVMGetParams(func, args);
     switch_instance(e, caller, owner);
-    LLVMValueRef result =
-        emitter_call(e, type, body, owner, NULL, args, LLVMCountParams(func));
+    LLVMValueRef result = emitter_call(e, type, body, owner, NULL, args, LLVMCountParams(func));
     switch_instance(e, owner, caller);
     copy_scratch(e, &e->c->module->types[h.a], owner, caller);
     return_value(e, type, result);

@@ -38,14 +38,12 @@ TRANSLATOR(emit_local_tee)
 
 /* Imported mutable globals live in another instance's context: only accessor functions reach
  * there, so that bodies hold no foreign pointers. */
-static bool
-has_cell(const struct func *f, uint32_t global)
+static bool has_cell(const struct func *f, uint32_t global)
 {
     return f->e->c->plan.cells[global] != LUCET_NONE;
 }
 
-static char
-letter_of(wasm_valtype t)
+static char letter_of(wasm_valtype t)
 {
     switch (t) {
     case WASM_I32: return 'i';
@@ -85,8 +83,8 @@ TRANSLATOR(emit_global_set)
     call_helper(f, name, letters, &value, 1);
 }
 
-static LLVMValueRef
-float_constant(struct emitter *e, LLVMTypeRef type, LLVMValueRef bits, bool is_identity)
+static LLVMValueRef float_constant(struct emitter *e, LLVMTypeRef type, LLVMValueRef bits,
+                                   bool is_identity)
 {
     LLVMValueRef v = LLVMConstBitCast(bits, type);
     return is_identity ? opaque_float(e, v) : v;
@@ -94,14 +92,12 @@ float_constant(struct emitter *e, LLVMTypeRef type, LLVMValueRef bits, bool is_i
 
 /* 1.0, -1.0 and -0.0: arithmetic with them must still quiet signalling NaNs, so LLVM must not fold it
  * (x * 1.0 -> x, -0.0 - x -> -x). */
-static bool
-is_identity_f32(uint32_t bits)
+static bool is_identity_f32(uint32_t bits)
 {
     return bits == 0x80000000u || (bits & 0x7fffffffu) == 0x3f800000u;
 }
 
-static bool
-is_identity_f64(uint64_t bits)
+static bool is_identity_f64(uint64_t bits)
 {
     return bits == 1ull << 63 || (bits & ~(1ull << 63)) == 0x3ff0000000000000ull;
 }

@@ -1,0 +1,205 @@
+/* lucetc_compile(): from a module's bytes to a file. */
+#include <llvm-c/TargetMachine.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <llvm-c/Core.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lucetc/bindings.h"
+#include "lucetc/diagnostic.h"
+#include "lucetc/link.h"
+#include "lucetc/object.h"
+#include "lucetc/plan.h"
+#include "lucetc/target.h"
+#include "lucetc/version.h"
+#include "module/cpu.h"
+
+#define GIB (1ull << 30)
+#define PAGE 4096u
+
+/* What the code generator can translate; the decoder refuses the rest by name. */
+#define FEATURES (WASM_FEATURES_2_0 & ~(uint32_t)WASM_FEATURE_SIMD)
+
+struct lucetc_options lucetc_options_default(void)
+{
+    return (struct lucetc_options){.emit = lucetc_emit_so, .opt_level = lucetc_opt_speed};
+}
+
+static bool options_valid(const struct lucetc_options *o)
+{
+    return o->emit <= lucetc_emit_asm && o->opt_level <= lucetc_opt_speed_and_size &&
+           o->reserved_size % PAGE == 0 && o->guard_size % PAGE == 0 &&
+           o->reserved_size <= 4 * GIB && o->guard_size <= 64 * GIB;
+}
+
+/* ---- Temporary files ---- */
+
+/* The directory that work files go to, beside the output so that a rename suffices: PATH.XXXXXX */
+static enum lucet_error make_work_dir(struct compilation *c, const char *output, char **dir)
+{
+    const size_t size = strlen(output) + 16;
+    *dir = malloc(size);
+    if (!*dir)
+        return lucet_error_no_memory;
+    snprintf(*dir, size, "%s.XXXXXX", output);
+    if (mkdtemp(*dir))
+        return lucet_error_ok;
+    diagnose(c->diagnostic, "io", "cannot create a directory beside the output file: %s",
+             strerror(errno));
+    free(*dir);
+    *dir = NULL;
+    return lucet_error_io;
+}
+
+static void remove_work_dir(char *dir)
+{
+    DIR *d = opendir(dir);
+    struct dirent *entry;
+    while (d && (entry = readdir(d)))
+        if (entry->d_name[0] != '.')
+            unlinkat(dirfd(d), entry->d_name, 0);
+    if (d)
+        closedir(d);
+    rmdir(dir);
+    free(dir);
+}
+
+static enum lucet_error put_in_place(struct compilation *c, const char *made, const char *output)
+{
+    if (rename(made, output) == 0)
+        return lucet_error_ok;
+    diagnose(c->diagnostic, "io", "cannot put the output file in its place: %s", strerror(errno));
+    return lucet_error_io;
+}
+
+/* ---- Steps ---- */
+
+static enum lucet_error check_memory(struct compilation *c)
+{
+    const uint64_t most = c->options->max_memory_size ? c->options->max_memory_size : UINT64_MAX;
+    for (uint32_t i = 0; i < c->module->nmemories; i++) {
+        const uint64_t need = c->module->memories[i].type.limits.min * LUCET_WASM_PAGE;
+        if (need <= most && need <= c->reserved_size)
+            continue;
+        diagnose(c->diagnostic, "limit",
+                 "memory %u starts with %llu bytes; at most %llu are allowed", i,
+                 (unsigned long long)need,
+                 (unsigned long long)(most < c->reserved_size ? most : c->reserved_size));
+        return lucet_error_compile;
+    }
+    return lucet_error_ok;
+}
+
+static enum lucet_error produce(struct compilation *c, const char *dir, const char *output)
+{
+    uint32_t count = 0;
+    enum lucet_error e = objects_make(c, dir, &count);
+    if (e)
+        return e;
+    char *made = malloc(strlen(dir) + 16);
+    if (!made)
+        return lucet_error_no_memory;
+    const bool linked = c->options->emit == lucetc_emit_so || c->options->emit == lucetc_emit_obj;
+    sprintf(made, "%s/%s.%s", dir, linked ? "out" : "0", object_suffix(c));
+    if (linked)
+        e = link_objects(c, dir, count, made);
+    if (!e)
+        e = put_in_place(c, made, output);
+    free(made);
+    return e;
+}
+
+static enum lucet_error compile_module(struct compilation *c, const char *output)
+{
+    enum lucet_error e = check_memory(c);
+    if (!e)
+        e = bindings_check(c);
+    if (!e)
+        e = target_resolve(c);
+    if (!e)
+        e = plan_make(c);
+    char *dir = NULL;
+    if (!e)
+        e = make_work_dir(c, output, &dir);
+    if (!e)
+        e = produce(c, dir, output);
+    if (dir)
+        remove_work_dir(dir);
+    plan_free(&c->plan);
+    target_free(&c->target);
+    return e;
+}
+
+enum lucet_error lucetc_compile(const void *wasm, size_t size, const struct lucetc_options *options,
+                                const char *output, struct lucetc_diagnostic *diagnostic)
+{
+    const struct lucetc_options defaults = lucetc_options_default();
+    struct wasm_module module;
+    struct wasm_error error;
+    if (!options)
+        options = &defaults;
+    diagnose(diagnostic, "internal", "%s", "");
+    if (!wasm || !output || !options_valid(options)) {
+        diagnose(diagnostic, "internal", "invalid options");
+        return lucet_error_invalid_argument;
+    }
+    if (wasm_module_decode(wasm, size, FEATURES, NULL, &module, &error) != WASM_OK) {
+        diagnose_wasm_error(diagnostic, &error);
+        return error.status == WASM_NO_MEMORY ? lucet_error_no_memory : lucet_error_compile;
+    }
+    struct compilation c = {
+        .module = &module,
+        .options = options,
+        .diagnostic = diagnostic,
+        .reserved_size = options->reserved_size ? options->reserved_size : 4 * GIB,
+        .guard_size = options->guard_size ? options->guard_size : 4 * GIB,
+    };
+    enum lucet_error e = compile_module(&c, output);
+    wasm_module_free(&module);
+    return e;
+}
+
+/* ---- Versions ---- */
+
+static pthread_once_t host_once = PTHREAD_ONCE_INIT;
+static char host_cpu[64], host_features[512], llvm_version[32];
+
+static void find_host(void)
+{
+    unsigned major, minor, patch;
+    char *cpu = LLVMGetHostCPUName();
+    snprintf(host_cpu, sizeof host_cpu, "%s", cpu);
+    LLVMDisposeMessage(cpu);
+    lucet_cpu_feature_list(lucet_cpu_features(), host_features, sizeof host_features);
+    LLVMGetVersion(&major, &minor, &patch);
+    snprintf(llvm_version, sizeof llvm_version, "%u.%u.%u", major, minor, patch);
+}
+
+const char *lucetc_host_cpu(void)
+{
+    pthread_once(&host_once, find_host);
+    return host_cpu;
+}
+
+const char *lucetc_host_features(void)
+{
+    pthread_once(&host_once, find_host);
+    return host_features;
+}
+
+const char *lucetc_llvm_version(void)
+{
+    pthread_once(&host_once, find_host);
+    return llvm_version;
+}
+
+const char *lucetc_version(void)
+{
+    return LUCETC_VERSION;
+}

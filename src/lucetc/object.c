@@ -1,0 +1,198 @@
+#include "lucetc/object.h"
+
+#include <llvm-c/Core.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lucetc/diagnostic.h"
+#include "lucetc/func.h"
+#include "lucetc/helpers.h"
+#include "lucetc/metadata.h"
+#include "lucetc/optimize.h"
+#include "lucetc/target.h"
+
+/* Pieces 0 .. npartitions-1 are functions, then one of helpers, then one of metadata. A text output is
+ * a single piece that holds all functions and helpers. */
+struct work {
+    const struct compilation *c;
+    const char *dir;
+    uint32_t pieces;
+    atomic_uint next;
+    atomic_int error;     /* the first one wins */
+    pthread_mutex_t lock; /* of the progress callback and the diagnostic */
+    uint64_t done, total;
+};
+
+static bool is_text(const struct compilation *c)
+{
+    return c->options->emit == lucetc_emit_llvm_ir || c->options->emit == lucetc_emit_asm;
+}
+
+const char *object_suffix(const struct compilation *c)
+{
+    switch (c->options->emit) {
+    case lucetc_emit_llvm_ir: return "ll";
+    case lucetc_emit_asm: return "s";
+    default: return "o";
+    }
+}
+
+static enum lucet_error translate_partition(struct emitter *e, const struct partition *p)
+{
+    for (uint32_t i = p->first; i < p->end; i++) {
+        enum lucet_error error = translate_func(e, i);
+        if (error)
+            return error;
+    }
+    return lucet_error_ok;
+}
+
+static enum lucet_error build_piece(const struct work *w, struct emitter *e, uint32_t piece)
+{
+    const struct plan *p = &w->c->plan;
+    if (is_text(w->c)) {
+        for (uint32_t i = 0; i < p->npartitions; i++) {
+            enum lucet_error error = translate_partition(e, &p->partitions[i]);
+            if (error)
+                return error;
+        }
+        helpers_emit(e);
+        return lucet_error_ok;
+    }
+    if (piece < p->npartitions)
+        return translate_partition(e, &p->partitions[piece]);
+    if (piece > p->npartitions)
+        return metadata_emit(e);
+    helpers_emit(e);
+    return lucet_error_ok;
+}
+
+static enum lucet_error write_piece(const struct work *w, struct emitter *e,
+                                    LLVMTargetMachineRef tm, uint32_t piece)
+{
+    char path[4096];
+    char *message = NULL;
+    const LLVMCodeGenFileType type =
+        w->c->options->emit == lucetc_emit_asm ? LLVMAssemblyFile : LLVMObjectFile;
+    const int n = snprintf(path, sizeof path, "%s/%u.%s", w->dir, piece, object_suffix(w->c));
+    if (n < 0 || (size_t)n >= sizeof path)
+        return lucet_error_io;
+    const bool failed = w->c->options->emit == lucetc_emit_llvm_ir
+                            ? LLVMPrintModuleToFile(e->module, path, &message)
+                            : LLVMTargetMachineEmitToFile(tm, e->module, path, type, &message);
+    if (!failed)
+        return lucet_error_ok;
+    diagnose(e->c->diagnostic, "io", "cannot write %.256s: %.200s", path,
+             message ? message : "unknown error");
+    LLVMDisposeMessage(message);
+    return lucet_error_io;
+}
+
+static enum lucet_error make_piece(const struct work *w, const struct compilation *c,
+                                   LLVMTargetMachineRef tm, uint32_t piece)
+{
+    struct emitter *e = emitter_new(c, "lucet", tm);
+    if (!e)
+        return lucet_error_no_memory;
+    enum lucet_error error = build_piece(w, e, piece);
+    if (!error)
+        error = optimize(e, tm);
+    if (!error)
+        error = write_piece(w, e, tm, piece);
+    emitter_free(e);
+    return error;
+}
+
+static void report_progress(struct work *w, uint32_t piece)
+{
+    const struct lucetc_options *o = w->c->options;
+    if (!o->progress || piece >= w->c->plan.npartitions)
+        return;
+    pthread_mutex_lock(&w->lock);
+    w->done += w->c->plan.partitions[piece].bytes;
+    o->progress(o->progress_arg, w->done, w->total);
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* Records the first failure and its diagnostic (which may be NULL). */
+static void fail(struct work *w, enum lucet_error error, const struct lucetc_diagnostic *d)
+{
+    int none = lucet_error_ok;
+    if (atomic_compare_exchange_strong(&w->error, &none, (int)error) && d && w->c->diagnostic)
+        *w->c->diagnostic = *d;
+}
+
+static void *worker(void *arg)
+{
+    struct work *w = arg;
+    /* Threads share everything but the place where they describe what went wrong. */
+    struct lucetc_diagnostic diagnostic = {.kind = "internal"};
+    struct compilation c = *w->c;
+    c.diagnostic = &diagnostic;
+    LLVMTargetMachineRef tm = target_machine(&c);
+    if (!tm) {
+        fail(w, lucet_error_internal, &diagnostic);
+        return NULL;
+    }
+    for (;;) {
+        const uint32_t piece = atomic_fetch_add(&w->next, 1);
+        if (piece >= w->pieces || atomic_load(&w->error) != lucet_error_ok)
+            break;
+        enum lucet_error error = make_piece(w, &c, tm, piece);
+        if (error)
+            fail(w, error, &diagnostic);
+        else
+            report_progress(w, piece);
+    }
+    LLVMDisposeTargetMachine(tm);
+    return NULL;
+}
+
+static unsigned thread_count(const struct work *w)
+{
+    unsigned n = w->c->options->jobs;
+    if (n == 0) {
+        const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+        n = cpus > 0 ? (unsigned)cpus : 1;
+    }
+    if (n > 64)
+        n = 64;
+    return n < w->pieces ? n : w->pieces;
+}
+
+/* LLVM needs deep stacks for deep expressions; the default of a thread may be small. */
+#define WORKER_STACK (64u << 20)
+
+static void run_workers(struct work *w)
+{
+    pthread_t threads[64];
+    pthread_attr_t attributes;
+    unsigned started = 0;
+    const unsigned n = thread_count(w);
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, WORKER_STACK);
+    while (started < n && pthread_create(&threads[started], &attributes, worker, w) == 0)
+        started++;
+    pthread_attr_destroy(&attributes);
+    if (started == 0)
+        fail(w, lucet_error_no_memory, NULL);
+    for (unsigned i = 0; i < started; i++)
+        pthread_join(threads[i], NULL);
+}
+
+enum lucet_error objects_make(const struct compilation *c, const char *dir, uint32_t *count)
+{
+    struct work w = {.c = c, .dir = dir, .pieces = is_text(c) ? 1 : c->plan.npartitions + 2};
+    for (uint32_t i = 0; i < c->plan.npartitions; i++)
+        w.total += c->plan.partitions[i].bytes;
+    pthread_mutex_init(&w.lock, NULL);
+    target_initialize();
+    run_workers(&w);
+    pthread_mutex_destroy(&w.lock);
+    *count = w.pieces;
+    return (enum lucet_error)atomic_load(&w.error);
+}
