@@ -111,6 +111,8 @@ enum wasm_status wasm_module_decode(const uint8_t *bytes, size_t size, uint32_t 
         .features = features,
         .failure = {.err = err, .func_index = WASM_NONE},
         .arena = {.budget = limits->memory},
+        .scratch = {.budget = limits->memory},
+        .validator = {.decoder = &d},
     };
     *err = (struct wasm_error){.status = WASM_OK, .func_index = WASM_NONE};
     *out = (struct wasm_module){
@@ -121,7 +123,7 @@ enum wasm_status wasm_module_decode(const uint8_t *bytes, size_t size, uint32_t 
     };
 
     bool ok = wasm_attempt(&d.failure, decode_module, &d);
-    wasm_validator_free(&d.validator);
+    wasm_arena_free(d.scratch.chunks);
     if (ok) {
         out->arena = d.arena.chunks;
         return WASM_OK;

@@ -42,7 +42,7 @@ static void decode_funcs(struct wasm_decoder *d, struct wasm_cursor *c, struct w
         uint32_t index = wasm_read_u32(c);
         wasm_check_index(d, at, "function", index, m->nfuncs);
         m->funcs[index].declared_ref = true;
-        funcs = wasm_array_room(d, funcs, i, &capacity, count, sizeof *funcs);
+        funcs = wasm_array_room(d, &d->arena, funcs, i, &capacity, count, sizeof *funcs);
         funcs[i] = index;
     }
     elem->funcs = funcs;
@@ -54,7 +54,7 @@ static void decode_exprs(struct wasm_decoder *d, struct wasm_cursor *c, struct w
     struct wasm_expr *exprs = NULL;
     uint32_t capacity = 0;
     for (uint32_t i = 0; i < count; i++) {
-        exprs = wasm_array_room(d, exprs, i, &capacity, count, sizeof *exprs);
+        exprs = wasm_array_room(d, &d->arena, exprs, i, &capacity, count, sizeof *exprs);
         exprs[i] = wasm_decode_const_expr(d, c, elem->type);
     }
     elem->exprs = exprs;

@@ -28,9 +28,7 @@ static void check_duplicates(struct wasm_decoder *d, struct wasm_cursor *c)
     const struct wasm_module *m = d->module;
     if (m->nexports < 2)
         return;
-    struct wasm_bytes *names = wasm_arena_resize(&d->arena, NULL, 0, m->nexports * sizeof *names);
-    if (!names)
-        wasm_fail(&d->failure, wasm_position(c), WASM_NO_MEMORY, "out of memory");
+    struct wasm_bytes *names = wasm_resize(d, &d->scratch, NULL, 0, m->nexports, sizeof *names);
     for (uint32_t i = 0; i < m->nexports; i++)
         names[i] = m->exports[i].name;
     qsort(names, m->nexports, sizeof *names, compare_names);

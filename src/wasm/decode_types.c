@@ -6,9 +6,7 @@ static const wasm_valtype *decode_valtypes(struct wasm_decoder *d, struct wasm_c
 {
     if (count == 0)
         return NULL;
-    wasm_valtype *types = wasm_arena_resize(&d->arena, NULL, 0, count * sizeof *types);
-    if (!types)
-        wasm_fail(&d->failure, wasm_position(c), WASM_NO_MEMORY, "out of memory");
+    wasm_valtype *types = wasm_resize(d, &d->arena, NULL, 0, count, sizeof *types);
     for (uint32_t i = 0; i < count; i++)
         types[i] = wasm_decode_valtype(d, c);
     return types;

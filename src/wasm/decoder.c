@@ -77,16 +77,23 @@ struct wasm_bytes wasm_decode_name(struct wasm_decoder *d, struct wasm_cursor *c
     return name;
 }
 
-void *wasm_array_room(struct wasm_decoder *d, void *array, uint32_t count, uint32_t *capacity,
-                      uint32_t most, size_t item_size)
+void *wasm_resize(struct wasm_decoder *d, struct wasm_arena *arena, void *array, uint64_t old_count,
+                  uint64_t count, size_t item_size)
+{
+    array = wasm_arena_resize(arena, array, old_count * item_size, count * item_size);
+    if (!array)
+        wasm_fail(&d->failure, 0, WASM_NO_MEMORY, "out of memory");
+    return array;
+}
+
+void *wasm_array_room(struct wasm_decoder *d, struct wasm_arena *arena, void *array, uint32_t count,
+                      uint32_t *capacity, uint32_t most, size_t item_size)
 {
     if (count == *capacity) {
         uint64_t wanted = *capacity ? (uint64_t)*capacity * 2 : 16;
         if (wanted > most)
             wanted = most;
-        array = wasm_arena_resize(&d->arena, array, *capacity * item_size, wanted * item_size);
-        if (!array || wanted <= count)
-            wasm_fail(&d->failure, 0, WASM_NO_MEMORY, "out of memory");
+        array = wasm_resize(d, arena, array, *capacity, wanted, item_size);
         *capacity = (uint32_t)wanted;
     }
     memset((char *)array + count * item_size, 0, item_size);

@@ -12,7 +12,8 @@ struct wasm_decoder {
     const struct wasm_limits_config *limits;
     uint32_t features;
     struct wasm_failure failure;
-    struct wasm_arena arena; /* of the module */
+    struct wasm_arena arena;   /* of the module */
+    struct wasm_arena scratch; /* released with the decoder */
     struct {
         uint32_t types, imports, funcs, tables, memories, globals, exports, elems, datas, customs;
     } capacity;
@@ -69,16 +70,20 @@ void wasm_require_type(struct wasm_decoder *d, uint64_t offset, wasm_valtype typ
 void wasm_check_index(struct wasm_decoder *d, uint64_t offset, const char *what, uint32_t index,
                       uint32_t count);
 
-/* Room for item number `count` in an array of which at most `most` items are wanted: the array is
- * doubled as items are really read, never sized by what the module declares. */
-void *wasm_array_room(struct wasm_decoder *d, void *array, uint32_t count, uint32_t *capacity,
-                      uint32_t most, size_t item_size);
+/* Grows an array from `old_count` to `count` items, or fails with WASM_NO_MEMORY. */
+void *wasm_resize(struct wasm_decoder *d, struct wasm_arena *arena, void *array, uint64_t old_count,
+                  uint64_t count, size_t item_size);
+
+/* Room for item number `count`, cleared, in an array of which at most `most` items are wanted: the
+ * array is doubled as items are really read, never sized by what the module declares. */
+void *wasm_array_room(struct wasm_decoder *d, struct wasm_arena *arena, void *array, uint32_t count,
+                      uint32_t *capacity, uint32_t most, size_t item_size);
 
 /* Appends a cleared item to one of the module's arrays and evaluates to its address. */
 #define WASM_APPEND(d, array)                                                                      \
     ((d)->module->array =                                                                          \
-         wasm_array_room((d), (d)->module->array, (d)->module->n##array, &(d)->capacity.array,     \
-                         WASM_NONE, sizeof *(d)->module->array),                                   \
+         wasm_array_room((d), &(d)->arena, (d)->module->array, (d)->module->n##array,              \
+                         &(d)->capacity.array, WASM_NONE, sizeof *(d)->module->array),             \
      &(d)->module->array[(d)->module->n##array++])
 
 #endif

@@ -5,20 +5,11 @@ struct wasm_failure *wasm_validator_failure(const struct wasm_validator *v)
     return &v->decoder->failure;
 }
 
-void wasm_validator_free(struct wasm_validator *v)
-{
-    wasm_arena_free(v->scratch.chunks);
-}
-
 void wasm_validate_body(struct wasm_decoder *d, uint32_t func_index, struct wasm_cursor *c)
 {
     struct wasm_validator *v = &d->validator;
     struct wasm_func *func = &d->module->funcs[func_index];
     const struct wasm_functype *type = &d->module->types[func->type];
-    if (!v->decoder) {
-        v->decoder = d;
-        v->scratch.budget = d->limits->memory;
-    }
 
     wasm_read_locals(v, c, (struct wasm_types){type->params, type->nparams});
     func->locals_count = v->nlocals - type->nparams;

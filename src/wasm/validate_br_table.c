@@ -8,11 +8,10 @@
 static void start_seen(struct wasm_validator *v)
 {
     if (!v->seen) {
-        size_t size = (size_t)v->decoder->module->ntypes * 2 * sizeof *v->seen;
-        v->seen = wasm_arena_resize(&v->scratch, NULL, 0, size);
-        if (!v->seen)
-            wasm_fail(&v->decoder->failure, v->instr->offset, WASM_NO_MEMORY, "out of memory");
-        memset(v->seen, 0, size);
+        struct wasm_decoder *d = v->decoder;
+        uint64_t count = (uint64_t)d->module->ntypes * 2;
+        v->seen = wasm_resize(d, &d->scratch, NULL, 0, count, sizeof *v->seen);
+        memset(v->seen, 0, count * sizeof *v->seen);
     }
     v->seen_stamp++;
 }

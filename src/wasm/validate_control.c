@@ -45,15 +45,9 @@ void wasm_set_unreachable(struct wasm_validator *v)
 
 static void push_frame(struct wasm_validator *v, struct wasm_frame frame)
 {
-    if (v->nframes == v->frame_capacity) {
-        uint32_t wanted = v->frame_capacity ? v->frame_capacity * 2 : 64;
-        struct wasm_frame *frames = wasm_arena_resize(
-            &v->scratch, v->frames, v->frame_capacity * sizeof frame, wanted * sizeof frame);
-        if (!frames)
-            wasm_fail(&v->decoder->failure, 0, WASM_NO_MEMORY, "out of memory");
-        v->frames = frames;
-        v->frame_capacity = wanted;
-    }
+    struct wasm_decoder *d = v->decoder;
+    v->frames = wasm_array_room(d, &d->scratch, v->frames, v->nframes, &v->frame_capacity,
+                                WASM_NONE, sizeof *v->frames);
     frame.height = v->base = v->noperands;
     v->unreachable = false;
     v->frames[v->nframes++] = frame;

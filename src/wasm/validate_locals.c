@@ -5,15 +5,9 @@ static void add_run(struct wasm_validator *v, uint32_t count, wasm_valtype type)
     uint32_t start = v->nruns > 0 ? v->runs[v->nruns - 1].end : 0;
     for (uint32_t i = start; i < start + count && i < WASM_FLAT_LOCALS; i++)
         v->flat[i] = type;
-    if (v->nruns == v->run_capacity) {
-        uint32_t wanted = v->run_capacity ? v->run_capacity * 2 : 64;
-        struct wasm_run *runs = wasm_arena_resize(
-            &v->scratch, v->runs, v->run_capacity * sizeof *runs, wanted * sizeof *runs);
-        if (!runs)
-            wasm_fail(&v->decoder->failure, 0, WASM_NO_MEMORY, "out of memory");
-        v->runs = runs;
-        v->run_capacity = wanted;
-    }
+    struct wasm_decoder *d = v->decoder;
+    v->runs = wasm_array_room(d, &d->scratch, v->runs, v->nruns, &v->run_capacity, WASM_NONE,
+                              sizeof *v->runs);
     v->runs[v->nruns++] = (struct wasm_run){start + count, type};
 }
 

@@ -4,22 +4,19 @@
 
 void wasm_grow_operands(struct wasm_validator *v, uint32_t count)
 {
+    struct wasm_decoder *d = v->decoder;
+    uint64_t limit = d->limits->operands;
     uint64_t needed = (uint64_t)v->noperands + count;
     if (needed <= v->operand_capacity)
         return;
-    wasm_check_limit(v->decoder, v->instr->offset, "operands on the stack", needed,
-                     v->decoder->limits->operands);
+    wasm_check_limit(d, v->instr->offset, "operands on the stack", needed, limit);
     uint64_t wanted = v->operand_capacity ? (uint64_t)v->operand_capacity * 2 : 1024;
     if (wanted < needed)
         wanted = needed;
-    if (wanted > v->decoder->limits->operands)
-        wanted = v->decoder->limits->operands;
-    wasm_valtype *operands =
-        wasm_arena_resize(&v->scratch, v->operands, v->operand_capacity * sizeof *operands,
-                          wanted * sizeof *operands);
-    if (!operands)
-        wasm_fail(&v->decoder->failure, v->instr->offset, WASM_NO_MEMORY, "out of memory");
-    v->operands = operands;
+    if (wanted > limit)
+        wanted = limit;
+    v->operands =
+        wasm_resize(d, &d->scratch, v->operands, v->operand_capacity, wanted, sizeof *v->operands);
     v->operand_capacity = (uint32_t)wanted;
 }
 

@@ -3,7 +3,6 @@
 #ifndef LUCET_WASM_VALIDATOR_H
 #define LUCET_WASM_VALIDATOR_H
 
-#include "wasm/arena.h"
 #include "wasm/cursor.h"
 #include "wasm/wasm.h"
 
@@ -37,7 +36,6 @@ struct wasm_run {
 struct wasm_validator {
     struct wasm_decoder *decoder;
     const struct wasm_instr *instr; /* at hand */
-    struct wasm_arena scratch;
 
     wasm_valtype *operands;
     uint32_t noperands, operand_capacity;
@@ -59,8 +57,6 @@ struct wasm_validator {
 
 /* Validates the body of a defined function and reads it to its end. */
 void wasm_validate_body(struct wasm_decoder *d, uint32_t func_index, struct wasm_cursor *c);
-
-void wasm_validator_free(struct wasm_validator *v);
 
 /* Fails at the instruction at hand. */
 #define wasm_reject(v, ...)                                                                        \
