@@ -1,0 +1,11 @@
+/* Which instructions guest code may contain at all. */
+#ifndef LUCET_AUDIT_ALLOW_H
+#define LUCET_AUDIT_ALLOW_H
+
+#include <Zydis/Zydis.h>
+
+/* NULL when it is allowed, else a few words why not. */
+const char *audit_forbidden(const ZydisDecodedInstruction *insn,
+                            const ZydisDecodedOperand *operands);
+
+#endif

@@ -1,0 +1,107 @@
+/* The last pass: every instruction with the state before it. */
+#include "tools/lucet-objdump/audit_classify.h"
+
+#include "tools/lucet-objdump/audit_policy.h"
+
+enum { MAX_STEP = 4096 }; /* of the stack pointer between touches of the stack */
+
+#define FOUND(j, kind, violation, at, ...)                                                         \
+    do {                                                                                           \
+        if (!audit_found((j)->report, (j)->u, kind, violation, at, __VA_ARGS__))                   \
+            (j)->failed = true;                                                                    \
+    } while (0)
+
+/* What can be said without knowing any values; also of code that is never reached. */
+static void judge_shape(struct judge *j, const struct audit_insn *insn)
+{
+    j->counts->instructions++;
+    if (insn->forbidden)
+        FOUND(j, FINDING_INSTRUCTION, true, insn->at, "%s", insn->forbidden);
+    if (insn->gs_base && !j->policy->gs_base)
+        FOUND(j, FINDING_INSTRUCTION, true, insn->at, "gs base read or written");
+}
+
+static void judge_memory(struct judge *j, const struct audit_state *s,
+                         const struct audit_insn *insn)
+{
+    char why[WHY_SIZE];
+
+    if (!insn->mem.present || insn->mem.address_only)
+        return;
+    const enum audit_memory m = classify_memory(j->u, s, insn, why);
+    j->counts->memory[m]++;
+    if (!(j->policy->memory & 1u << m))
+        FOUND(j, FINDING_MEMORY, true, insn->at, "%s%s%s", audit_memory_name(m), why[0] ? ", " : "",
+              why);
+}
+
+/* Frames of more than a page are entered page by page, so that none jumps the guard. */
+static void judge_stack_step(struct judge *j, const struct audit_insn *insn)
+{
+    const bool sub = insn->op == OP_SUB && insn->a.kind == OPERAND_REG && insn->a.reg == REG_RSP;
+
+    if (sub && (insn->b.kind != OPERAND_IMM || insn->b.imm > MAX_STEP))
+        FOUND(j, FINDING_FRAME, true, insn->at, "the stack pointer moves more than a page at once");
+}
+
+static void note_depth(struct judge *j, const struct audit_state *s)
+{
+    const struct audit_value *rsp = &s->regs[REG_RSP];
+    struct audit_report *r = j->report;
+
+    if (value_is(rsp, VALUE_STACK) && value_is_fixed(rsp) && rsp->lo < -(int64_t)r->largest_frame &&
+        rsp->lo > INT32_MIN) {
+        r->largest_frame = (uint32_t)-rsp->lo;
+        r->largest_function = j->u->number;
+    }
+}
+
+static void judge_block(struct judge *j, const struct audit_block *b)
+{
+    struct audit_unit *u = j->u;
+    struct audit_state s;
+
+    if (!state_copy(&s, &b->in)) {
+        j->failed = true;
+        return;
+    }
+    for (uint32_t i = b->first; i <= b->last; i++) {
+        const struct audit_insn *insn = &u->insns[i];
+        judge_memory(j, &s, insn);
+        judge_flow(j, &s, insn);
+        judge_stack_step(j, insn);
+        if (!unit_step(u, &s, insn))
+            j->failed = true;
+        note_depth(j, &s);
+    }
+    state_free(&s);
+
+    const struct audit_insn *end = &u->insns[b->last];
+    const bool stops = end->flow == FLOW_JUMP || end->flow == FLOW_JUMP_IND ||
+                       end->flow == FLOW_RET || end->flow == FLOW_STOP;
+    if (!stops && b->last + 1 == u->ninsns)
+        FOUND(j, FINDING_TARGET, true, end->at, "control runs over the end of the function");
+}
+
+bool unit_classify(struct audit_unit *u, struct audit_report *out)
+{
+    struct audit_counts *counts = &out->classes[u->fn->class];
+    struct judge j = {
+        .u = u, .report = out, .counts = counts, .policy = &audit_policies[u->fn->class]};
+
+    counts->functions++;
+    counts->bytes += u->fn->end - u->fn->start;
+    for (uint32_t i = 0; i < u->ninsns; i++)
+        judge_shape(&j, &u->insns[i]);
+    if (u->bad_at != u->fn->end)
+        FOUND(&j, FINDING_INSTRUCTION, true, u->bad_at, "no instruction");
+    for (uint32_t i = 0; i < u->nblocks && !j.failed; i++) {
+        const struct audit_block *b = &u->blocks[i];
+        if (b->in.reached)
+            judge_block(&j, b);
+        else
+            for (uint32_t k = b->first; k <= b->last; k++)
+                counts->unreached += u->insns[k].op != OP_NOP && u->insns[k].flow != FLOW_STOP;
+    }
+    return !j.failed;
+}

@@ -1,0 +1,108 @@
+/* Addresses of memory operands and what loads yield. */
+#include "tools/lucet-objdump/audit_unit.h"
+
+enum { MAX_TABLE = 1 << 20 };
+
+struct audit_value unit_address(const struct audit_unit *u, const struct audit_state *s,
+                                const struct audit_mem *m)
+{
+    struct audit_value v = value_constant(m->disp);
+
+    (void)u;
+    if (m->vector_index)
+        return value_unknown();
+    if (m->base == REG_RIP)
+        v = value_of(VALUE_IMAGE, m->disp);
+    else if (m->base != REG_NONE)
+        v = value_add(s->regs[m->base], v, 8);
+    if (m->index != REG_NONE) {
+        const struct audit_value scale = value_constant(m->scale);
+        const struct audit_value *index = &s->regs[m->index];
+        v = value_add(v, m->scale == 1 ? *index : value_mul(*index, scale, 8), 8);
+    }
+    return m->short_address ? value_low(v, 4) : v;
+}
+
+/* Fields of the context's host part that are numbers, not addresses. */
+static struct audit_value load_host_part(const struct audit_unit *u, int64_t at, unsigned width)
+{
+    const struct lucet_layout *l = &u->in->header->layout;
+    const int64_t in_memories = at - l->memories, in_tables = at - l->tables;
+
+    if (width < 8)
+        return value_low(value_unknown(), width);
+    if (in_memories >= 0 && in_memories / (int64_t)sizeof(struct lucet_memory) < u->in->nmemories) {
+        const bool first = u->in->header->nimported_memories == 0;
+        if (first && in_memories == offsetof(struct lucet_memory, size))
+            return value_range(0, (int64_t)u->in->header->heap.reserved_size);
+        if (in_memories % sizeof(struct lucet_memory) != 0)
+            return value_unknown();
+    }
+    if (in_tables >= 0 && in_tables / (int64_t)sizeof(struct lucet_table) < u->in->ntables &&
+        in_tables % sizeof(struct lucet_table) != 0)
+        return value_unknown();
+    return value_of(VALUE_POINTER, 0);
+}
+
+struct audit_value unit_load(const struct audit_unit *u, struct audit_state *s,
+                             const struct audit_insn *insn, unsigned width)
+{
+    const struct audit_mem *m = &insn->mem;
+
+    if (m->segment != SEG_NONE)
+        return value_low(value_unknown(), width);
+    const struct audit_value address = unit_address(u, s, m);
+    switch (address.kind) {
+    case VALUE_STACK:
+        if (value_is_fixed(&address))
+            return state_load(s, address.lo, width, state_name(insn->at, 3));
+        break;
+    case VALUE_CONTEXT:
+        if (value_is_fixed(&address) && address.lo >= 0 &&
+            address.lo < u->in->header->layout.guest_part)
+            return load_host_part(u, address.lo, width);
+        break;
+    case VALUE_POINTER:
+        if (width == 8)
+            return value_of(VALUE_POINTER, 0);
+        break;
+    default: break;
+    }
+    return value_low(value_unknown(), width);
+}
+
+struct audit_value unit_table_entry(const struct audit_unit *u, const struct audit_state *s,
+                                    const struct audit_insn *insn)
+{
+    const struct audit_mem *m = &insn->mem;
+    const struct audit_value *table;
+
+    if (insn->op != OP_MOVSX || insn->a.width != 8 || insn->b.kind != OPERAND_MEM ||
+        insn->b.width != 4 || m->segment != SEG_NONE || m->base >= REG_COUNT || m->scale != 4)
+        return value_unknown();
+    table = &s->regs[m->base];
+    if (!value_is(table, VALUE_IMAGE) || !value_is_fixed(table))
+        return value_unknown();
+
+    struct audit_value v = unit_address(u, s, m);
+    if (!value_is(&v, VALUE_IMAGE) || v.hi < v.lo || v.hi - v.lo > 4 * MAX_TABLE ||
+        !audit_readonly(u->in, v.lo, (uint64_t)(v.hi - v.lo) + 4))
+        return value_unknown();
+    v.kind = VALUE_TABLE;
+    v.name = (uint64_t)table->lo;
+    return v;
+}
+
+uint32_t unit_table_size(const struct audit_value *v)
+{
+    return (uint32_t)((v->hi - v->lo) / 4 + 1);
+}
+
+int64_t unit_table_target(const struct audit_unit *u, const struct audit_value *v, uint32_t i)
+{
+    const uint8_t *p = audit_readonly(u->in, v->lo + 4 * (int64_t)i, 4);
+    const uint32_t bits =
+        p ? (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24 : 0;
+
+    return (int64_t)v->name + (int32_t)bits;
+}

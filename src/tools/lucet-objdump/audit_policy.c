@@ -1,0 +1,43 @@
+#include "tools/lucet-objdump/audit_policy.h"
+
+#define MEM(id) (1u << MEMORY_##id)
+#define BR(id) (1u << BRANCH_##id)
+#define CLS(id) (1u << CLASS_##id)
+
+/* Own frame, own context, constants: for everybody. */
+#define FRAME (MEM(STACK) | MEM(STACK_ARGS) | MEM(STACK_PROBE))
+#define OWN (FRAME | MEM(CONTEXT_READ) | MEM(CONTEXT_WRITE) | MEM(RODATA))
+#define GS (MEM(GS_INDEX) | MEM(GS_CONSTANT) | MEM(GS_SUM) | MEM(GS_NEGATIVE))
+#define RUNTIME MEM(POINTER)
+
+/* What wasm code may call. Thunks, host trampolines and entries believe their scratch register, so
+ * they are reached through records or from the runtime only. */
+#define CALLABLE                                                                                   \
+    (CLS(GUEST) | CLS(GATE) | CLS(IMPORT) | CLS(BUILTIN) | CLS(GLOBAL) | CLS(TABLE) | CLS(MEMORY))
+
+const struct audit_policy audit_policies[CLASS_COUNT] = {
+    [CLASS_GUEST] = {.memory = OWN | GS | MEM(JUMP_TABLE),
+                     .branches = BR(CALL) | BR(TABLE),
+                     .callees = CALLABLE,
+                     .own_context = true},
+    [CLASS_GATE] = {.memory = OWN | RUNTIME | MEM(POINTER_INDEX),
+                    .branches = BR(GATE),
+                    .own_context = true},
+    [CLASS_IMPORT] = {.memory = OWN | RUNTIME, .branches = BR(GATE), .own_context = true},
+    [CLASS_THUNK] = {.memory = OWN | RUNTIME,
+                     .branches = BR(GATE) | BR(HOST_CALL),
+                     .gs_base = true},
+    [CLASS_HOST] = {.memory = OWN | RUNTIME,
+                    .branches = BR(HOST_CALL),
+                    .gs_base = true,
+                    .own_context = true},
+    [CLASS_ENTRY] = {.memory = OWN | RUNTIME, .branches = BR(HOST_CALL), .own_context = true},
+    [CLASS_BUILTIN] = {.memory = OWN | RUNTIME,
+                       .branches = BR(HOST_CALL),
+                       .gs_base = true,
+                       .own_context = true},
+    [CLASS_GLOBAL] = {.memory = OWN | RUNTIME, .own_context = true},
+    [CLASS_TABLE] = {.memory = OWN | RUNTIME | MEM(POINTER_INDEX), .own_context = true},
+    [CLASS_MEMORY] = {.memory = OWN | RUNTIME, .own_context = true},
+    [CLASS_OTHER] = {.memory = OWN, .own_context = true},
+};

@@ -1,0 +1,213 @@
+#include "tools/lucet-objdump/audit_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MERGE_BIT (UINT64_C(1) << 63)
+enum { SLOT_BIAS = 1 << 30, SLOT_LIMIT = 1 << 29 };
+
+/* Place: 0..15 a register, else SLOT_BIAS + offset; both below 2^31. */
+static uint64_t merge_name(uint32_t block, uint32_t place)
+{
+    return MERGE_BIT | (uint64_t)block << 31 | place;
+}
+
+static bool made_by_merge_at(uint64_t name, uint32_t block)
+{
+    return (name & MERGE_BIT) && (name & ~MERGE_BIT) >> 31 == block;
+}
+
+bool state_copy(struct audit_state *to, const struct audit_state *from)
+{
+    struct audit_slot *slots = NULL;
+
+    if (from->nslots) {
+        slots = malloc(from->nslots * sizeof *slots);
+        if (!slots)
+            return false;
+        memcpy(slots, from->slots, from->nslots * sizeof *slots);
+    }
+    *to = *from;
+    to->slots = slots;
+    to->room = from->nslots;
+    return true;
+}
+
+void state_free(struct audit_state *s)
+{
+    free(s->slots);
+    *s = (struct audit_state){0};
+}
+
+static bool is_table(const struct audit_value *v)
+{
+    return v->kind == VALUE_TABLE || v->kind == VALUE_TARGET;
+}
+
+/* Joins and says whether `to` became another. A name this block's merge gave to another place on an
+ * earlier round is not taken over: it is being given anew. */
+static bool join_place(struct audit_value *to, const struct audit_value *from, uint32_t block,
+                       uint32_t place, bool widen)
+{
+    const uint64_t name = merge_name(block, place);
+    struct audit_value v = value_join(to, from, name, widen);
+
+    if (!is_table(&v) && made_by_merge_at(v.name, block) && v.name != name) {
+        v.name = name;
+        v.bits = 64;
+    }
+    if (value_equal(&v, to))
+        return false;
+    *to = v;
+    return true;
+}
+
+static bool join_slots(struct audit_state *to, const struct audit_state *from, uint32_t block,
+                       bool widen)
+{
+    bool changed = false;
+    uint32_t kept = 0, j = 0;
+
+    for (uint32_t i = 0; i < to->nslots; i++) {
+        struct audit_slot *slot = &to->slots[i];
+        while (j < from->nslots && from->slots[j].at < slot->at)
+            j++;
+        if (j == from->nslots || from->slots[j].at != slot->at ||
+            from->slots[j].size != slot->size) {
+            changed = true;
+            continue;
+        }
+        if (join_place(&slot->value, &from->slots[j].value, block, (uint32_t)(SLOT_BIAS + slot->at),
+                       widen))
+            changed = true;
+        to->slots[kept++] = *slot;
+    }
+    to->nslots = kept;
+    return changed;
+}
+
+bool state_join(struct audit_state *to, const struct audit_state *from, uint32_t block, bool widen,
+                bool *changed)
+{
+    *changed = true;
+    if (!to->reached)
+        return state_copy(to, from);
+
+    *changed = false;
+    for (unsigned i = 0; i < REG_COUNT; i++)
+        if (join_place(&to->regs[i], &from->regs[i], block, i, widen))
+            *changed = true;
+    if (join_slots(to, from, block, widen))
+        *changed = true;
+    if (to->compare.valid)
+        *changed = true;
+    to->compare.valid = false;
+    return true;
+}
+
+/* A new value is about to take the name: whatever bears it from an earlier round gives it up. */
+static void forget_name(struct audit_state *s, uint64_t name)
+{
+    for (unsigned i = 0; i < REG_COUNT; i++)
+        if (s->regs[i].name == name && !is_table(&s->regs[i]))
+            s->regs[i].name = 0;
+    for (uint32_t i = 0; i < s->nslots; i++)
+        if (s->slots[i].value.name == name && !is_table(&s->slots[i].value))
+            s->slots[i].value.name = 0;
+    if (s->compare.left.name == name)
+        s->compare.left.name = 0;
+    if (s->compare.right.name == name)
+        s->compare.right.name = 0;
+}
+
+void state_set(struct audit_state *s, unsigned reg, struct audit_value v, uint64_t name)
+{
+    if (v.kind == VALUE_NUMBER && v.name == 0) {
+        forget_name(s, name);
+        v.name = name;
+        v.bits = 64;
+    }
+    s->regs[reg] = v;
+    if (s->compare.left_reg == reg)
+        s->compare.left_reg = REG_NONE;
+}
+
+struct audit_value state_named(struct audit_state *s, unsigned reg, uint64_t name)
+{
+    struct audit_value *v = &s->regs[reg];
+
+    if (v->kind == VALUE_NUMBER && v->name == 0) {
+        forget_name(s, name);
+        v->name = name;
+        v->bits = 64;
+    }
+    return *v;
+}
+
+/* The first slot that ends behind `at`. */
+static uint32_t find_slot(const struct audit_state *s, int64_t at)
+{
+    uint32_t lo = 0, hi = s->nslots;
+
+    while (lo < hi) {
+        const uint32_t mid = lo + (hi - lo) / 2;
+        if ((int64_t)s->slots[mid].at + s->slots[mid].size > at)
+            hi = mid;
+        else
+            lo = mid + 1;
+    }
+    return lo;
+}
+
+struct audit_value state_load(struct audit_state *s, int64_t at, unsigned size, uint64_t name)
+{
+    const uint32_t i = find_slot(s, at);
+
+    if (i == s->nslots || s->slots[i].at != at || s->slots[i].size < size)
+        return value_low(value_unknown(), size);
+    struct audit_value *v = &s->slots[i].value;
+    if (v->kind == VALUE_NUMBER && v->name == 0) {
+        forget_name(s, name);
+        v->name = name;
+        v->bits = 64;
+    }
+    return value_low(*v, size);
+}
+
+bool state_store(struct audit_state *s, int64_t at, unsigned size, struct audit_value v)
+{
+    const uint32_t first = find_slot(s, at);
+    uint32_t last = first;
+
+    while (last < s->nslots && s->slots[last].at < at + size)
+        last++;
+    /* What is larger than a register is no value of interest, but ends what was there. */
+    const bool keep = size <= 8 && at > -SLOT_LIMIT && at < SLOT_LIMIT;
+    const uint32_t count = s->nslots - (last - first) + (keep ? 1 : 0);
+    if (count > s->room) {
+        const uint32_t room = count + count / 2 + 8;
+        struct audit_slot *slots = realloc(s->slots, room * sizeof *slots);
+        if (!slots)
+            return false;
+        s->slots = slots;
+        s->room = room;
+    }
+    if (s->nslots > last)
+        memmove(&s->slots[first + (keep ? 1 : 0)], &s->slots[last],
+                (s->nslots - last) * sizeof *s->slots);
+    if (keep)
+        s->slots[first] = (struct audit_slot){.at = (int32_t)at, .size = (uint8_t)size, .value = v};
+    s->nslots = count;
+    return true;
+}
+
+void state_drop_below(struct audit_state *s, int64_t at)
+{
+    uint32_t n = 0;
+
+    while (n < s->nslots && s->slots[n].at < at)
+        n++;
+    if (n)
+        memmove(s->slots, s->slots + n, (s->nslots - n) * sizeof *s->slots);
+    s->nslots -= n;
+}

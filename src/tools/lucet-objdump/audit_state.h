@@ -1,0 +1,57 @@
+/* What is known at one point of a function: registers, the stack slots written so far, and the last
+ * comparison. */
+#ifndef LUCET_AUDIT_STATE_H
+#define LUCET_AUDIT_STATE_H
+
+#include "tools/lucet-objdump/audit_insn.h"
+#include "tools/lucet-objdump/audit_value.h"
+
+struct audit_slot {
+    int32_t at; /* from the stack pointer at entry: the return address is at 0 */
+    uint8_t size;
+    struct audit_value value;
+};
+
+/* The flags are those of `left - right`, in `width` bytes. */
+struct audit_compare {
+    bool valid;
+    bool zero_only; /* only zero and sign are (the result of an addition, say) */
+    uint8_t width, left_reg;
+    struct audit_value left, right;
+};
+
+struct audit_state {
+    bool reached;
+    struct audit_value regs[REG_COUNT];
+    struct audit_compare compare;
+    struct audit_slot *slots; /* by `at`, disjoint */
+    uint32_t nslots, room;
+};
+
+/* Names of values: what instruction number `which` at an address made, and what a merge did. */
+static inline uint64_t state_name(uint32_t at, unsigned which)
+{
+    return ((uint64_t)at + 1) << 2 | which;
+}
+
+bool state_copy(struct audit_state *to, const struct audit_state *from);
+void state_free(struct audit_state *s);
+/* Merges `from` into `to`, which belongs to the block at `block`. False when out of memory. */
+bool state_join(struct audit_state *to, const struct audit_state *from, uint32_t block, bool widen,
+                bool *changed);
+
+/* The value of a register becomes `v`, under a new name unless it has one. */
+void state_set(struct audit_state *s, unsigned reg, struct audit_value v, uint64_t name);
+/* The register's value with a name (`name`, when it had none), so that a copy can be known as one. */
+struct audit_value state_named(struct audit_state *s, unsigned reg, uint64_t name);
+
+struct audit_value state_load(struct audit_state *s, int64_t at, unsigned size, uint64_t name);
+/* False when out of memory. */
+bool state_store(struct audit_state *s, int64_t at, unsigned size, struct audit_value v);
+/* Nothing is known of bytes below `at` any more; INT64_MAX: of the whole stack. */
+void state_drop_below(struct audit_state *s, int64_t at);
+
+/* The condition holds (or does not): narrows what was compared. False when it cannot be. */
+bool state_assume(struct audit_state *s, enum audit_cond cond);
+
+#endif

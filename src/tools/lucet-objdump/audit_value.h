@@ -1,0 +1,91 @@
+/* What the audit knows of a 64-bit register or stack slot at one point of a function.
+ *
+ *   kind          the value is
+ *   VALUE_NUMBER  a number n (signed, 64 bits), lo <= n <= hi, whose low half, as an unsigned number,
+ *                 lies in lo32..hi32. Unknown = all of both.
+ *   VALUE_CONTEXT address of the running context + n
+ *   VALUE_STACK   the stack pointer at the function's entry + n
+ *   VALUE_IMAGE   base of the artifact's image + n
+ *   VALUE_POINTER an address that the runtime wrote (in the context or something it points to) + n
+ *   VALUE_ENTRY   what register number n held at the function's entry
+ *   VALUE_TABLE   an entry of a jump table at image address `name`; n = address of the entry
+ *   VALUE_TARGET  the same plus the table's address: where the jump goes
+ *
+ * `name` (numbers only) says which values are the same: within one state, two values with one
+ * name and `bits` 64 are equal; with `bits` 32, the value is the low half of what bears the name. 0 =
+ * nothing known. Comparing one of them bounds all of them. */
+#ifndef LUCET_AUDIT_VALUE_H
+#define LUCET_AUDIT_VALUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum audit_value_kind {
+    VALUE_NUMBER,
+    VALUE_CONTEXT,
+    VALUE_STACK,
+    VALUE_IMAGE,
+    VALUE_POINTER,
+    VALUE_ENTRY,
+    VALUE_TABLE,
+    VALUE_TARGET
+};
+
+struct audit_value {
+    uint8_t kind, bits;
+    uint32_t lo32, hi32;
+    int64_t lo, hi;
+    uint64_t name;
+};
+
+struct audit_value value_unknown(void);
+struct audit_value value_constant(int64_t n);
+struct audit_value value_range(int64_t lo, int64_t hi);
+/* base + n, for the kinds that stand for an address or a register. */
+struct audit_value value_of(enum audit_value_kind kind, int64_t n);
+
+static inline bool value_is(const struct audit_value *v, enum audit_value_kind kind)
+{
+    return v->kind == kind;
+}
+
+static inline bool value_is_exactly(const struct audit_value *v, enum audit_value_kind kind,
+                                    int64_t n)
+{
+    return v->kind == kind && v->lo == n && v->hi == n;
+}
+
+static inline bool value_is_fixed(const struct audit_value *v)
+{
+    return v->lo == v->hi;
+}
+
+/* The upper half is zero. */
+bool value_is_u32(const struct audit_value *v);
+bool value_equal(const struct audit_value *a, const struct audit_value *b);
+/* Bounds only: names are not compared. */
+bool value_same_bounds(const struct audit_value *a, const struct audit_value *b);
+
+/* The low `width` bytes, zero-extended. */
+struct audit_value value_low(struct audit_value v, unsigned width);
+/* The low `width` bytes, sign-extended to `to` bytes (the rest zero). */
+struct audit_value value_sign_extend(struct audit_value v, unsigned width, unsigned to);
+/* A merge of two paths; `name` is what the result is called when the two differ. With `widen`, bounds
+ * that grew from `a` to `b` are given up step by step, so that loops come to an end. */
+struct audit_value value_join(const struct audit_value *a, const struct audit_value *b,
+                              uint64_t name, bool widen);
+/* Narrows to the intersection. False when it is empty: the path is impossible. */
+bool value_clip(struct audit_value *v, int64_t lo, int64_t hi);
+bool value_clip32(struct audit_value *v, uint32_t lo, uint32_t hi);
+
+/* Results of operations of `width` bytes (4: the upper half becomes zero; 8), without names. */
+struct audit_value value_add(struct audit_value a, struct audit_value b, unsigned width);
+struct audit_value value_sub(struct audit_value a, struct audit_value b, unsigned width);
+struct audit_value value_and(struct audit_value a, struct audit_value b, unsigned width);
+struct audit_value value_or(struct audit_value a, struct audit_value b, unsigned width);
+struct audit_value value_shl(struct audit_value a, struct audit_value b, unsigned width);
+struct audit_value value_shr(struct audit_value a, struct audit_value b, unsigned width);
+struct audit_value value_sar(struct audit_value a, struct audit_value b, unsigned width);
+struct audit_value value_mul(struct audit_value a, struct audit_value b, unsigned width);
+
+#endif
