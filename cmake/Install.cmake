@@ -8,15 +8,29 @@ endif()
 
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/lucet TYPE INCLUDE FILES_MATCHING PATTERN "*.h")
 
+# pkg-config files are filled in on installation: `cmake --install` may name another prefix.
+set(pc_variables "")
+foreach(variable PROJECT_VERSION CMAKE_INSTALL_LIBDIR CMAKE_INSTALL_INCLUDEDIR LUCET_LLVM
+        LUCET_LLVM_LIBDIR)
+    string(APPEND pc_variables "set(${variable} \"${${variable}}\")\n")
+endforeach()
+foreach(dir LIBDIR INCLUDEDIR)
+    string(APPEND pc_variables "cmake_path(ABSOLUTE_PATH CMAKE_INSTALL_${dir} "
+           "BASE_DIRECTORY \"\${CMAKE_INSTALL_PREFIX}\" OUTPUT_VARIABLE ${dir})\n")
+endforeach()
+
 get_property(libraries GLOBAL PROPERTY LUCET_LIBRARIES)
 foreach(name IN LISTS libraries)
     install(TARGETS ${name}-static ${name}-shared ARCHIVE LIBRARY)
-    configure_file(cmake/${name}.pc.in ${name}.pc @ONLY)
+    install(CODE "${pc_variables}configure_file(\"${PROJECT_SOURCE_DIR}/cmake/${name}.pc.in\"
+        \"${PROJECT_BINARY_DIR}/${name}.pc\" @ONLY)")
     install(FILES ${PROJECT_BINARY_DIR}/${name}.pc
             DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 endforeach()
 
-file(GLOB man_pages CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/docs/man/*.1)
-if(man_pages)
-    install(FILES ${man_pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
-endif()
+foreach(section 1 7)
+    file(GLOB man_pages CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/docs/man/*.${section})
+    if(man_pages)
+        install(FILES ${man_pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
+    endif()
+endforeach()

@@ -33,6 +33,8 @@ endfunction()
 # lucet_library(NAME PARTS part… [LIBS target…] [SHARED_LIBS library…])
 #   The public library libNAME, static (target NAME-static) and shared (NAME-shared), made of the
 #   objects of the parts. The first part is the library's own: without it there is no library.
+#   The static one holds a single object in which hidden symbols are local: internal names such
+#   as `push` are then no concern of whoever links it, just as with the shared one.
 function(lucet_library name)
     cmake_parse_arguments(arg "" "" "PARTS;LIBS;SHARED_LIBS" ${ARGN})
     list(GET arg_PARTS 0 own)
@@ -58,7 +60,15 @@ function(lucet_library name)
         endif()
     endforeach()
 
-    add_library(${name}-static STATIC ${objects})
+    set(whole ${PROJECT_BINARY_DIR}/CMakeFiles/${name}.whole.o)
+    set(object ${PROJECT_BINARY_DIR}/CMakeFiles/${name}.o)
+    add_custom_command(OUTPUT ${object}
+        COMMAND ${CMAKE_LINKER} -r -o ${whole} ${objects}
+        COMMAND ${CMAKE_OBJCOPY} --localize-hidden ${whole} ${object}
+        COMMAND ${CMAKE_COMMAND} -E rm ${whole}
+        DEPENDS ${objects} COMMAND_EXPAND_LISTS VERBATIM COMMENT "Joining objects of ${name}")
+    set_source_files_properties(${object} PROPERTIES EXTERNAL_OBJECT TRUE GENERATED TRUE)
+    add_library(${name}-static STATIC ${object})
     target_link_libraries(${name}-static PUBLIC ${libs} INTERFACE lucet_flags)
     add_library(${name}-shared SHARED ${objects})
     target_link_libraries(${name}-shared PRIVATE ${libs} lucet_flags)
