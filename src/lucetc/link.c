@@ -19,7 +19,7 @@ static const char *const shared_options[] = {
     "-shared",         "-Bsymbolic",       "--no-undefined", "-znorelro",
     "-zrodynamic",     "-zseparate-code",  "-znoexecstack",  "-zmax-page-size=4096",
     "--build-id=sha1", "--hash-style=gnu", "--eh-frame-hdr", "--no-dynamic-linker",
-    "--no-rosegment",  "-ztext",
+    "-ztext",
 };
 static const char *const object_options[] = {"-r"};
 
