@@ -71,7 +71,7 @@ static void simd(void **state)
     OFF(WASM_FEATURE_SIMD, 24, "v128.not: the feature simd", CODE(5), 0x00, 0xfd, 0x4d, 0x1a, 0x0b);
     OFF(WASM_FEATURE_SIMD, 24, "v128: the feature simd", CODE(7), 0x00, 0x02, 0x7b, 0x00, 0x0b,
         0x1a, 0x0b);
-    OFF(WASM_FEATURE_SIMD, 23, "v128: the feature simd", HEADER, 1, 4, 1, 0x60, 0, 0, 3, 2, 1, 0,
+    OFF(WASM_FEATURE_SIMD, 24, "v128: the feature simd", HEADER, 1, 4, 1, 0x60, 0, 0, 3, 2, 1, 0,
         10, 6, 1, 4, 1, 1, 0x7b, 0x0b);
 }
 
