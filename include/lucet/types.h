@@ -124,7 +124,17 @@ struct lucet_val {
     } inner_val;
 };
 
+#ifdef __cplusplus
+#define LUCET_VAL(t, f, x)                                                                         \
+    ([&] {                                                                                         \
+        struct lucet_val lucet_made = {};                                                          \
+        lucet_made.ty = lucet_val_type_##t;                                                        \
+        lucet_made.inner_val.f = (x);                                                              \
+        return lucet_made;                                                                         \
+    }())
+#else
 #define LUCET_VAL(t, f, x) ((struct lucet_val){.ty = lucet_val_type_##t, .inner_val = {.f = (x)}})
+#endif
 #define LUCET_VAL_I32(x) LUCET_VAL(i32, as_i32, x)
 #define LUCET_VAL_I64(x) LUCET_VAL(i64, as_i64, x)
 #define LUCET_VAL_F32(x) LUCET_VAL(f32, as_f32, x)

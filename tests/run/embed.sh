@@ -1,0 +1,88 @@
+#!/bin/bash
+# The embedding programs of examples/embed do what their comments say, and the README shows the
+# short one as it is.
+set -euo pipefail
+
+skip() {
+    echo "skipped: $*"
+    exit 77
+}
+examples=$LUCET_SRC/examples/embed
+programs=$LUCET_BUILD/examples
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+
+# shellcheck disable=SC2016 # the quotes of Markdown
+sed -n '/^## Embedding/,/^## Status/p' "$LUCET_SRC/README.md" |
+    sed -n '/^```c$/,/^```$/p' | sed '1d;$d' >readme.c
+diff -u "$examples/short.c" readme.c || {
+    echo "the program in README.md is not examples/embed/short.c"
+    exit 1
+}
+
+[ -x "$programs/server" ] || skip "the runtime is not built"
+[ -x "$LUCET_BIN/lucetc" ] || skip "lucetc is not built"
+command -v "$WASM_CC" >/dev/null || skip "there is no $WASM_CC"
+
+guest() { # NAME LUCETC_OPTION…
+    "$WASM_CC" --target=wasm32 -O2 -Wall -Wextra -Werror -nostdlib -Wl,--no-entry \
+        -o "$1.wasm" "$examples/guests/$1.c"
+    "$LUCET_BIN/lucetc" "${@:2}" "$1.wasm" -o "$1.so"
+}
+guest add
+guest service --bindings "$examples/bindings.json"
+guest counter
+guest client --allow-undefined
+
+expect() { # COMMAND…: its output is what stands on standard input
+    "$@" >output 2>&1 || {
+        echo "failed with exit code $?: $*"
+        cat output
+        return 1
+    }
+    diff -u --label expected - output
+}
+
+expect "$programs/short" <<'OUTPUT'
+40 + 2 = 42
+OUTPUT
+
+# Offsets in the backtrace are the compiler's affair.
+server() {
+    "$programs/server" service.so | sed 's/+0x[0-9a-f]*$/+…/'
+}
+expect server <<'OUTPUT'
+handle:
+  [client 1] request 1 of this instance
+  returned 5050
+handle:
+  [client 1] request 2 of this instance
+  returned 5050
+crash:
+  faulted: heap_out_of_bounds (out of bounds memory access)
+    #0 parse+…
+    #1 crash+…
+handle:
+  lucet_error_instance_not_returned: the instance has faulted or was terminated: reset it
+handle:
+  [client 1] request 1 of this instance
+  returned 5050
+spin:
+  terminated: out of time
+handle:
+  [client 1] request 1 of this instance
+  returned 5050
+lie:
+  faulted: heap_out_of_bounds (out of bounds memory access)
+    #0 lie+…
+client 1 logged 4 lines
+OUTPUT
+
+expect "$programs/link" counter.so client.so <<'OUTPUT'
+the host adds 10: 10
+the client adds 1 five times: 15
+the host adds 0: 15
+the client adds 1 once more: 16
+OUTPUT
+echo "3 passed, 0 failed, 0 skipped"
