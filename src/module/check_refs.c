@@ -130,7 +130,7 @@ static bool names_funcref(const struct lucet_artifact *a, enum lucet_extern kind
 {
     switch (kind) {
     case LUCET_EXTERN_TABLE:
-        return true;
+        return a->tables[index].elem == LUCET_FUNCREF;
     case LUCET_EXTERN_MEMORY:
         return false;
     case LUCET_EXTERN_GLOBAL:
