@@ -1,0 +1,120 @@
+/* Memory operations that compiled code calls. They run in host state on the guest's stack: nothing
+ * interrupts them, so long ones look at stop requests themselves. */
+#include <string.h>
+
+#include "runtime/runtime.h"
+#include "runtime/x86_64/machine.h"
+
+#define CHUNK (UINT64_C(64) << 10)
+
+void lucet__poll(struct lucet_vmctx *ctx)
+{
+    const struct thread *t = &lucet__thread;
+    enum lucet_terminated_reason reason;
+
+    if (*(const volatile uint32_t *)&t->abi.pending == 0)
+        return;
+    if (lucet__stop_requested(t->current->instance->stop, &reason))
+        lucet__terminate(lucet__in_host(ctx), reason, NULL);
+}
+
+static void check(struct lucet_vmctx *ctx, const struct lucet_memory *m, uint64_t at, uint64_t n)
+{
+    if (at > m->size || n > m->size - at)
+        lucet__trap(ctx, lucet_trapcode_heap_out_of_bounds);
+}
+
+static uint32_t memory_grow(struct lucet_vmctx *ctx, uint32_t memory, uint64_t pages)
+{
+    struct lucet_memory *m = lucet__memory_desc(lucet__instance(ctx), memory);
+
+    return (uint32_t)lucet__memory_grow(m->owner, pages);
+}
+
+/* Chunks in the direction in which overlapping parts are not destroyed before they are read. */
+static void memory_copy(struct lucet_vmctx *ctx, uint32_t to, uint32_t from, uint64_t dst,
+                        uint64_t src, uint64_t n)
+{
+    const struct lucet_instance *i = lucet__instance(ctx);
+    const struct lucet_memory *d = lucet__memory_desc(i, to), *s = lucet__memory_desc(i, from);
+
+    check(ctx, d, dst, n);
+    check(ctx, s, src, n);
+    if (d == s && dst > src) {
+        while (n > 0) {
+            uint64_t part = n < CHUNK ? n : CHUNK;
+            n -= part;
+            memmove(d->base + dst + n, s->base + src + n, part);
+            lucet__poll(ctx);
+        }
+        return;
+    }
+    for (uint64_t done = 0; done < n;) {
+        uint64_t part = n - done < CHUNK ? n - done : CHUNK;
+        memmove(d->base + dst + done, s->base + src + done, part);
+        done += part;
+        lucet__poll(ctx);
+    }
+}
+
+static void memory_fill(struct lucet_vmctx *ctx, uint32_t memory, uint64_t dst, uint32_t byte,
+                        uint64_t n)
+{
+    const struct lucet_memory *m = lucet__memory_desc(lucet__instance(ctx), memory);
+
+    check(ctx, m, dst, n);
+    for (uint64_t done = 0; done < n;) {
+        uint64_t part = n - done < CHUNK ? n - done : CHUNK;
+        memset(m->base + dst + done, (uint8_t)byte, part);
+        done += part;
+        lucet__poll(ctx);
+    }
+}
+
+static void memory_init(struct lucet_vmctx *ctx, uint32_t memory, uint32_t segment, uint64_t dst,
+                        uint32_t src, uint32_t n)
+{
+    const struct lucet_instance *i = lucet__instance(ctx);
+    const struct lucet_artifact *a = &i->module->artifact;
+    const struct lucet_memory *m = lucet__memory_desc(i, memory);
+    const struct lucet_module_data *d = &a->datas[segment];
+    uint64_t size = lucet__dropped(i, a->nelems + segment) ? 0 : d->size;
+
+    if (src > size || n > size - src)
+        lucet__trap(ctx, lucet_trapcode_heap_out_of_bounds);
+    check(ctx, m, dst, n);
+    for (uint64_t done = 0; done < n;) {
+        uint64_t part = n - done < CHUNK ? n - done : CHUNK;
+        memcpy(m->base + dst + done, a->data_bytes + d->bytes + src + done, part);
+        done += part;
+        lucet__poll(ctx);
+    }
+}
+
+static void data_drop(struct lucet_vmctx *ctx, uint32_t segment)
+{
+    struct lucet_instance *i = lucet__instance(ctx);
+
+    lucet__drop(i, i->module->artifact.nelems + segment);
+}
+
+static void set_gs(struct lucet_vmctx *ctx)
+{
+    machine_set_gs((uintptr_t)ctx->gs_base);
+}
+
+#define F(f) (const void *)(uintptr_t)(f)
+const void *const lucet__builtins[LUCET_BUILTIN_SLOTS] = {
+    [LUCET_BUILTIN_memory_grow] = F(memory_grow),
+    [LUCET_BUILTIN_memory_copy] = F(memory_copy),
+    [LUCET_BUILTIN_memory_fill] = F(memory_fill),
+    [LUCET_BUILTIN_memory_init] = F(memory_init),
+    [LUCET_BUILTIN_data_drop] = F(data_drop),
+    [LUCET_BUILTIN_table_grow] = F(lucet__builtin_table_grow),
+    [LUCET_BUILTIN_table_copy] = F(lucet__builtin_table_copy),
+    [LUCET_BUILTIN_table_fill] = F(lucet__builtin_table_fill),
+    [LUCET_BUILTIN_table_init] = F(lucet__builtin_table_init),
+    [LUCET_BUILTIN_elem_drop] = F(lucet__builtin_elem_drop),
+    [LUCET_BUILTIN_stop] = F(lucet__poll),
+    [LUCET_BUILTIN_set_gs] = F(set_gs),
+};

@@ -1,0 +1,281 @@
+/* Runs a function of an instance. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/runtime.h"
+#include "runtime/x86_64/machine.h"
+
+/* What a guest must have to begin with: less is a stack overflow. */
+#define LEAST_STACK (UINT64_C(8) << 10)
+
+#define barrier() atomic_signal_fence(memory_order_seq_cst) /* between here and signal handlers */
+
+/* ---- The thread's state around a run ---- */
+
+static bool in_stack(const struct slot *s, uintptr_t sp)
+{
+    return sp - (uintptr_t)s->stack < s->region->limits.stack_size;
+}
+
+/* Where the guest's stack begins: at its top, or, when host functions called by the same instance
+ * are still running on it, below what they use. False: too little is left. */
+static bool choose_stack(struct activation *act, const struct slot *s)
+{
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0), sp = 0;
+
+    act->stack_low = s->stack;
+    act->stack_high = s->stack + s->region->limits.stack_size;
+    act->stack_guard = LUCET__GUARD;
+    if (in_stack(s, here)) {
+        act->guest_sp = NULL; /* enter.S knows best */
+        return here - (uintptr_t)act->stack_low >= LEAST_STACK;
+    }
+    for (const struct activation *a = lucet__thread.current; a && !sp; a = a->outer)
+        if (in_stack(s, (uintptr_t)a->host_sp))
+            sp = (uintptr_t)a->host_sp & ~(uintptr_t)15;
+    act->guest_sp = sp ? (void *)sp : act->stack_high;
+    return (uintptr_t)act->guest_sp - (uintptr_t)act->stack_low >= LEAST_STACK;
+}
+
+static void push(struct activation *act, struct lucet_vmctx *ctx)
+{
+    struct thread *t = &lucet__thread;
+    enum lucet_terminated_reason reason;
+
+    act->outer = t->current;
+    if (act->outer)
+        act->outer->abi = t->abi;
+    t->abi.guest_frame = act; /* not in guest code */
+    barrier();
+    __atomic_store_n(&t->current, act, __ATOMIC_RELEASE);
+    barrier();
+    t->abi.hostcall_limit =
+        act->stack_low + act->instance->region->limits.hostcall_reservation;
+    t->abi.ctx = ctx;
+    ctx->activation = &t->abi;
+    /* In this order: a request that comes in between is not lost. */
+    t->abi.pending = 0;
+    barrier();
+    if (lucet__stop_requested(act->instance->stop, &reason))
+        t->abi.pending = 1;
+    if (act->deadline)
+        lucet__timer_set(t);
+}
+
+static void pop(const struct activation *act)
+{
+    struct thread *t = &lucet__thread;
+    enum lucet_terminated_reason reason;
+
+    __atomic_store_n(&t->current, act->outer, __ATOMIC_RELEASE);
+    barrier();
+    if (act->outer) {
+        t->abi = act->outer->abi;
+        barrier();
+        if (lucet__stop_requested(act->outer->instance->stop, &reason))
+            t->abi.pending = 1;
+    }
+    if (t->armed)
+        lucet__timer_set(t);
+}
+
+static void enter(struct activation *act, struct lucet_vmctx *ctx)
+{
+    uint64_t gs = machine_get_gs();
+
+    push(act, ctx);
+    if (gs != (uintptr_t)ctx->gs_base)
+        machine_set_gs((uintptr_t)ctx->gs_base);
+    lucet__enter(act);
+    if (machine_get_gs() != gs)
+        machine_set_gs(gs);
+    pop(act);
+}
+
+/* ---- Checks ---- */
+
+static enum lucet_error check_instance(const struct call *c)
+{
+    const struct lucet_instance *i = c->instance;
+
+    if (i->state == INSTANCE_FAULTED)
+        return lucet__fail(lucet_error_instance_not_returned,
+                           "the instance has faulted or was terminated, and must be reset first");
+    if (i->depth && !pthread_equal(i->runner, pthread_self()))
+        return lucet__fail(lucet_error_instance_not_returned,
+                           "the instance is running on another thread");
+    if (!c->is_start && !i->start_done)
+        return lucet__fail(lucet_error_instance_needs_start,
+                           "call lucet_instance_run_start() first");
+    if (!atomic_load_explicit(&lucet__handlers_installed, memory_order_relaxed))
+        return lucet__fail(lucet_error_unsupported,
+                           "the signal handlers that contain faults have been removed");
+    return lucet_error_ok;
+}
+
+static enum lucet_error load_arguments(const struct call *c, const struct lucet_module_type *t,
+                                       uint64_t (*values)[2])
+{
+    const uint8_t *params = lucet_artifact_params(&c->module->artifact, t);
+
+    for (uint32_t k = 0; k < t->nparams; k++) {
+        values[k][0] = values[k][1] = 0;
+        if (!lucet__value_store(&c->argv[k], params[k], values[k]))
+            return lucet__fail(lucet_error_type_mismatch, "argument %u is not of type %s", k,
+                               lucet_valtype_name(params[k]));
+        enum lucet_error e = lucet__value_hold(c->instance, &c->argv[k]);
+        if (e != lucet_error_ok)
+            return e;
+    }
+    return lucet_error_ok;
+}
+
+static enum lucet_error check_type(const struct call *c, const struct lucet_module_type *t)
+{
+    if (c->argc != t->nparams || (c->argc && !c->argv))
+        return lucet__fail(lucet_error_type_mismatch, "%zu arguments, the function takes %u",
+                           c->argc, t->nparams);
+    if (c->results && c->nresults < t->nresults)
+        return lucet__fail(lucet_error_type_mismatch, "room for %zu results, the function has %u",
+                           c->nresults, t->nresults);
+    if (t->entry == 0 || c->module->artifact.funcs[c->func].code == 0)
+        return lucet__fail(lucet_error_unsupported,
+                           "the artifact has no entry for calling function %u from the host",
+                           c->func);
+    return lucet_error_ok;
+}
+
+/* ---- The run ---- */
+
+static void store_results(const struct call *c, const struct lucet_module_type *t,
+                          uint64_t (*values)[2], struct lucet_result *result)
+{
+    const uint8_t *types = lucet_artifact_results(&c->module->artifact, t);
+
+    memset(&result->val, 0, sizeof(result->val));
+    result->tag = lucet_result_tag_returned;
+    for (uint32_t k = 0; k < t->nresults && c->results; k++)
+        c->results[k] = lucet__value_load(types[k], values[k]);
+    if (t->nresults == 0)
+        return;
+    if (types[0] == LUCET_F32 || types[0] == LUCET_F64 || types[0] == LUCET_V128)
+        memcpy(result->val.returned.fp, values[0], 16);
+    else
+        memcpy(result->val.returned.gp, values[0], 8);
+    if (types[0] == LUCET_I32)
+        memset(result->val.returned.gp + 4, 0, 4); /* the upper half is nobody's */
+    if (types[0] == LUCET_F32)
+        memset(result->val.returned.fp + 4, 0, 12);
+}
+
+static enum lucet_error terminated(struct lucet_result *result,
+                                   enum lucet_terminated_reason reason, void *provided)
+{
+    result->tag = lucet_result_tag_terminated;
+    result->val.terminated.reason = reason;
+    result->val.terminated.provided = provided;
+    return lucet__fail(lucet_error_runtime_terminated, "the guest was terminated%s",
+                       reason == lucet_terminated_reason_timeout  ? " by its time limit"
+                       : reason == lucet_terminated_reason_remote ? " by a kill switch"
+                                                                  : "");
+}
+
+static enum lucet_error faulted(const struct activation *act, struct lucet_result *result)
+{
+    const struct lucet_runtime_fault *f = &result->val.faulted;
+
+    lucet__describe_fault(act, result);
+    return lucet__fail(lucet_error_runtime_fault, "%s in function %s of module %s",
+                       lucet_trapcode_message(f->trapcode),
+                       f->function_name[0] ? f->function_name : "(unknown)",
+                       f->module_name[0] ? f->module_name : "(unknown)");
+}
+
+/* What became of it. A stop request that was accepted wins over everything. */
+static enum lucet_error finish(const struct call *c, struct activation *act, bool outermost,
+                               struct lucet_result *result)
+{
+    struct lucet_instance *i = c->instance;
+    enum lucet_terminated_reason reason;
+    bool stopped = outermost
+                       ? lucet__stop_end(i->stop, act->outcome == OUTCOME_RETURNED &&
+                                                      i->state == INSTANCE_READY, &reason)
+                       : lucet__stop_requested(i->stop, &reason);
+
+    if (!stopped && act->outcome == OUTCOME_RETURNED)
+        return lucet_error_ok;
+    i->state = INSTANCE_FAULTED;
+    if (stopped)
+        return terminated(result, reason, NULL);
+    if (act->outcome == OUTCOME_TERMINATED)
+        return terminated(result, act->reason, act->provided);
+    return faulted(act, result);
+}
+
+static enum lucet_error run(const struct call *c, const struct lucet_module_type *t,
+                            uint64_t (*values)[2], struct lucet_result *result)
+{
+    struct lucet_instance *i = c->instance;
+    bool outermost = i->depth == 0;
+    struct activation act = {
+        .entry = lucet__code(c->module, t->entry),
+        .callee = lucet__code(c->module, c->module->artifact.funcs[c->func].code),
+        .argv = values,
+        .instance = i,
+        .trace = &i->trace,
+    };
+
+    if (i->timeout_ns) {
+        enum lucet_error e = lucet__timer_prepare(&lucet__thread);
+        if (e != lucet_error_ok)
+            return e;
+        act.deadline = lucet__now() + i->timeout_ns;
+    }
+    if (outermost && !lucet__stop_begin(i->stop, &act))
+        return terminated(result, lucet_terminated_reason_remote, NULL);
+    i->runner = pthread_self();
+    i->depth++;
+    i->start_done = true;
+    if (choose_stack(&act, i->slot)) {
+        enter(&act, c->ctx);
+    } else {
+        i->trace.count = 0;
+        i->trace.truncated = false;
+        act.outcome = OUTCOME_FAULTED;
+        act.trapcode = lucet_trapcode_stack_overflow;
+    }
+    i->depth--;
+    return finish(c, &act, outermost, result);
+}
+
+enum lucet_error lucet__call(const struct call *c, struct lucet_result *result)
+{
+    const struct lucet_module_type *t = lucet__func_type(c->module, c->func);
+    uint32_t n = t->nparams > t->nresults ? t->nparams : t->nresults;
+    uint64_t few[16][2], (*values)[2] = few;
+    enum lucet_error e = check_instance(c);
+
+    if (e == lucet_error_ok)
+        e = check_type(c, t);
+    if (e == lucet_error_ok)
+        e = lucet__thread_prepare(c->instance->region->limits.signal_stack_size);
+    if (e == lucet_error_ok && n > 16 && !(values = malloc(n * sizeof(*values))))
+        e = lucet__no_memory();
+    if (e == lucet_error_ok)
+        e = load_arguments(c, t, values);
+    if (e != lucet_error_ok) {
+        result->tag = lucet_result_tag_errored;
+        result->val.errored = e;
+    } else {
+        result->tag = lucet_result_tag_errored;
+        result->val.errored = lucet_error_internal;
+        e = run(c, t, values, result);
+        if (e == lucet_error_ok)
+            store_results(c, t, values, result);
+        else if (result->tag == lucet_result_tag_errored)
+            result->val.errored = e;
+    }
+    if (values != few)
+        free(values);
+    return e;
+}

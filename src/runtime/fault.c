@@ -1,0 +1,122 @@
+/* Faults: which are a guest's, and how they end its run (docs/abi.md T1 to T3). */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/x86_64/machine.h"
+#include "runtime/runtime.h"
+
+struct fault {
+    enum lucet_trapcode code;
+    uintptr_t address;
+    bool fatal;
+};
+
+static bool within(uintptr_t address, const uint8_t *from, uint64_t size)
+{
+    return address - (uintptr_t)from < size;
+}
+
+/* The address of a memory fault, if it is in what the running instance owns. */
+static bool judge_address(const struct activation *act, uintptr_t address, struct fault *out)
+{
+    const struct lucet_instance *running = lucet__instance(lucet__thread.abi.ctx);
+    const struct memory *m = running->memory0;
+
+    if (m && within(address, m->desc->base - LUCET__GUARD, LUCET__GUARD + m->space))
+        *out = (struct fault){.code = lucet_trapcode_heap_out_of_bounds, .address = address};
+    else if (within(address, act->stack_low - act->stack_guard, act->stack_guard))
+        *out = (struct fault){.code = lucet_trapcode_stack_overflow, .address = address};
+    else
+        return false;
+    return true;
+}
+
+static bool judge_instruction(const struct lucet_dl_module *m, uintptr_t pc, struct fault *out)
+{
+    unsigned code = machine_trap_code((const uint8_t *)pc, m->text_end - pc);
+
+    if (code >= lucet_trapcode_stack_overflow && code <= lucet_trapcode_heap_misaligned)
+        *out = (struct fault){.code = (enum lucet_trapcode)code};
+    else if (code)
+        *out = (struct fault){.code = lucet_trapcode_unknown};
+    else /* an instruction this CPU lacks: the code is not what the loader believed */
+        *out = (struct fault){.code = lucet_trapcode_unknown, .fatal = true};
+    return true;
+}
+
+static bool judge(const struct activation *act, const struct lucet_dl_module *m, uintptr_t pc,
+                  int sig, const siginfo_t *info, struct fault *out)
+{
+    if (info->si_code <= 0) /* sent by someone */
+        return false;
+    switch (sig) {
+    case SIGILL:
+        return judge_instruction(m, pc, out);
+    case SIGFPE:
+        *out = (struct fault){.code = info->si_code == FPE_INTOVF
+                                          ? lucet_trapcode_integer_overflow
+                                          : lucet_trapcode_integer_div_by_zero};
+        return true;
+    case SIGSEGV:
+        /* No address: some handler without SA_ONSTACK did not fit on the guest's stack. */
+        if (info->si_code == SI_KERNEL) {
+            *out = (struct fault){.code = lucet_trapcode_stack_overflow};
+            return true;
+        }
+        return judge_address(act, (uintptr_t)info->si_addr, out);
+    default:
+        return judge_address(act, (uintptr_t)info->si_addr, out);
+    }
+}
+
+void lucet__fault_handler(int sig, siginfo_t *info, void *context)
+{
+    const int saved_errno = errno;
+    ucontext_t *u = context;
+    struct activation *act = lucet__thread.current;
+    uintptr_t pc = machine_pc(u);
+    const struct lucet_dl_module *m;
+    struct fault fault;
+
+    if (!act || lucet__thread.abi.guest_frame != NULL || !(m = lucet__code_range_find(pc)) ||
+        !judge(act, m, pc, sig, info, &fault)) {
+        lucet__chain(sig, info, context);
+        errno = saved_errno;
+        return;
+    }
+    act->outcome = OUTCOME_FAULTED;
+    act->trapcode = fault.code;
+    act->fatal = fault.fatal;
+    act->pc = pc;
+    act->fault_addr = fault.address;
+    lucet__backtrace(act, pc, machine_sp(u), machine_probe_register(u), false);
+    machine_redirect(u, (const void *)(uintptr_t)lucet__leave, act->host_sp);
+    errno = saved_errno;
+}
+
+struct activation *lucet__in_host(const struct lucet_vmctx *ctx)
+{
+    struct thread *t = &lucet__thread;
+
+    /* Anything else would leave frames of an inner run behind in a state nobody could describe. */
+    if (!t->current || t->abi.ctx != ctx || !t->abi.guest_frame)
+        abort();
+    return t->current;
+}
+
+void lucet__trap(struct lucet_vmctx *ctx, enum lucet_trapcode code)
+{
+    struct activation *act = lucet__in_host(ctx);
+    const uint8_t *frame = lucet__thread.abi.guest_frame;
+    uintptr_t pc;
+
+    memcpy(&pc, frame, sizeof(pc));
+    act->outcome = OUTCOME_FAULTED;
+    act->trapcode = code;
+    act->fatal = false;
+    act->pc = pc;
+    act->fault_addr = 0;
+    lucet__backtrace(act, pc, (uintptr_t)frame + 8, 0, true);
+    lucet__leave();
+}

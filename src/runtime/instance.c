@@ -1,0 +1,158 @@
+/* What embedders ask of an instance between runs. */
+#include <string.h>
+
+#include "runtime/runtime.h"
+
+struct lucet_memory *lucet__memory_desc(const struct lucet_instance *i, uint32_t index)
+{
+    const struct lucet_module_header *h = i->module->artifact.header;
+
+    if (index < h->nimported_memories)
+        return LUCET__AT(i->ctx, struct lucet_memory *, h->layout.imported_memories)[index];
+    return &LUCET__AT(i->ctx, struct lucet_memory, h->layout.memories)[index -
+                                                                      h->nimported_memories];
+}
+
+struct lucet_table *lucet__table_desc(const struct lucet_instance *i, uint32_t index)
+{
+    const struct lucet_module_header *h = i->module->artifact.header;
+
+    if (index < h->nimported_tables)
+        return LUCET__AT(i->ctx, struct lucet_table *, h->layout.imported_tables)[index];
+    return &LUCET__AT(i->ctx, struct lucet_table, h->layout.tables)[index - h->nimported_tables];
+}
+
+void *lucet__global_cell(const struct lucet_instance *i, uint32_t index)
+{
+    const struct lucet_artifact *a = &i->module->artifact;
+
+    if (index < a->header->nimported_globals && a->globals[index].mutable)
+        return LUCET__AT(i->ctx, void *, a->header->layout.imported_globals)[index];
+    return LUCET__AT(i->ctx, uint8_t, a->globals[index].cell);
+}
+
+enum lucet_error lucet_instance_reset(struct lucet_instance *i)
+{
+    const struct lucet_layout *l;
+    enum lucet_error e;
+
+    lucet__clear_error();
+    if (!i)
+        return lucet__fail(lucet_error_invalid_argument, "lucet_instance_reset: NULL");
+    if (i->depth)
+        return lucet__fail(lucet_error_instance_not_returned, "the instance is running");
+    l = &i->module->artifact.header->layout;
+    i->state = INSTANCE_FAULTED; /* until it is done */
+    memset(LUCET__AT(i->ctx, uint8_t, l->scratch), 0, l->scratch_size);
+    /* Cells of imported immutable globals keep their values; own ones get theirs again. */
+    e = lucet__instance_initialise(i);
+    if (e != lucet_error_ok)
+        return e;
+    i->start_done = i->module->artifact.header->start == LUCET_NONE;
+    i->state = INSTANCE_READY;
+    lucet__stop_enable(i->stop);
+    return lucet_error_ok;
+}
+
+/* ---- Memory 0 ---- */
+
+uint8_t *lucet_instance_heap(struct lucet_instance *i)
+{
+    return i && i->memory0 ? i->memory0->desc->base : NULL;
+}
+
+uint64_t lucet_instance_heap_len(const struct lucet_instance *i)
+{
+    return i && i->memory0 ? i->memory0->desc->size : 0;
+}
+
+bool lucet_instance_check_heap(const struct lucet_instance *i, const void *ptr, size_t len)
+{
+    if (!i || !i->memory0)
+        return false;
+    uint64_t offset = (uintptr_t)ptr - (uintptr_t)i->memory0->desc->base;
+    uint64_t size = i->memory0->desc->size;
+    return (uintptr_t)ptr >= (uintptr_t)i->memory0->desc->base && offset <= size &&
+           len <= size - offset;
+}
+
+enum lucet_error lucet_instance_grow_heap(struct lucet_instance *i, uint32_t additional_pages,
+                                          uint32_t *previous_pages)
+{
+    int64_t before;
+
+    lucet__clear_error();
+    if (!i)
+        return lucet__fail(lucet_error_invalid_argument, "lucet_instance_grow_heap: NULL");
+    if (!i->memory0)
+        return lucet__fail(lucet_error_no_linear_memory, "the module has no memory");
+    before = lucet__memory_grow(i->memory0, additional_pages);
+    if (before < 0)
+        return lucet__fail(lucet_error_limits_exceeded,
+                           "%u more pages are above the module's maximum or the limit of %llu "
+                           "bytes", additional_pages, (unsigned long long)i->memory0->grow_limit);
+    if (previous_pages)
+        *previous_pages = (uint32_t)before;
+    return lucet_error_ok;
+}
+
+void *lucet_instance_embed_ctx(struct lucet_instance *i)
+{
+    return i ? i->embed_ctx : NULL;
+}
+
+/* ---- Globals ---- */
+
+static enum lucet_error find_global(struct lucet_instance *i, const char *name, size_t name_len,
+                                    uint32_t *index)
+{
+    const struct lucet_module_export *e =
+        lucet_artifact_export(&i->module->artifact, name, name_len);
+    char text[LUCET__NAME_MAX];
+
+    if (e && e->kind == LUCET_EXTERN_GLOBAL) {
+        *index = e->index;
+        return lucet_error_ok;
+    }
+    return lucet__fail(lucet_error_symbol_not_found, "no exported global \"%s\"",
+                       lucet__printable(text, sizeof(text), name, name_len));
+}
+
+enum lucet_error lucet_instance_get_global(struct lucet_instance *i, const char *name,
+                                           size_t name_len, struct lucet_val *out)
+{
+    uint32_t index;
+
+    lucet__clear_error();
+    if (!i || !name || !out)
+        return lucet__fail(lucet_error_invalid_argument, "lucet_instance_get_global: NULL");
+    enum lucet_error e = find_global(i, name, name_len, &index);
+    if (e == lucet_error_ok)
+        *out = lucet__value_load((uint8_t)i->module->artifact.globals[index].type,
+                                 lucet__global_cell(i, index));
+    return e;
+}
+
+enum lucet_error lucet_instance_set_global(struct lucet_instance *i, const char *name,
+                                           size_t name_len, struct lucet_val value)
+{
+    uint32_t index;
+    uint64_t bytes[2] = {0, 0};
+
+    lucet__clear_error();
+    if (!i || !name)
+        return lucet__fail(lucet_error_invalid_argument, "lucet_instance_set_global: NULL");
+    enum lucet_error e = find_global(i, name, name_len, &index);
+    if (e != lucet_error_ok)
+        return e;
+    const struct lucet_module_global *g = &i->module->artifact.globals[index];
+    if (!g->mutable)
+        return lucet__fail(lucet_error_invalid_argument, "the global is immutable");
+    if (!lucet__value_store(&value, (uint8_t)g->type, bytes))
+        return lucet__fail(lucet_error_type_mismatch, "the global is of type %s",
+                           lucet_valtype_name((uint8_t)g->type));
+    e = lucet__value_hold(i, &value);
+    if (e == lucet_error_ok)
+        memcpy(lucet__global_cell(i, index), bytes, g->type == LUCET_V128 ? 16 : 8);
+    return e;
+}

@@ -1,0 +1,230 @@
+/* Making and releasing instances. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/runtime.h"
+
+/* What the code assumes about the slot it runs in, against what the region offers. */
+static enum lucet_error check_region(const struct lucet_region *r, const struct lucet_artifact *a)
+{
+    const struct lucet_module_header *h = a->header;
+    const struct lucet_alloc_limits *l = &r->limits;
+    const unsigned long long assumed = h->heap.reserved_size + h->heap.guard_size;
+    const unsigned long long guest = h->layout.size - h->layout.guest_part;
+
+    if (h->layout.guest_part > l->context_size)
+        return lucet__fail(lucet_error_limits_exceeded,
+                           "its context needs %u bytes, the region's context_size is %llu",
+                           h->layout.guest_part, (unsigned long long)l->context_size);
+    if (guest > l->globals_size)
+        return lucet__fail(lucet_error_limits_exceeded,
+                           "globals and scratch space need %llu bytes, the region's globals_size "
+                           "is %llu", guest, (unsigned long long)l->globals_size);
+    if (a->nmemories == 0 || h->nimported_memories > 0)
+        return lucet_error_ok;
+    if (assumed > l->heap_address_space_size)
+        return lucet__fail(lucet_error_limits_exceeded,
+                           "its code assumes %llu bytes of address space for the heap, the "
+                           "region's heap_address_space_size is %llu", assumed,
+                           (unsigned long long)l->heap_address_space_size);
+    if (h->heap.front_guard > LUCET__GUARD)
+        return lucet__fail(lucet_error_limits_exceeded,
+                           "its code assumes a guard of %llu bytes before the heap, regions have "
+                           "%llu", (unsigned long long)h->heap.front_guard,
+                           (unsigned long long)LUCET__GUARD);
+    return lucet_error_ok;
+}
+
+static bool allocate_arrays(struct lucet_instance *i)
+{
+    const struct lucet_artifact *a = &i->module->artifact;
+    const struct lucet_module_header *h = a->header;
+    uint32_t memories = a->nmemories - h->nimported_memories;
+    uint32_t tables = a->ntables - h->nimported_tables;
+
+    i->dropped = calloc(((size_t)a->nelems + a->ndatas) / 8 + 1, 1);
+    if (memories)
+        i->memories = calloc(memories, sizeof(*i->memories));
+    if (tables)
+        i->tables = calloc(tables, sizeof(*i->tables));
+    i->stop = lucet__stop_new();
+    return i->dropped && i->stop && (!memories || i->memories) && (!tables || i->tables);
+}
+
+static void init_context(struct lucet_instance *i)
+{
+    const struct lucet_artifact *a = &i->module->artifact;
+    const struct lucet_layout *l = &a->header->layout;
+    struct lucet_vmctx *ctx = i->ctx;
+
+    ctx->scratch = (uint8_t *)ctx + l->scratch;
+    ctx->instance = i;
+    memcpy(ctx->builtins, lucet__builtins, sizeof(ctx->builtins));
+    memcpy(LUCET__AT(ctx, uint64_t, l->type_ids), i->module->type_ids,
+           a->ntypes * sizeof(uint64_t));
+}
+
+/* Without a memory, gs points at what is inaccessible. */
+static void set_gs_base(struct lucet_instance *i)
+{
+    i->ctx->gs_base = i->memory0 ? i->memory0->desc->base : i->slot->heap;
+}
+
+static void init_funcrefs(struct lucet_instance *i)
+{
+    const struct lucet_artifact *a = &i->module->artifact;
+    const struct lucet_funcref **refs =
+        LUCET__AT(i->ctx, const struct lucet_funcref *, a->header->layout.funcrefs);
+
+    for (uint32_t k = 0; k < a->nref_funcs; k++)
+        refs[k] = lucet__func_record(i, a->ref_funcs[k]);
+}
+
+static enum lucet_error build(struct lucet_instance *i, struct lucet_linker *linker)
+{
+    enum lucet_error e = lucet__slot_take(i->region, i->module, i->module->artifact.header->layout.size,
+                                          &i->slot);
+
+    if (e != lucet_error_ok)
+        return e;
+    i->ctx = (struct lucet_vmctx *)(void *)i->slot->context;
+    init_context(i);
+    e = lucet__instance_describe(i);
+    if (e == lucet_error_ok)
+        e = lucet__records_make(i);
+    if (e == lucet_error_ok)
+        e = lucet__imports_resolve(i, linker);
+    if (e != lucet_error_ok)
+        return e;
+    set_gs_base(i);
+    init_funcrefs(i);
+    return lucet__instance_initialise(i);
+}
+
+static enum lucet_error run_start(struct lucet_instance *i)
+{
+    struct lucet_result result;
+    enum lucet_error e = lucet_instance_run_start(i, &result);
+
+    if (e == lucet_error_ok || e == lucet_error_start_already_run)
+        return lucet_error_ok;
+    lucet__set_instantiation_trap(result.tag == lucet_result_tag_faulted
+                                      ? result.val.faulted.trapcode
+                                      : lucet_trapcode_interrupt);
+    if (result.tag == lucet_result_tag_faulted)
+        return lucet__fail(lucet_error_runtime_fault, "start function: %s",
+                           lucet_trapcode_message(result.val.faulted.trapcode));
+    return e;
+}
+
+static struct lucet_instance *instance_new(struct lucet_region *region,
+                                           struct lucet_dl_module *module,
+                                           const struct lucet_instance_options *o)
+{
+    struct lucet_instance *i = calloc(1, sizeof(*i));
+    uint64_t limit = region->limits.heap_memory_size;
+
+    if (!i)
+        return NULL;
+    lucet__module_retain(module);
+    lucet__region_retain(region);
+    i->module = module;
+    i->region = region;
+    i->embed_ctx = o->embed_ctx;
+    i->heap_limit = o->heap_memory_limit && o->heap_memory_limit < limit ? o->heap_memory_limit
+                                                                         : limit;
+    i->table_entries_left = region->limits.table_entries;
+    i->start_done = module->artifact.header->start == LUCET_NONE;
+    if (allocate_arrays(i))
+        return i;
+    lucet__instance_destroy(i);
+    return NULL;
+}
+
+enum lucet_error lucet_region_new_instance_with(struct lucet_region *region,
+                                                struct lucet_dl_module *module,
+                                                const struct lucet_instance_options *o,
+                                                struct lucet_instance **out)
+{
+    static const struct lucet_instance_options none;
+    struct lucet_instance *i;
+    enum lucet_error e;
+
+    lucet__clear_error();
+    if (!region || !module || !out)
+        return lucet__fail(lucet_error_invalid_argument, "lucet_region_new_instance: NULL");
+    *out = NULL;
+    o = o ? o : &none;
+    e = check_region(region, &module->artifact);
+    if (e != lucet_error_ok)
+        return e;
+    i = instance_new(region, module, o);
+    if (!i)
+        return lucet__no_memory();
+    e = build(i, o->linker);
+    if (e == lucet_error_ok && o->run_start)
+        e = run_start(i);
+    if (e != lucet_error_ok) {
+        lucet__instance_drop(i);
+        return e;
+    }
+    *out = i;
+    return lucet_error_ok;
+}
+
+enum lucet_error lucet_region_new_instance(struct lucet_region *region,
+                                           struct lucet_dl_module *module,
+                                           struct lucet_instance **out)
+{
+    return lucet_region_new_instance_with(region, module, NULL, out);
+}
+
+enum lucet_error lucet_region_new_instance_with_ctx(struct lucet_region *region,
+                                                    struct lucet_dl_module *module, void *embed_ctx,
+                                                    struct lucet_instance **out)
+{
+    const struct lucet_instance_options o = {.embed_ctx = embed_ctx};
+
+    return lucet_region_new_instance_with(region, module, &o, out);
+}
+
+void lucet__instance_destroy(struct lucet_instance *i)
+{
+    const struct lucet_artifact *a = &i->module->artifact;
+
+    for (uint32_t k = 0; i->memories && k < a->nmemories - a->header->nimported_memories; k++)
+        lucet__memory_unmap(&i->memories[k]);
+    for (uint32_t k = 0; i->tables && k < a->ntables - a->header->nimported_tables; k++)
+        lucet__table_free(&i->tables[k]);
+    if (i->stop)
+        lucet__stop_release(i->stop);
+    free(i->memories);
+    free(i->tables);
+    free(i->records);
+    free(i->export_records);
+    free(i->host_records);
+    free(i->dropped);
+    free(i->frames);
+    if (i->slot)
+        lucet__slot_give_back(i->slot); /* last: from here on it belongs to the next */
+    lucet_dl_module_release(i->module);
+    lucet_region_release(i->region);
+    free(i);
+}
+
+void lucet__instance_drop(struct lucet_instance *i)
+{
+    if (i->stop)
+        lucet__stop_disable(i->stop);
+    if (i->store)
+        lucet__store_release(i->store);
+    else
+        lucet__instance_destroy(i);
+}
+
+void lucet_instance_release(struct lucet_instance *i)
+{
+    lucet__clear_error();
+    if (i)
+        lucet__instance_drop(i);
+}

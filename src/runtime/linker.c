@@ -1,0 +1,366 @@
+/* Linkers: names that imports may be satisfied from. One hash table holds native symbols, single
+ * names of modules, and instances registered under a module name. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/runtime.h"
+
+#define TABLE_LIMIT 10000000u
+#define MEMORY_PAGES 65536u
+#define MEMORY_SPACE (UINT64_C(8) << 30) /* reservation and guard, as lucetc assumes by default */
+
+enum key_kind { KEY_SYMBOL, KEY_ITEM, KEY_INSTANCE };
+
+struct key {
+    enum key_kind kind;
+    const char *module, *name; /* module: "" of symbols; name: "" of instances */
+    size_t module_len, name_len;
+};
+
+struct entry {
+    struct entry *next;
+    uint64_t hash, age; /* a later registration comes before an earlier one */
+    struct key key;     /* its names follow the entry */
+    struct definition definition;
+};
+
+struct lucet_linker {
+    pthread_mutex_t mutex;
+    struct entry **buckets;
+    size_t nbuckets, count; /* a power of two */
+    uint64_t age;
+};
+
+static uint64_t hash_of(const struct key *k)
+{
+    uint64_t h = 0xcbf29ce484222325u ^ (uint64_t)k->kind;
+
+    for (size_t i = 0; i < k->module_len; i++)
+        h = (h ^ (uint8_t)k->module[i]) * 0x100000001b3u;
+    h = (h ^ 0x100) * 0x100000001b3u;
+    for (size_t i = 0; i < k->name_len; i++)
+        h = (h ^ (uint8_t)k->name[i]) * 0x100000001b3u;
+    return h ^ h >> 32;
+}
+
+static bool equal(const struct key *a, const struct key *b)
+{
+    return a->kind == b->kind && a->module_len == b->module_len && a->name_len == b->name_len &&
+           memcmp(a->module, b->module, a->module_len) == 0 &&
+           memcmp(a->name, b->name, a->name_len) == 0;
+}
+
+static struct entry *find(const struct lucet_linker *l, const struct key *k)
+{
+    uint64_t hash = hash_of(k);
+    struct entry *e = l->nbuckets ? l->buckets[hash & (l->nbuckets - 1)] : NULL;
+
+    while (e && (e->hash != hash || !equal(&e->key, k)))
+        e = e->next;
+    return e;
+}
+
+static bool make_room(struct lucet_linker *l)
+{
+    size_t n = l->nbuckets ? 2 * l->nbuckets : 64;
+    struct entry **buckets;
+
+    if (l->count < l->nbuckets)
+        return true;
+    buckets = calloc(n, sizeof(struct entry *));
+    if (!buckets)
+        return l->nbuckets != 0;
+    for (size_t i = 0; i < l->nbuckets; i++)
+        for (struct entry *e = l->buckets[i], *next; e; e = next) {
+            next = e->next;
+            e->next = buckets[e->hash & (n - 1)];
+            buckets[e->hash & (n - 1)] = e;
+        }
+    free(l->buckets);
+    l->buckets = buckets;
+    l->nbuckets = n;
+    return true;
+}
+
+static struct entry *add(struct lucet_linker *l, const struct key *k)
+{
+    struct entry *e;
+    char *names;
+
+    if (!make_room(l) || !(e = malloc(sizeof(*e) + k->module_len + k->name_len)))
+        return NULL;
+    names = (char *)(e + 1);
+    memcpy(names, k->module, k->module_len);
+    memcpy(names + k->module_len, k->name, k->name_len);
+    *e = (struct entry){.hash = hash_of(k), .key = *k};
+    e->key.module = names;
+    e->key.name = names + k->module_len;
+    e->next = l->buckets[e->hash & (l->nbuckets - 1)];
+    l->buckets[e->hash & (l->nbuckets - 1)] = e;
+    l->count++;
+    return e;
+}
+
+static void forget(struct definition *d)
+{
+    if (d->store)
+        lucet__store_release(d->store);
+    lucet__signature_release(d->signature);
+}
+
+/* Takes over what the definition holds, also when it fails. */
+static enum lucet_error define(struct lucet_linker *l, const struct key *k, struct definition d)
+{
+    struct definition replaced = {0};
+    struct entry *e;
+
+    pthread_mutex_lock(&l->mutex);
+    e = find(l, k);
+    if (e)
+        replaced = e->definition;
+    else
+        e = add(l, k);
+    if (e) {
+        e->definition = d;
+        e->age = ++l->age;
+    }
+    pthread_mutex_unlock(&l->mutex);
+    forget(e ? &replaced : &d);
+    return e ? lucet_error_ok : lucet__no_memory();
+}
+
+static struct key key(enum key_kind kind, const char *module, const char *name)
+{
+    return (struct key){kind, module, name, strlen(module), strlen(name)};
+}
+
+/* ---- Look-up ---- */
+
+void lucet__linker_lock(struct lucet_linker *l)
+{
+    pthread_mutex_lock(&l->mutex);
+}
+
+void lucet__linker_unlock(struct lucet_linker *l)
+{
+    pthread_mutex_unlock(&l->mutex);
+}
+
+bool lucet__linker_symbol(struct lucet_linker *l, const char *symbol, size_t len,
+                          struct definition *out)
+{
+    const struct entry *e = find(l, &(struct key){KEY_SYMBOL, "", symbol, 0, len});
+
+    if (e)
+        *out = e->definition;
+    return e != NULL;
+}
+
+bool lucet__linker_find(struct lucet_linker *l, const char *module, size_t module_len,
+                        const char *name, size_t name_len, struct definition *out)
+{
+    const struct entry *item = find(l, &(struct key){KEY_ITEM, module, name, module_len, name_len});
+    const struct entry *whole = find(l, &(struct key){KEY_INSTANCE, module, "", module_len, 0});
+
+    if (whole && (!item || item->age < whole->age)) {
+        const struct lucet_artifact *a = &whole->definition.instance->module->artifact;
+        const struct lucet_module_export *e = lucet_artifact_export(a, name, name_len);
+        if (e) {
+            *out = whole->definition;
+            out->kind = (enum lucet_extern_kind)e->kind;
+            out->export_index = (uint32_t)(e - a->exports);
+            return true;
+        }
+    }
+    if (item)
+        *out = item->definition;
+    return item != NULL;
+}
+
+/* ---- Registration ---- */
+
+enum lucet_error lucet_linker_new(struct lucet_linker **out)
+{
+    struct lucet_linker *l;
+
+    lucet__clear_error();
+    if (!out)
+        return lucet__fail(lucet_error_invalid_argument, "lucet_linker_new: NULL");
+    *out = NULL;
+    l = calloc(1, sizeof(*l));
+    if (!l)
+        return lucet__no_memory();
+    pthread_mutex_init(&l->mutex, NULL);
+    *out = l;
+    return lucet_error_ok;
+}
+
+void lucet_linker_release(struct lucet_linker *l)
+{
+    if (!l)
+        return;
+    for (size_t i = 0; i < l->nbuckets; i++)
+        for (struct entry *e = l->buckets[i], *next; e; e = next) {
+            next = e->next;
+            forget(&e->definition);
+            free(e);
+        }
+    free(l->buckets);
+    pthread_mutex_destroy(&l->mutex);
+    free(l);
+}
+
+static enum lucet_error define_host(struct lucet_linker *l, const struct key *k,
+                                    const char *signature, void (*func)(void))
+{
+    struct definition d = {.kind = lucet_extern_func, .host = func};
+
+    d.signature = lucet__signature_parse(signature);
+    if (d.signature == 0)
+        return lucet__fail(lucet_error_invalid_argument, "host function %.*s: \"%s\" is no "
+                           "signature", (int)k->name_len, k->name, signature);
+    return define(l, k, d);
+}
+
+enum lucet_error lucet_linker_hostcalls(struct lucet_linker *l, const struct lucet_hostcall *table,
+                                        size_t count)
+{
+    lucet__clear_error();
+    if (!l || (!table && count))
+        return lucet__fail(lucet_error_invalid_argument, "lucet_linker_hostcalls: NULL");
+    for (size_t i = 0; i < count; i++) {
+        if (!table[i].symbol || !table[i].signature || !table[i].func)
+            return lucet__fail(lucet_error_invalid_argument, "host function %zu: NULL", i);
+        struct key k = key(KEY_SYMBOL, "", table[i].symbol);
+        enum lucet_error e = define_host(l, &k, table[i].signature, table[i].func);
+        if (e != lucet_error_ok)
+            return e;
+    }
+    return lucet_error_ok;
+}
+
+enum lucet_error lucet_linker_func(struct lucet_linker *l, const char *module, const char *name,
+                                   const char *signature, void (*func)(void))
+{
+    lucet__clear_error();
+    if (!l || !module || !name || !signature || !func)
+        return lucet__fail(lucet_error_invalid_argument, "lucet_linker_func: NULL");
+    struct key k = key(KEY_ITEM, module, name);
+    return define_host(l, &k, signature, func);
+}
+
+enum lucet_error lucet_linker_instance(struct lucet_linker *l, const char *module,
+                                       struct lucet_instance *inst)
+{
+    struct definition d = {.instance = inst};
+
+    lucet__clear_error();
+    if (!l || !module || !inst)
+        return lucet__fail(lucet_error_invalid_argument, "lucet_linker_instance: NULL");
+    d.store = lucet__store_of_instance(inst);
+    if (!d.store)
+        return lucet__no_memory();
+    lucet__store_retain(d.store);
+    struct key k = key(KEY_INSTANCE, module, "");
+    return define(l, &k, d);
+}
+
+/* Takes over the object, also when it fails. */
+static enum lucet_error define_object(struct lucet_linker *l, const char *module, const char *name,
+                                      struct object *o)
+{
+    struct definition d = {.kind = o->kind, .object = o, .store = lucet__store_of_object(o)};
+
+    if (!d.store) {
+        lucet__object_destroy(o);
+        return lucet__no_memory();
+    }
+    struct key k = key(KEY_ITEM, module, name);
+    return define(l, &k, d);
+}
+
+void lucet__object_destroy(struct object *o)
+{
+    if (o->kind == lucet_extern_memory)
+        lucet__memory_unmap(&o->u.memory.own);
+    if (o->kind == lucet_extern_table)
+        lucet__table_free(&o->u.table.own);
+    free(o);
+}
+
+static struct object *object_new(enum lucet_extern_kind kind)
+{
+    struct object *o = aligned_alloc(16, round_up(sizeof(*o), 16));
+
+    if (o) {
+        memset(o, 0, sizeof(*o));
+        o->kind = kind;
+    }
+    return o;
+}
+
+enum lucet_error lucet_linker_global(struct lucet_linker *l, const char *module, const char *name,
+                                     struct lucet_val value, bool is_mutable)
+{
+    lucet__clear_error();
+    if (!l || !module || !name || !lucet__valtype_of(value.ty))
+        return lucet__fail(lucet_error_invalid_argument, "lucet_linker_global: NULL or type");
+    struct object *o = object_new(lucet_extern_global);
+    if (!o)
+        return lucet__no_memory();
+    o->u.global.type = lucet__valtype_of(value.ty);
+    o->u.global.is_mutable = is_mutable;
+    lucet__value_store(&value, (uint8_t)o->u.global.type, o->u.global.value);
+    return define_object(l, module, name, o);
+}
+
+enum lucet_error lucet_linker_memory(struct lucet_linker *l, const char *module, const char *name,
+                                     uint64_t min, uint64_t max)
+{
+    uint64_t limit = max < MEMORY_PAGES ? max : MEMORY_PAGES;
+
+    lucet__clear_error();
+    if (!l || !module || !name || min > limit || (max != LUCET__NO_MAX && max > MEMORY_PAGES))
+        return lucet__fail(lucet_error_invalid_argument, "lucet_linker_memory: NULL or limits");
+    struct object *o = object_new(lucet_extern_memory);
+    if (!o)
+        return lucet__no_memory();
+    struct memory *m = &o->u.memory.own;
+    *m = (struct memory){.desc = &o->u.memory.desc, .grow_limit = limit * LUCET_WASM_PAGE,
+                         .declared_max = max};
+    *m->desc = (struct lucet_memory){.max_pages = limit, .owner = m};
+    enum lucet_error e = lucet__memory_map(m, MEMORY_SPACE);
+    if (e == lucet_error_ok)
+        e = lucet__memory_reset(m, min);
+    if (e != lucet_error_ok) {
+        lucet__object_destroy(o);
+        return e;
+    }
+    return define_object(l, module, name, o);
+}
+
+enum lucet_error lucet_linker_table(struct lucet_linker *l, const char *module, const char *name,
+                                    enum lucet_val_type elem, uint64_t min, uint64_t max)
+{
+    uint8_t type = elem == lucet_val_type_funcref     ? LUCET_FUNCREF
+                   : elem == lucet_val_type_externref ? LUCET_EXTERNREF
+                                                      : 0;
+
+    lucet__clear_error();
+    if (!l || !module || !name || !type || min > max || min > TABLE_LIMIT)
+        return lucet__fail(lucet_error_invalid_argument,
+                           "lucet_linker_table: NULL, element type or limits");
+    struct object *o = object_new(lucet_extern_table);
+    if (!o)
+        return lucet__no_memory();
+    struct table *t = &o->u.table.own;
+    *t = (struct table){.desc = &o->u.table.desc, .grow_limit = TABLE_LIMIT, .declared_max = max,
+                        .elem = type};
+    *t->desc = (struct lucet_table){.max = max < UINT32_MAX ? max : UINT32_MAX, .owner = t};
+    enum lucet_error e = lucet__table_reset(t, min);
+    if (e != lucet_error_ok) {
+        lucet__object_destroy(o);
+        return e;
+    }
+    return define_object(l, module, name, o);
+}

@@ -1,0 +1,123 @@
+/* What a module imports, exports and needs, for embedders. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/runtime.h"
+
+/* extern_names: [exports] names, [exports] signatures, then of imports modules, names, signatures;
+ * each made when first asked for. */
+
+static const char *keep(struct lucet_dl_module *m, size_t slot, const char *text, size_t size)
+{
+    char *copy = m->extern_names[slot];
+
+    if (!copy && (copy = malloc(size + 1)) != NULL) {
+        memcpy(copy, text, size);
+        copy[size] = '\0';
+        m->extern_names[slot] = copy;
+    }
+    return copy;
+}
+
+static const char *keep_signature(struct lucet_dl_module *m, size_t slot, uint32_t func)
+{
+    char text[2048];
+    size_t n = lucet_artifact_signature(&m->artifact, lucet__func_type(m, func), text,
+                                        sizeof(text));
+
+    return keep(m, slot, text, n);
+}
+
+static bool make_room(struct lucet_dl_module *m)
+{
+    const struct lucet_artifact *a = &m->artifact;
+
+    if (!m->extern_names)
+        m->extern_names = calloc(2 * (size_t)a->nexports + 3 * (size_t)a->nimports + 1,
+                                 sizeof(char *));
+    return m->extern_names != NULL;
+}
+
+/* Modules are shared and const to their users; what is made on demand is guarded by the mutex. */
+static struct lucet_dl_module *mutable(const struct lucet_dl_module *m)
+{
+    return (struct lucet_dl_module *)(uintptr_t)m;
+}
+
+size_t lucet_dl_module_export_count(const struct lucet_dl_module *m)
+{
+    return m ? m->artifact.nexports : 0;
+}
+
+size_t lucet_dl_module_import_count(const struct lucet_dl_module *m)
+{
+    return m ? m->artifact.nimports : 0;
+}
+
+enum lucet_error lucet_dl_module_export(const struct lucet_dl_module *module, size_t i,
+                                        struct lucet_extern_desc *out)
+{
+    lucet__clear_error();
+    if (!module || !out || i >= module->artifact.nexports)
+        return lucet__fail(lucet_error_invalid_argument, "lucet_dl_module_export: NULL or index");
+    struct lucet_dl_module *m = mutable(module);
+    const struct lucet_artifact *a = &m->artifact;
+    const struct lucet_module_export *e = &a->exports[i];
+    pthread_mutex_lock(&m->mutex);
+    bool good = make_room(m);
+    memset(out, 0, sizeof(*out));
+    out->kind = (enum lucet_extern_kind)e->kind;
+    if (good) {
+        out->name = keep(m, i, lucet_artifact_str(a, e->name), e->name.size);
+        out->name_len = e->name.size;
+        if (e->kind == LUCET_EXTERN_FUNC)
+            out->signature = keep_signature(m, a->nexports + i, e->index);
+        good = out->name && (e->kind != LUCET_EXTERN_FUNC || out->signature);
+    }
+    pthread_mutex_unlock(&m->mutex);
+    return good ? lucet_error_ok : lucet__no_memory();
+}
+
+enum lucet_error lucet_dl_module_import(const struct lucet_dl_module *module, size_t i,
+                                        struct lucet_extern_desc *out)
+{
+    lucet__clear_error();
+    if (!module || !out || i >= module->artifact.nimports)
+        return lucet__fail(lucet_error_invalid_argument, "lucet_dl_module_import: NULL or index");
+    struct lucet_dl_module *m = mutable(module);
+    const struct lucet_artifact *a = &m->artifact;
+    const struct lucet_module_import *p = &a->imports[i];
+    pthread_mutex_lock(&m->mutex);
+    bool good = make_room(m);
+    memset(out, 0, sizeof(*out));
+    out->kind = (enum lucet_extern_kind)p->kind;
+    if (good) {
+        size_t first = 2 * (size_t)a->nexports + 3 * i;
+        out->module = keep(m, first, lucet_artifact_str(a, p->module), p->module.size);
+        out->name = keep(m, first + 1, lucet_artifact_str(a, p->name), p->name.size);
+        out->module_len = p->module.size;
+        out->name_len = p->name.size;
+        if (p->kind == LUCET_EXTERN_FUNC)
+            out->signature = keep_signature(m, first + 2, p->index);
+        good = out->module && out->name && (p->kind != LUCET_EXTERN_FUNC || out->signature);
+    }
+    pthread_mutex_unlock(&m->mutex);
+    return good ? lucet_error_ok : lucet__no_memory();
+}
+
+void lucet_dl_module_requirements(const struct lucet_dl_module *m,
+                                  struct lucet_module_requirements *out)
+{
+    if (!m || !out)
+        return;
+    const struct lucet_artifact *a = &m->artifact;
+    memset(out, 0, sizeof(*out));
+    out->context_size = a->header->layout.size;
+    if (a->nmemories == 0)
+        return;
+    out->heap_memory_size = a->memories[0].min * LUCET_WASM_PAGE;
+    out->heap_maximum = a->memories[0].flags & LUCET_HAS_MAX
+                            ? a->memories[0].max * LUCET_WASM_PAGE
+                            : UINT64_MAX;
+    out->heap_address_space_size = a->header->heap.reserved_size + a->header->heap.guard_size;
+}

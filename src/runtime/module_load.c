@@ -1,0 +1,182 @@
+/* Loading: the file is copied into a sealed memfd, read by the checking reader, then mapped from
+ * there: text readable and executable, everything else readable. Nothing is writable, nothing is
+ * relocated, nothing runs. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "module/cpu.h"
+#include "runtime/runtime.h"
+
+static atomic_uint_least64_t last_id;
+
+static enum lucet_error map_image(struct lucet_dl_module *m, int fd)
+{
+    const struct lucet_artifact *a = &m->artifact;
+
+    if (a->image_size == 0)
+        return lucet_error_ok;
+    void *base = mmap(NULL, a->image_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                      -1, 0);
+    if (base == MAP_FAILED)
+        return lucet__fail_errno(lucet_error_no_memory, "cannot reserve room for the module");
+    m->base = base;
+    for (uint32_t i = 0; i < a->nsegments; i++) {
+        const struct lucet_artifact_segment *s = &a->segments[i];
+        int protection = s->exec ? PROT_READ | PROT_EXEC : PROT_READ;
+        if (mmap(m->base + s->vaddr, s->size, protection, MAP_PRIVATE | MAP_FIXED, fd,
+                 (off_t)s->offset) == MAP_FAILED)
+            return lucet__fail_errno(lucet_error_no_memory, "cannot map segment %u", i);
+    }
+    m->text_start = (uintptr_t)m->base + a->text.vaddr;
+    m->text_end = m->text_start + a->text.size;
+    return lucet_error_ok;
+}
+
+static enum lucet_error check_machine(const struct lucet_artifact *a)
+{
+    static atomic_uint_least64_t features;
+    uint64_t have = atomic_load(&features), lacking;
+
+#if defined(__x86_64__)
+    if (a->header->arch != LUCET_ARCH_X86_64)
+        return lucet__fail(lucet_error_unsupported, "compiled for another architecture (%u)",
+                           a->header->arch);
+#endif
+    if (have == 0) {
+        have = lucet_cpu_features();
+        atomic_store(&features, have);
+    }
+    lacking = a->header->cpu_features & ~have;
+    if (lacking) {
+        char names[256];
+        lucet_cpu_feature_list(lacking, names, sizeof(names));
+        return lucet__fail(lucet_error_unsupported, "this CPU lacks features it was compiled for: "
+                           "%s", names);
+    }
+    return lucet_error_ok;
+}
+
+static enum lucet_error read_artifact(struct lucet_dl_module *m, int fd)
+{
+    struct lucet_artifact_error err;
+    void *file = mmap(NULL, m->file_size, PROT_READ, MAP_PRIVATE, fd, 0);
+
+    if (file == MAP_FAILED)
+        return lucet__fail_errno(lucet_error_no_memory, "cannot map the module");
+    m->file = file;
+    if (!lucet_artifact_read(m->file, m->file_size, &m->artifact, &err))
+        return lucet__fail(lucet_error_module, "%s", err.text);
+    return check_machine(&m->artifact);
+}
+
+static enum lucet_error intern_types(struct lucet_dl_module *m)
+{
+    const struct lucet_artifact *a = &m->artifact;
+
+    m->type_ids = calloc((size_t)a->ntypes + 1, sizeof(*m->type_ids));
+    if (!m->type_ids)
+        return lucet__no_memory();
+    for (uint32_t i = 0; i < a->ntypes; i++) {
+        const struct lucet_module_type *t = &a->types[i];
+        m->type_ids[i] = lucet__signature_intern(lucet_artifact_params(a, t), t->nparams,
+                                                 lucet_artifact_results(a, t), t->nresults);
+        if (m->type_ids[i] == 0)
+            return lucet__no_memory();
+    }
+    return lucet_error_ok;
+}
+
+static void module_free(struct lucet_dl_module *m)
+{
+    lucet__image_release(m);
+    lucet__names_release(m);
+    if (m->type_ids)
+        for (uint32_t i = 0; i < m->artifact.ntypes; i++)
+            lucet__signature_release(m->type_ids[i]);
+    free(m->type_ids);
+    free(m->record_of);
+    free(m->records);
+    free(m->frames);
+    if (m->base)
+        munmap(m->base, m->artifact.image_size);
+    if (m->file)
+        munmap((void *)(uintptr_t)m->file, m->file_size);
+    pthread_mutex_destroy(&m->mutex);
+    free(m);
+}
+
+/* Closes fd: mappings keep the file. */
+static enum lucet_error load(int fd, size_t size, struct lucet_dl_module **out)
+{
+    struct lucet_dl_module *m = calloc(1, sizeof(*m));
+    enum lucet_error e;
+
+    if (!m) {
+        close(fd);
+        return lucet__no_memory();
+    }
+    atomic_init(&m->refs, 1);
+    pthread_mutex_init(&m->mutex, NULL);
+    m->id = atomic_fetch_add(&last_id, 1) + 1;
+    m->file_size = size;
+    m->image.fd = -1;
+    e = read_artifact(m, fd);
+    if (e == lucet_error_ok)
+        e = map_image(m, fd);
+    close(fd);
+    if (e == lucet_error_ok)
+        e = intern_types(m);
+    if (e == lucet_error_ok)
+        e = lucet__records_plan(m);
+    if (e == lucet_error_ok)
+        e = lucet__frames_index(m);
+    if (e == lucet_error_ok && !lucet__code_range_add(m))
+        e = lucet__no_memory();
+    if (e != lucet_error_ok) {
+        module_free(m);
+        return e;
+    }
+    *out = m;
+    return lucet_error_ok;
+}
+
+enum lucet_error lucet_dl_module_load(const char *path, struct lucet_dl_module **out)
+{
+    size_t size;
+    int fd;
+
+    lucet__clear_error();
+    if (!path || !out)
+        return lucet__fail(lucet_error_invalid_argument, "lucet_dl_module_load: NULL");
+    *out = NULL;
+    enum lucet_error e = lucet__memfd_from_file(path, &fd, &size);
+    return e == lucet_error_ok ? load(fd, size, out) : e;
+}
+
+enum lucet_error lucet_dl_module_load_bytes(const void *bytes, size_t size,
+                                            struct lucet_dl_module **out)
+{
+    int fd;
+
+    lucet__clear_error();
+    if (!bytes || !out)
+        return lucet__fail(lucet_error_invalid_argument, "lucet_dl_module_load_bytes: NULL");
+    *out = NULL;
+    enum lucet_error e = lucet__memfd_from_bytes(bytes, size, &fd);
+    return e == lucet_error_ok ? load(fd, size, out) : e;
+}
+
+void lucet__module_retain(struct lucet_dl_module *m)
+{
+    atomic_fetch_add_explicit(&m->refs, 1, memory_order_relaxed);
+}
+
+void lucet_dl_module_release(struct lucet_dl_module *m)
+{
+    if (m && atomic_fetch_sub(&m->refs, 1) == 1) {
+        lucet__code_range_remove(m);
+        module_free(m);
+    }
+}

@@ -1,0 +1,113 @@
+/* What stands at a program counter, by name. Made when first needed: most modules never fault. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/runtime.h"
+
+static int by_start(const void *a, const void *b)
+{
+    const struct function_entry *x = a, *y = b;
+
+    return (x->start > y->start) - (x->start < y->start);
+}
+
+/* With the module's mutex held. */
+static bool make_functions(struct lucet_dl_module *m)
+{
+    const struct lucet_artifact *a = &m->artifact;
+    size_t n = 0, room = (size_t)a->nfuncs + a->nhelpers;
+
+    if (m->functions)
+        return true;
+    m->functions = malloc((room + 1) * sizeof(*m->functions));
+    m->function_names = calloc(room + 1, sizeof(*m->function_names));
+    if (!m->functions || !m->function_names) {
+        free(m->functions);
+        free(m->function_names);
+        m->functions = NULL;
+        m->function_names = NULL;
+        return false;
+    }
+    for (uint32_t i = 0; i < a->nfuncs; i++) /* an import's code is a gate, among the helpers */
+        if (i >= a->header->nimported_funcs)
+            m->functions[n++] = (struct function_entry){
+                (uint32_t)lucet_artifact_code(a, a->funcs[i].code), i};
+    for (uint32_t i = 0; i < a->nhelpers; i++)
+        m->functions[n++] = (struct function_entry){
+            (uint32_t)lucet_artifact_code(a, a->helpers[i].code), a->nfuncs + i};
+    qsort(m->functions, n, sizeof(*m->functions), by_start);
+    m->nfunctions = (uint32_t)n;
+    return true;
+}
+
+static const struct function_entry *find(const struct lucet_dl_module *m, uint32_t offset)
+{
+    size_t low = 0, high = m->nfunctions;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (m->functions[middle].start <= offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low ? &m->functions[low - 1] : NULL;
+}
+
+static const char *name_of(struct lucet_dl_module *m, const struct function_entry *f)
+{
+    const struct lucet_artifact *a = &m->artifact;
+    char **cached = &m->function_names[f - m->functions];
+    char buf[LUCET__NAME_MAX];
+
+    if (!*cached) {
+        struct lucet_str s = f->index < a->nfuncs ? a->funcs[f->index].name
+                                                  : a->helpers[f->index - a->nfuncs].name;
+        *cached = strdup(lucet__printable(buf, sizeof(buf), lucet_artifact_str(a, s), s.size));
+    }
+    return *cached ? *cached : "";
+}
+
+static const char *module_name(struct lucet_dl_module *m)
+{
+    struct lucet_str s = m->artifact.header->module_name;
+    char buf[LUCET__NAME_MAX];
+
+    if (!m->name)
+        m->name = strdup(lucet__printable(buf, sizeof(buf), lucet_artifact_str(&m->artifact, s),
+                                          s.size));
+    return m->name ? m->name : "";
+}
+
+void lucet__describe_pc(struct lucet_dl_module *m, uintptr_t pc, struct lucet_frame *out)
+{
+    const struct function_entry *f;
+    uint32_t offset = (uint32_t)(pc - (uintptr_t)m->base);
+
+    *out = (struct lucet_frame){pc, "", "", UINT32_MAX, 0};
+    pthread_mutex_lock(&m->mutex);
+    out->module_name = module_name(m);
+    if (make_functions(m) && (f = find(m, offset)) != NULL) {
+        out->function_name = name_of(m, f);
+        out->function_index = f->index < m->artifact.nfuncs ? f->index : UINT32_MAX;
+        out->offset = offset - f->start;
+    }
+    pthread_mutex_unlock(&m->mutex);
+}
+
+void lucet__names_release(struct lucet_dl_module *m)
+{
+    const struct lucet_artifact *a = &m->artifact;
+
+    if (m->function_names)
+        for (size_t i = 0; i < m->nfunctions; i++)
+            free(m->function_names[i]);
+    if (m->extern_names)
+        for (size_t i = 0; i < 2 * (size_t)a->nexports + 3 * (size_t)a->nimports; i++)
+            free(m->extern_names[i]);
+    free(m->function_names);
+    free(m->functions);
+    free(m->extern_names);
+    free(m->name);
+}

@@ -1,0 +1,174 @@
+/* Regions: address space for many slots, reserved at once. */
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "runtime/runtime.h"
+
+/* Heaps begin at multiples of this, so that large pages are possible. */
+#define HEAP_ALIGNMENT (UINT64_C(2) << 20)
+#define MIN_GUEST_STACK (UINT64_C(8) << 10) /* besides the hostcall reservation */
+
+struct lucet_alloc_limits lucet_alloc_limits_default(void)
+{
+    return (struct lucet_alloc_limits){
+        .heap_memory_size = UINT64_C(1) << 20,
+        .heap_address_space_size = UINT64_C(8) << 30,
+        .stack_size = UINT64_C(128) << 10,
+        .hostcall_reservation = UINT64_C(32) << 10,
+        .globals_size = LUCET__PAGE,
+        .signal_stack_size = UINT64_C(16) << 10,
+        .context_size = UINT64_C(64) << 10,
+        .table_entries = 10000000,
+    };
+}
+
+static enum lucet_error check_limits(const struct lucet_alloc_limits *l)
+{
+    const struct {
+        const char *name;
+        uint64_t size;
+    } sizes[] = {
+        {"heap_memory_size", l->heap_memory_size},
+        {"heap_address_space_size", l->heap_address_space_size},
+        {"stack_size", l->stack_size},
+        {"hostcall_reservation", l->hostcall_reservation},
+        {"globals_size", l->globals_size},
+        {"signal_stack_size", l->signal_stack_size},
+        {"context_size", l->context_size},
+    };
+
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+        if (sizes[i].size == 0 || sizes[i].size % LUCET__PAGE || sizes[i].size >> 46)
+            return lucet__fail(lucet_error_invalid_argument,
+                               "limits: %s is zero, huge or no multiple of the page size",
+                               sizes[i].name);
+    if (l->heap_memory_size > l->heap_address_space_size)
+        return lucet__fail(lucet_error_invalid_argument,
+                           "limits: heap_memory_size is above heap_address_space_size");
+    if (l->stack_size < l->hostcall_reservation + MIN_GUEST_STACK)
+        return lucet__fail(lucet_error_invalid_argument,
+                           "limits: stack_size leaves the guest less than %llu bytes beside "
+                           "hostcall_reservation", (unsigned long long)MIN_GUEST_STACK);
+    return lucet_error_ok;
+}
+
+/* Bytes of a slot before its heap. */
+static uint64_t slot_front(const struct lucet_alloc_limits *l)
+{
+    return l->context_size + l->globals_size + LUCET__GUARD + l->stack_size + LUCET__GUARD;
+}
+
+static void place_slots(struct lucet_region *r, uint64_t stride)
+{
+    uintptr_t first = round_up((uintptr_t)r->base + LUCET__GUARD + slot_front(&r->limits),
+                               HEAP_ALIGNMENT);
+
+    for (size_t i = 0; i < r->capacity; i++) {
+        struct slot *s = &r->slots[i];
+        s->region = r;
+        s->heap = (uint8_t *)first + i * stride;
+        s->stack = s->heap - LUCET__GUARD - r->limits.stack_size;
+        s->context = s->heap - slot_front(&r->limits);
+        r->free[r->capacity - 1 - i] = (uint32_t)i;
+    }
+    r->nfree = r->capacity;
+}
+
+static enum lucet_error reserve(struct lucet_region *r)
+{
+    uint64_t stride = round_up(slot_front(&r->limits), HEAP_ALIGNMENT) +
+                      round_up(r->limits.heap_address_space_size, HEAP_ALIGNMENT);
+
+    if (r->capacity > (UINT64_C(1) << 47) / stride || r->capacity > UINT32_MAX)
+        return lucet__fail(lucet_error_no_memory,
+                           "%zu slots of %llu MiB are more than the address space", r->capacity,
+                           (unsigned long long)(stride >> 20));
+    r->size = r->capacity * stride + 2 * HEAP_ALIGNMENT + LUCET__GUARD;
+    void *base = mmap(NULL, r->size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (base == MAP_FAILED)
+        return lucet__fail_errno(lucet_error_no_memory, "cannot reserve %llu MiB of address space",
+                                 (unsigned long long)(r->size >> 20));
+    r->base = base;
+    r->slots = calloc(r->capacity, sizeof(*r->slots));
+    r->free = calloc(r->capacity, sizeof(*r->free));
+    if (!r->slots || !r->free)
+        return lucet__no_memory();
+    place_slots(r, stride);
+    return lucet_error_ok;
+}
+
+static void region_free(struct lucet_region *r)
+{
+    if (r->base)
+        munmap(r->base, r->size);
+    free(r->slots);
+    free(r->free);
+    pthread_mutex_destroy(&r->mutex);
+    free(r);
+}
+
+enum lucet_error lucet_mmap_region_create(size_t capacity, const struct lucet_alloc_limits *limits,
+                                          struct lucet_region **out)
+{
+    struct lucet_alloc_limits l = limits ? *limits : lucet_alloc_limits_default();
+
+    lucet__clear_error();
+    if (!out)
+        return lucet__fail(lucet_error_invalid_argument, "lucet_mmap_region_create: NULL");
+    *out = NULL;
+    if (capacity == 0)
+        return lucet__fail(lucet_error_invalid_argument, "a region without slots");
+    enum lucet_error e = check_limits(&l);
+    if (e == lucet_error_ok)
+        e = lucet__handlers_ensure();
+    if (e != lucet_error_ok)
+        return e;
+    struct lucet_region *r = calloc(1, sizeof(*r));
+    if (!r)
+        return lucet__no_memory();
+    atomic_init(&r->refs, 1);
+    pthread_mutex_init(&r->mutex, NULL);
+    r->limits = l;
+    r->capacity = capacity;
+    e = reserve(r);
+    if (e != lucet_error_ok) {
+        region_free(r);
+        return e;
+    }
+    *out = r;
+    return lucet_error_ok;
+}
+
+void lucet__region_retain(struct lucet_region *r)
+{
+    atomic_fetch_add_explicit(&r->refs, 1, memory_order_relaxed);
+}
+
+void lucet_region_release(struct lucet_region *r)
+{
+    if (r && atomic_fetch_sub(&r->refs, 1) == 1)
+        region_free(r);
+}
+
+size_t lucet_region_capacity(const struct lucet_region *r)
+{
+    return r ? r->capacity : 0;
+}
+
+size_t lucet_region_free_slots(const struct lucet_region *region)
+{
+    struct lucet_region *r = (struct lucet_region *)(uintptr_t)region; /* for its mutex */
+    size_t n;
+
+    if (!r)
+        return 0;
+    pthread_mutex_lock(&r->mutex);
+    n = r->nfree;
+    pthread_mutex_unlock(&r->mutex);
+    return n;
+}
+
+size_t lucet_region_used_slots(const struct lucet_region *r)
+{
+    return r ? r->capacity - lucet_region_free_slots(r) : 0;
+}

@@ -1,0 +1,465 @@
+/* The runtime's own structures and what its files offer each other. One idea per file:
+ *
+ *   modules     memfd.c module_load.c module_info.c module_names.c code_ranges.c frames.c names.c signature.c image.c
+ *   slots       region.c slot.c memory.c table.c
+ *   linking     linker.c imports.c store.c record.c
+ *   instances   instance_new.c instance_init.c segments.c init_expr.c instance.c global.c value.c
+ *   running     run.c call.c enter.S thread.c signals.c fault.c backtrace.c stop.c timeout.c
+ *   for guests  builtins.c builtins_table.c vmctx.c
+ *
+ * Names with two underscores are between the files. Public functions check their arguments, set
+ * the thread's error detail, and are declared in include/lucet/lucet.h. */
+#ifndef LUCET_RUNTIME_RUNTIME_H
+#define LUCET_RUNTIME_RUNTIME_H
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+
+#include "lucet/lucet.h"
+#include "module/reader.h"
+#include "runtime/activation.h"
+
+#define LUCET__PAGE 4096u
+#define LUCET__GUARD (UINT64_C(64) << 10)     /* around guest stacks, before heaps */
+#define LUCET__NO_MAX UINT64_MAX
+
+static inline uint64_t round_up(uint64_t n, uint64_t unit)
+{
+    return (n + unit - 1) / unit * unit;
+}
+
+/* ---- Errors: error.c ---- */
+
+/* Sets the thread's detail and returns `e`. */
+__attribute__((format(printf, 2, 3))) enum lucet_error lucet__fail(enum lucet_error e,
+                                                                   const char *format, ...);
+/* The same with errno's text appended. */
+__attribute__((format(printf, 2, 3))) enum lucet_error lucet__fail_errno(enum lucet_error e,
+                                                                         const char *format, ...);
+void lucet__clear_error(void);
+enum lucet_error lucet__no_memory(void);
+
+/* names.c: copies `size` bytes for terminals: what is not printable UTF-8 becomes \xNN, what does
+ * not fit is cut and marked. Returns buf. */
+#define LUCET__NAME_MAX 256u
+const char *lucet__printable(char *buf, size_t room, const char *name, size_t size);
+
+/* ---- Signatures: signature.c ---- */
+
+/* Interns a function type process-wide: equal types get equal ids, for as long as anyone holds
+ * them. 0 = out of memory. Types are the binary format's bytes. */
+uint64_t lucet__signature_intern(const uint8_t *params, uint32_t nparams, const uint8_t *results,
+                                 uint32_t nresults);
+void lucet__signature_release(uint64_t id);
+/* The same for letters ("iI:f"); 0 also when they are malformed. */
+uint64_t lucet__signature_parse(const char *letters);
+
+/* ---- Modules ---- */
+
+/* A function as a value; what compiled code knows comes first. */
+struct record {
+    struct lucet_funcref ref;
+    struct lucet_instance *owner; /* NULL: private to its module, runs in whoever runs */
+    const struct lucet_dl_module *module; /* whose text holds ref.code */
+    uint32_t func;                        /* there */
+};
+
+/* What memory 0 looks like when an instance is new, as a file to map copy-on-write. */
+struct image {
+    int fd;                /* -1 = there is none: segments are copied */
+    uint64_t offset, size; /* in the memory, whole pages */
+};
+
+struct frame_entry { /* a function as .eh_frame describes it */
+    uint32_t start, size; /* of the code, from the image's base */
+    uint32_t fde;         /* offset in .eh_frame */
+};
+
+struct function_entry { /* for names: by start */
+    uint32_t start;
+    uint32_t index; /* function, or number of functions + helper */
+};
+
+struct lucet_dl_module {
+    atomic_uint refs;
+    uint64_t id; /* never used again */
+    struct lucet_artifact artifact; /* points into `file` */
+    const uint8_t *file;
+    size_t file_size;
+    uint8_t *base; /* of the image: text R+X, all else R */
+    uintptr_t text_start, text_end;
+    size_t code_range; /* its place among the code ranges */
+
+    uint64_t *type_ids; /* per type */
+    /* Functions that may become values have a number among records; LUCET_NONE = no record. */
+    uint32_t *record_of;
+    uint32_t nrecords;
+    struct record *records; /* private modules: one per such function */
+
+    struct frame_entry *frames; /* sorted */
+    uint32_t nframes;
+
+    pthread_mutex_t mutex; /* guards what is made on demand, below */
+    bool image_made;
+    struct image image;
+    char **extern_names; /* see module_info.c */
+    struct function_entry *functions; /* sorted */
+    uint32_t nfunctions;
+    char **function_names; /* per entry of functions */
+    char *name;            /* of the module, printable */
+};
+
+void lucet__module_retain(struct lucet_dl_module *m);
+static inline bool lucet__module_private(const struct lucet_dl_module *m)
+{
+    return m->artifact.header->flags & LUCET_MODULE_PRIVATE_FUNCS;
+}
+static inline const void *lucet__code(const struct lucet_dl_module *m, lucet_code code)
+{
+    return code == 0 ? NULL : m->base + lucet_artifact_code(&m->artifact, code);
+}
+static inline const struct lucet_module_type *lucet__func_type(const struct lucet_dl_module *m,
+                                                               uint32_t func)
+{
+    return &m->artifact.types[m->artifact.funcs[func].type];
+}
+
+/* memfd.c: *out = the sealed memfd. dl, no_memory. */
+enum lucet_error lucet__memfd_from_file(const char *path, int *out, size_t *size);
+enum lucet_error lucet__memfd_from_bytes(const void *bytes, size_t size, int *out);
+/* -1 and errno. */
+int lucet__memfd(const char *name);
+bool lucet__memfd_write(int fd, const void *bytes, size_t size, uint64_t offset);
+bool lucet__memfd_seal(int fd);
+
+/* image.c: makes m->image on first use. */
+const struct image *lucet__image(struct lucet_dl_module *m);
+void lucet__image_release(struct lucet_dl_module *m);
+
+/* module_names.c: name and index of what is at `pc`. */
+void lucet__describe_pc(struct lucet_dl_module *m, uintptr_t pc, struct lucet_frame *out);
+void lucet__names_release(struct lucet_dl_module *m);
+
+/* code_ranges.c: text of loaded modules, found by program counter, also in signal handlers. */
+bool lucet__code_range_add(struct lucet_dl_module *m);
+void lucet__code_range_remove(struct lucet_dl_module *m);
+struct lucet_dl_module *lucet__code_range_find(uintptr_t pc);
+
+/* frames.c: sorted index over .eh_frame, and what it says. */
+enum lucet_error lucet__frames_index(struct lucet_dl_module *m);
+/* The canonical frame address of the frame at pc is register + *offset; the register is sp, or
+ * the probe register when *probe. False: unknown. Safe in signal handlers. */
+bool lucet__frame_cfa(const struct lucet_dl_module *m, uintptr_t pc, int64_t *offset, bool *probe);
+
+/* ---- Regions ---- */
+
+/* A slot, from its first byte:
+ *
+ *   | context | guard | guest stack | guard | heap: reservation and guard | next slot ...
+ *
+ * The guard before the heap is also the one behind the stack; the context's front guard is the
+ * heap guard of the slot before, or of the region. All is inaccessible until it is used. */
+struct slot {
+    struct lucet_region *region;
+    uint8_t *context, *stack, *heap; /* lowest addresses */
+    uint64_t heap_accessible;        /* bytes that are readable and writable now */
+    uint64_t image_module;           /* id of the module whose image is mapped; 0 = none */
+    uint64_t image_offset, image_size;
+    uint64_t context_accessible;
+    bool stack_accessible, heap_dirty;
+};
+
+struct lucet_region {
+    atomic_uint refs;
+    struct lucet_alloc_limits limits;
+    size_t capacity;
+    uint8_t *base;
+    uint64_t size, stride;
+    struct slot *slots;
+    pthread_mutex_t mutex; /* guards what follows */
+    uint32_t *free; /* a stack */
+    size_t nfree;
+};
+
+/* slot.c. Takes a slot, its stack and `context_size` bytes of context accessible and zero, its
+ * heap inaccessible. Prefers one that last held `module`. */
+enum lucet_error lucet__slot_take(struct lucet_region *r, const struct lucet_dl_module *module,
+                                  uint64_t context_size, struct slot **out);
+/* Forgets everything that was in it and puts it back. */
+void lucet__slot_give_back(struct slot *s);
+/* Forgets what was in the heap; bytes [0, size) become accessible: zero or the image. */
+enum lucet_error lucet__slot_heap_reset(struct slot *s, uint64_t size, uint64_t module_id,
+                                        const struct image *image);
+void lucet__region_retain(struct lucet_region *r);
+
+/* ---- Memories and tables ---- */
+
+/* What a memory's owner knows beyond its descriptor, which stands where compiled code reads it. */
+struct memory {
+    struct lucet_memory *desc;
+    uint64_t space;       /* reservation and guard from the base */
+    uint64_t grow_limit;  /* bytes */
+    uint64_t declared_max; /* pages; LUCET__NO_MAX */
+    struct slot *slot;    /* it lies in a slot's heap, else in a mapping of its own: */
+    uint8_t *mapping;
+    uint64_t mapping_size;
+};
+
+/* memory.c. Pages before, or -1; never blocks. */
+int64_t lucet__memory_grow(struct memory *m, uint64_t pages);
+/* A mapping of its own of `space` bytes with guards. no_memory. */
+enum lucet_error lucet__memory_map(struct memory *m, uint64_t space);
+/* Own mapping: back to `pages` zero pages. */
+enum lucet_error lucet__memory_reset(struct memory *m, uint64_t pages);
+void lucet__memory_unmap(struct memory *m);
+
+struct table {
+    struct lucet_table *desc;
+    uint64_t grow_limit;   /* entries */
+    uint64_t declared_max; /* LUCET__NO_MAX */
+    uint32_t elem;         /* enum lucet_valtype */
+    uint64_t *entries_left; /* of the instance's allowance; NULL = no bound beyond grow_limit */
+};
+/* table.c. Entries before, or -1. New entries are null. */
+int64_t lucet__table_grow(struct table *t, uint64_t n);
+enum lucet_error lucet__table_reset(struct table *t, uint64_t n);
+void lucet__table_free(struct table *t);
+
+/* ---- Instances ---- */
+
+enum instance_state {
+    INSTANCE_READY,
+    INSTANCE_FAULTED,    /* or terminated: must be reset */
+};
+
+struct stop; /* stop.c: shared with kill switches */
+struct store; /* store.c */
+
+struct lucet_instance {
+    struct lucet_dl_module *module;
+    struct lucet_region *region;
+    struct slot *slot;
+    struct lucet_vmctx *ctx;
+    struct store *store; /* NULL: not linked with others; guarded by the stores' mutex */
+    struct lucet_instance *store_next;
+
+    struct memory *memory0; /* own or imported; NULL = no memory */
+    struct memory *memories; /* own */
+    struct table *tables;    /* own */
+    uint64_t table_entries_left;
+    struct record *records; /* per instance, when the module is not private */
+    struct record *export_records; /* per export, of private modules others import from */
+    struct record *host_records; /* per imported function; used when it is the host's */
+    uint64_t heap_limit;
+    uint8_t *dropped; /* bits: element segments, then data segments */
+
+    void *embed_ctx;
+    uint64_t timeout_ns;
+    struct stop *stop;
+
+    enum instance_state state;
+    bool start_done;
+    uint32_t depth;  /* runs in progress */
+    pthread_t runner; /* while depth > 0 */
+
+    struct trace trace;
+    struct lucet_frame *frames; /* LUCET__FRAMES; made at the first fault */
+};
+
+static inline struct lucet_instance *lucet__instance(const struct lucet_vmctx *ctx)
+{
+    return ctx->instance;
+}
+#define LUCET__AT(ctx, type, offset) ((type *)(void *)((uint8_t *)(ctx) + (offset)))
+
+/* Descriptors by index in the instance's index space, imported ones first. */
+struct lucet_memory *lucet__memory_desc(const struct lucet_instance *i, uint32_t index);
+struct lucet_table *lucet__table_desc(const struct lucet_instance *i, uint32_t index);
+/* Address of the global's value, wherever it is. */
+void *lucet__global_cell(const struct lucet_instance *i, uint32_t index);
+/* The function as a value; NULL when the module never makes it one. */
+const struct lucet_funcref *lucet__func_record(const struct lucet_instance *i, uint32_t func);
+
+/* record.c */
+enum lucet_error lucet__records_plan(struct lucet_dl_module *m);
+enum lucet_error lucet__records_make(struct lucet_instance *i);
+/* A record by which another instance may call what export number `e` names. no_memory, module. */
+enum lucet_error lucet__export_record(struct lucet_instance *i, uint32_t e,
+                                      const struct lucet_funcref **out);
+/* A record for the host function that imported function `func` stands for. */
+enum lucet_error lucet__host_record(struct lucet_instance *i, uint32_t func, void (*f)(void),
+                                    const struct lucet_funcref **out);
+
+/* init_expr.c: evaluates a checked constant expression into 16 bytes. */
+void lucet__init_value(const struct lucet_instance *i, struct lucet_init init, uint64_t out[2]);
+
+/* segments.c */
+enum lucet_error lucet__segments_apply(struct lucet_instance *i, bool data_in_image);
+bool lucet__elem_copy(struct lucet_instance *i, uint32_t segment, struct lucet_table *t,
+                      uint64_t dst, uint64_t src, uint64_t n);
+static inline bool lucet__dropped(const struct lucet_instance *i, uint32_t bit)
+{
+    return i->dropped[bit / 8] >> bit % 8 & 1;
+}
+static inline void lucet__drop(struct lucet_instance *i, uint32_t bit)
+{
+    i->dropped[bit / 8] |= (uint8_t)(1u << bit % 8);
+}
+/* Remembers the trap of an instantiation: lucet_instantiation_trap(). */
+enum lucet_error lucet__instantiation_trap(enum lucet_trapcode code, const char *what,
+                                           uint32_t index);
+/* The same when the start function stopped. */
+void lucet__set_instantiation_trap(enum lucet_trapcode code);
+
+/* imports.c: fills the context's import arrays. */
+enum lucet_error lucet__imports_resolve(struct lucet_instance *i, struct lucet_linker *l);
+
+/* Drops the owner's reference. */
+void lucet__instance_drop(struct lucet_instance *i);
+/* Nobody refers to it any more. */
+void lucet__instance_destroy(struct lucet_instance *i);
+/* instance_init.c: memories, tables, globals and segments as they are in the beginning. Own
+ * descriptors and imports are in place. */
+enum lucet_error lucet__instance_initialise(struct lucet_instance *i);
+/* Descriptors of what the instance owns. limits_exceeded, no_memory. */
+enum lucet_error lucet__instance_describe(struct lucet_instance *i);
+
+/* ---- Linking ---- */
+
+/* What the host made: a table, a memory or a global that instances import. */
+struct object {
+    enum lucet_extern_kind kind;
+    struct object *store_next;
+    union {
+        struct {
+            struct lucet_memory desc;
+            struct memory own;
+        } memory;
+        struct {
+            struct lucet_table desc;
+            struct table own;
+        } table;
+        struct {
+            uint64_t value[2] __attribute__((aligned(16)));
+            uint32_t type; /* enum lucet_valtype */
+            bool is_mutable;
+        } global;
+    } u;
+};
+
+/* What a name in a linker stands for. */
+struct definition {
+    enum lucet_extern_kind kind;
+    /* one of these: */
+    void (*host)(void);
+    struct object *object;
+    struct lucet_instance *instance;
+
+    uint64_t signature;   /* of host: interned */
+    uint32_t export_index; /* of instance: which export */
+    struct store *store;  /* of object or instance */
+};
+
+/* With the linker's lock held, between these two. */
+void lucet__linker_lock(struct lucet_linker *l);
+void lucet__linker_unlock(struct lucet_linker *l);
+bool lucet__linker_find(struct lucet_linker *l, const char *module, size_t module_len,
+                        const char *name, size_t name_len, struct definition *out);
+bool lucet__linker_symbol(struct lucet_linker *l, const char *symbol, size_t len,
+                          struct definition *out);
+
+/* store.c: instances and objects that may hold references to each other live and die together. */
+struct store *lucet__store_of_instance(struct lucet_instance *i); /* NULL: no memory */
+struct store *lucet__store_of_object(struct object *o);
+void lucet__store_retain(struct store *s);
+void lucet__store_release(struct store *s);
+/* `user` refers to `used`. Mutual: they become one store. no_memory. */
+enum lucet_error lucet__store_link(struct store *user, struct store *used, bool mutual);
+void lucet__object_destroy(struct object *o);
+
+/* ---- Running ---- */
+
+/* value.c. False: the value is not of that type. `out` is 16 bytes. */
+bool lucet__value_store(const struct lucet_val *v, uint8_t valtype, void *out);
+struct lucet_val lucet__value_load(uint8_t valtype, const void *in);
+/* The instance comes to hold the value: keeps alive what it refers to. no_memory. */
+enum lucet_error lucet__value_hold(struct lucet_instance *i, const struct lucet_val *v);
+uint8_t lucet__valtype_of(enum lucet_val_type t); /* 0 for none */
+
+/* call.c: runs function `func` of `owner`'s module in `owner`'s context, on `i`'s stack. */
+struct call {
+    struct lucet_instance *instance;
+    struct lucet_vmctx *ctx;
+    const struct lucet_dl_module *module;
+    uint32_t func;
+    size_t argc;
+    const struct lucet_val *argv;
+    size_t nresults; /* room in results; results may be NULL */
+    struct lucet_val *results;
+    bool is_start;
+};
+enum lucet_error lucet__call(const struct call *c, struct lucet_result *result);
+
+/* backtrace.c: collects the frames above (pc, sp) in guest code into the instance's trace; pc is a
+ * return address when `from_call`. Safe in signal handlers. */
+void lucet__backtrace(struct activation *act, uintptr_t pc, uintptr_t sp, uintptr_t probe,
+                      bool from_call);
+/* Fills result->val.faulted from the activation. */
+void lucet__describe_fault(const struct activation *act, struct lucet_result *result);
+
+/* fault.c: ends the current activation as faulted, from a host function or builtin. */
+/* The current activation, which must be in a host function or builtin called by `ctx`: anything
+ * else is a mistake of the host and aborts the process. */
+struct activation *lucet__in_host(const struct lucet_vmctx *ctx);
+LUCET_NORETURN void lucet__trap(struct lucet_vmctx *ctx, enum lucet_trapcode code);
+void lucet__fault_handler(int sig, siginfo_t *info, void *context);
+
+/* signals.c */
+extern atomic_bool lucet__handlers_installed;
+enum lucet_error lucet__handlers_ensure(void);
+void lucet__chain(int sig, siginfo_t *info, void *context);
+int lucet__stop_signal(void);
+
+/* stop.c */
+extern const char lucet__thread_mark; /* its address marks signals of ours */
+struct stop *lucet__stop_new(void);
+void lucet__stop_retain(struct stop *s);
+void lucet__stop_release(struct stop *s);
+/* The instance is going away, or has faulted (until reset): nothing to stop. */
+void lucet__stop_disable(struct stop *s);
+void lucet__stop_enable(struct stop *s);
+/* A run begins; false: it was cancelled before. */
+bool lucet__stop_begin(struct stop *s, struct activation *act);
+/* A run ends; `usable`: another may follow. True and the reason: it was asked to stop. */
+bool lucet__stop_end(struct stop *s, bool usable, enum lucet_terminated_reason *reason);
+bool lucet__stop_requested(const struct stop *s, enum lucet_terminated_reason *reason);
+/* CAS running -> stopping; false: someone else was first. Safe in signal handlers. */
+bool lucet__stop_expire(struct stop *s);
+void lucet__stop_handler(int sig, siginfo_t *info, void *context);
+/* Ends the current activation as terminated. */
+LUCET_NORETURN void lucet__terminate(struct activation *act, enum lucet_terminated_reason reason,
+                                     void *provided);
+
+/* timeout.c: the thread's timer fires the stop signal at the earliest deadline of the chain. */
+enum lucet_error lucet__timer_prepare(struct thread *t);
+void lucet__timer_set(struct thread *t); /* from the chain's deadlines */
+void lucet__timer_repeat(struct thread *t); /* soon and again: a stop waits for a host function */
+void lucet__timer_release(struct thread *t);
+uint64_t lucet__now(void);
+
+/* builtins.c, builtins_table.c */
+uint32_t lucet__builtin_table_grow(struct lucet_vmctx *ctx, uint32_t table, uint64_t value,
+                                   uint32_t n);
+void lucet__builtin_table_copy(struct lucet_vmctx *ctx, uint32_t to, uint32_t from, uint32_t dst,
+                               uint32_t src, uint32_t n);
+void lucet__builtin_table_fill(struct lucet_vmctx *ctx, uint32_t table, uint32_t dst,
+                               uint64_t value, uint32_t n);
+void lucet__builtin_table_init(struct lucet_vmctx *ctx, uint32_t table, uint32_t segment,
+                               uint32_t dst, uint32_t src, uint32_t n);
+void lucet__builtin_elem_drop(struct lucet_vmctx *ctx, uint32_t segment);
+extern const void *const lucet__builtins[LUCET_BUILTIN_SLOTS];
+/* Between chunks of long work: ends the run when a stop was requested. */
+void lucet__poll(struct lucet_vmctx *ctx);
+
+#endif

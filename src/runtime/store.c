@@ -1,0 +1,248 @@
+/* Stores: who must outlive whom.
+ *
+ * Function references travel: through shared tables, globals, parameters. A reference names an
+ * instance without owning it, so instances that might hold references to each other form one
+ * store and live until nobody outside holds any of them. References of private modules cannot
+ * travel, so an instance of one only keeps alive what it imports from (a link), and its importers
+ * keep it. Links never form cycles: stores that would are merged.
+ *
+ * A store is counted by its holders outside: owners of instances, linkers, linked stores. Stores
+ * change rarely; one mutex guards them all. */
+#include <stdlib.h>
+
+#include "runtime/runtime.h"
+
+struct link {
+    struct link *next;
+    struct store *to;
+};
+
+struct store {
+    struct store *merged_into; /* NULL: this is a live one */
+    struct store *merged;      /* list of those merged into this one, by next_merged */
+    struct store *next_merged;
+    uint64_t refs;
+    struct lucet_instance *instances;
+    struct object *objects;
+    struct link *links;
+};
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+
+static struct store *root(struct store *s)
+{
+    while (s->merged_into)
+        s = s->merged_into;
+    return s;
+}
+
+struct store *lucet__store_of_instance(struct lucet_instance *i)
+{
+    pthread_mutex_lock(&mutex);
+    if (!i->store) {
+        struct store *s = calloc(1, sizeof(*s));
+        if (s) {
+            s->refs = 1; /* of the instance's owner */
+            s->instances = i;
+            i->store = s;
+        }
+    }
+    struct store *s = i->store ? root(i->store) : NULL;
+    pthread_mutex_unlock(&mutex);
+    return s;
+}
+
+struct store *lucet__store_of_object(struct object *o)
+{
+    struct store *s = calloc(1, sizeof(*s));
+
+    if (s) {
+        s->refs = 1;
+        s->objects = o;
+    }
+    return s;
+}
+
+void lucet__store_retain(struct store *s)
+{
+    pthread_mutex_lock(&mutex);
+    root(s)->refs++;
+    pthread_mutex_unlock(&mutex);
+}
+
+/* With the mutex held: moves a store that nobody holds, and those only it held, to a list. */
+static void collect(struct store *s, struct store **dead)
+{
+    struct store *queue = s;
+
+    s->next_merged = NULL;
+    while (queue) {
+        s = queue;
+        queue = s->next_merged;
+        s->next_merged = *dead;
+        *dead = s;
+        while (s->links) {
+            struct link *l = s->links;
+            struct store *to = root(l->to);
+            s->links = l->next;
+            free(l);
+            if (--to->refs == 0) {
+                to->next_merged = queue;
+                queue = to;
+            }
+        }
+    }
+}
+
+static void destroy(struct store *s)
+{
+    while (s->instances) {
+        struct lucet_instance *i = s->instances;
+        s->instances = i->store_next;
+        lucet__instance_destroy(i);
+    }
+    while (s->objects) {
+        struct object *o = s->objects;
+        s->objects = o->store_next;
+        lucet__object_destroy(o);
+    }
+    while (s->merged) {
+        struct store *m = s->merged;
+        s->merged = m->next_merged;
+        free(m);
+    }
+    free(s);
+}
+
+void lucet__store_release(struct store *s)
+{
+    struct store *dead = NULL;
+
+    pthread_mutex_lock(&mutex);
+    s = root(s);
+    if (--s->refs == 0)
+        collect(s, &dead);
+    pthread_mutex_unlock(&mutex);
+    while (dead) {
+        struct store *next = dead->next_merged;
+        destroy(dead);
+        dead = next;
+    }
+}
+
+static bool reaches(const struct store *from, const struct store *to)
+{
+    if (from == to)
+        return true;
+    for (const struct link *l = from->links; l; l = l->next)
+        if (reaches(root(l->to), to))
+            return true;
+    return false;
+}
+
+/* With the mutex held. Links from one to the other must not remain: they would be cycles. */
+static void drop_links(struct store *from, const struct store *to)
+{
+    for (struct link **p = &from->links; *p;) {
+        struct link *l = *p;
+        if (root(l->to) != to) {
+            p = &l->next;
+            continue;
+        }
+        *p = l->next;
+        free(l);
+        from->refs--; /* `from` and `to` are one by now */
+    }
+}
+
+#define APPEND(list, next, more)                                                                   \
+    do {                                                                                           \
+        __typeof__(list) *end = &(list);                                                           \
+        while (*end)                                                                               \
+            end = &(*end)->next;                                                                   \
+        *end = (more);                                                                             \
+        (more) = NULL;                                                                             \
+    } while (0)
+
+static void merge(struct store *into, struct store *s)
+{
+    into->refs += s->refs;
+    s->refs = 0;
+    APPEND(s->instances, store_next, into->instances);
+    into->instances = s->instances;
+    APPEND(s->objects, store_next, into->objects);
+    into->objects = s->objects;
+    APPEND(s->links, next, into->links);
+    into->links = s->links;
+    APPEND(s->merged, next_merged, into->merged);
+    into->merged = s->merged;
+    s->instances = NULL, s->objects = NULL, s->links = NULL, s->merged = NULL;
+    s->merged_into = into;
+    s->next_merged = into->merged;
+    into->merged = s;
+    drop_links(into, into);
+}
+
+/* With the mutex held: merges into `target` every store on a path of links from `from` to it. */
+static void merge_paths(struct store *from, struct store *target)
+{
+    for (bool again = true; again;) {
+        again = false;
+        for (struct link *l = root(from)->links; l; l = l->next) {
+            struct store *to = root(l->to);
+            if (to != root(target) && reaches(to, root(target))) {
+                merge(root(target), to);
+                again = true;
+                break;
+            }
+        }
+        if (!again && root(from) != root(target)) {
+            merge(root(target), root(from));
+            again = true;
+        }
+    }
+}
+
+static bool linked(const struct store *user, const struct store *used)
+{
+    for (const struct link *l = user->links; l; l = l->next)
+        if (root(l->to) == used)
+            return true;
+    return false;
+}
+
+/* With the mutex held: all between the two become one with them, in either direction. */
+static void unite(struct store *a, struct store *b)
+{
+    if (reaches(a, b))
+        merge_paths(a, b);
+    else if (reaches(b, a))
+        merge_paths(b, a);
+    else
+        merge(a, b);
+}
+
+enum lucet_error lucet__store_link(struct store *user, struct store *used, bool mutual)
+{
+    enum lucet_error e = lucet_error_ok;
+
+    pthread_mutex_lock(&mutex);
+    user = root(user);
+    used = root(used);
+    if (user != used) {
+        if (mutual || reaches(used, user)) {
+            unite(used, user);
+        } else if (!linked(user, used)) {
+            struct link *l = malloc(sizeof(*l));
+            if (l) {
+                *l = (struct link){user->links, used};
+                user->links = l;
+                used->refs++;
+            } else {
+                e = lucet__no_memory();
+            }
+        }
+    }
+    pthread_mutex_unlock(&mutex);
+    return e;
+}

@@ -1,0 +1,144 @@
+/* What a thread needs before it can run guests: an alternate stack for signal handlers, which must
+ * not run on a guest's; unblocked signals; a timer. Made at its first run, gone with the thread. */
+#include <stdlib.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "runtime/runtime.h"
+
+#ifndef AT_MINSIGSTKSZ
+#define AT_MINSIGSTKSZ 51
+#endif
+
+/* Beyond the kernel's frame: our handlers, and handlers we pass a signal on to. */
+#define HANDLER_ROOM (UINT64_C(48) << 10)
+
+_Thread_local struct thread lucet__thread;
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct thread *threads; /* by next and prev */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t at_exit;
+static bool have_key;
+
+static void thread_gone(void *p)
+{
+    struct thread *t = p;
+    stack_t now;
+
+    pthread_mutex_lock(&mutex);
+    if (t->prev)
+        t->prev->next = t->next;
+    else
+        threads = t->next;
+    if (t->next)
+        t->next->prev = t->prev;
+    pthread_mutex_unlock(&mutex);
+    lucet__timer_release(t);
+    if (t->signal_stack && sigaltstack(NULL, &now) == 0) {
+        if (now.ss_sp == (char *)t->signal_stack + LUCET__PAGE)
+            sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, NULL);
+        munmap(t->signal_stack, t->signal_stack_size + LUCET__PAGE);
+    }
+    t->signal_stack = NULL;
+    t->ready = false;
+}
+
+/* A fork leaves only the thread that made it, and none of its timers. */
+static void in_child(void)
+{
+    struct thread *t = &lucet__thread;
+
+    pthread_mutex_init(&mutex, NULL);
+    t->next = t->prev = NULL;
+    threads = t->ready ? t : NULL;
+    t->have_timer = t->armed = false;
+    t->tid = (int)syscall(SYS_gettid);
+}
+
+static void make_key(void)
+{
+    pthread_atfork(NULL, NULL, in_child);
+    have_key = pthread_key_create(&at_exit, thread_gone) == 0;
+}
+
+/* Uses the thread's own alternate stack when it is large enough. */
+static enum lucet_error make_signal_stack(struct thread *t, size_t wanted)
+{
+    uint64_t frame = getauxval(AT_MINSIGSTKSZ);
+    uint64_t least = (frame ? frame : 4096) + (UINT64_C(8) << 10);
+    uint64_t size = round_up((frame ? frame : 4096) + HANDLER_ROOM, LUCET__PAGE);
+    stack_t now;
+
+    if (sigaltstack(NULL, &now) == 0 && !(now.ss_flags & SS_DISABLE) && now.ss_size >= least)
+        return lucet_error_ok;
+    size = size < wanted ? round_up(wanted, LUCET__PAGE) : size;
+    /* Its lowest page stays inaccessible. */
+    void *p = mmap(NULL, size + LUCET__PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        return lucet__fail_errno(lucet_error_no_memory, "cannot make a signal stack");
+    stack_t ours = {.ss_sp = (char *)p + LUCET__PAGE, .ss_size = size};
+    if (mprotect(ours.ss_sp, size, PROT_READ | PROT_WRITE) != 0 || sigaltstack(&ours, NULL) != 0) {
+        munmap(p, size + LUCET__PAGE);
+        return lucet__fail_errno(lucet_error_no_memory, "cannot make a signal stack");
+    }
+    t->signal_stack = p;
+    t->signal_stack_size = size;
+    return lucet_error_ok;
+}
+
+/* A blocked fault kills the process, a blocked stop signal never stops a guest. */
+static void unblock_signals(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGSEGV);
+    sigaddset(&set, SIGBUS);
+    sigaddset(&set, SIGILL);
+    sigaddset(&set, SIGFPE);
+    sigaddset(&set, lucet__stop_signal());
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+enum lucet_error lucet__thread_prepare(size_t signal_stack_size)
+{
+    struct thread *t = &lucet__thread;
+    enum lucet_error e;
+
+    if (t->ready)
+        return lucet_error_ok;
+    pthread_once(&once, make_key);
+    if (!have_key)
+        return lucet__fail(lucet_error_no_memory, "no more thread-specific keys");
+    e = make_signal_stack(t, signal_stack_size);
+    if (e != lucet_error_ok)
+        return e;
+    if (pthread_setspecific(at_exit, t) != 0)
+        return lucet__no_memory();
+    t->tid = (int)syscall(SYS_gettid);
+    unblock_signals();
+    pthread_mutex_lock(&mutex);
+    t->prev = NULL;
+    t->next = threads;
+    if (threads)
+        threads->prev = t;
+    threads = t;
+    pthread_mutex_unlock(&mutex);
+    t->ready = true;
+    lucet__timer_prepare(t); /* without it, runs with a time limit fail */
+    return lucet_error_ok;
+}
+
+bool lucet__threads_running(void)
+{
+    bool running = false;
+
+    pthread_mutex_lock(&mutex);
+    for (struct thread *t = threads; t; t = t->next)
+        running |= __atomic_load_n(&t->current, __ATOMIC_ACQUIRE) != NULL;
+    pthread_mutex_unlock(&mutex);
+    return running;
+}

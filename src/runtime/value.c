@@ -1,0 +1,177 @@
+/* Values that cross the boundary: the host's types and the guest's. */
+#include <string.h>
+
+#include "runtime/runtime.h"
+
+uint8_t lucet__valtype_of(enum lucet_val_type t)
+{
+    switch (t) {
+    case lucet_val_type_c_ptr:
+    case lucet_val_type_u64:
+    case lucet_val_type_i64:
+        return LUCET_I64;
+    case lucet_val_type_guest_ptr:
+    case lucet_val_type_u8:
+    case lucet_val_type_u16:
+    case lucet_val_type_u32:
+    case lucet_val_type_i8:
+    case lucet_val_type_i16:
+    case lucet_val_type_i32:
+    case lucet_val_type_usize:
+    case lucet_val_type_isize:
+    case lucet_val_type_bool:
+        return LUCET_I32;
+    case lucet_val_type_f32:
+        return LUCET_F32;
+    case lucet_val_type_f64:
+        return LUCET_F64;
+    case lucet_val_type_v128:
+        return LUCET_V128;
+    case lucet_val_type_funcref:
+        return LUCET_FUNCREF;
+    case lucet_val_type_externref:
+        return LUCET_EXTERNREF;
+    }
+    return 0;
+}
+
+/* Integers extended to 64 bits as their sign says. */
+static uint64_t integer(const struct lucet_val *v)
+{
+    switch (v->ty) {
+    case lucet_val_type_u8:
+        return v->inner_val.as_u8;
+    case lucet_val_type_u16:
+        return v->inner_val.as_u16;
+    case lucet_val_type_u32:
+    case lucet_val_type_guest_ptr:
+        return v->inner_val.as_u32;
+    case lucet_val_type_usize:
+        return v->inner_val.as_usize;
+    case lucet_val_type_i8:
+        return (uint64_t)(int64_t)v->inner_val.as_i8;
+    case lucet_val_type_i16:
+        return (uint64_t)(int64_t)v->inner_val.as_i16;
+    case lucet_val_type_i32:
+        return (uint64_t)(int64_t)v->inner_val.as_i32;
+    case lucet_val_type_isize:
+        return (uint64_t)v->inner_val.as_isize;
+    case lucet_val_type_bool:
+        return v->inner_val.as_bool;
+    default:
+        return v->inner_val.as_u64;
+    }
+}
+
+/* The small integers also stand for i64. */
+static bool is_small(enum lucet_val_type t)
+{
+    return t == lucet_val_type_u8 || t == lucet_val_type_u16 || t == lucet_val_type_i8 ||
+           t == lucet_val_type_i16 || t == lucet_val_type_bool;
+}
+
+bool lucet__value_store(const struct lucet_val *v, uint8_t valtype, void *out)
+{
+    uint64_t bits;
+
+    if (lucet__valtype_of(v->ty) != valtype && !(valtype == LUCET_I64 && is_small(v->ty)))
+        return false;
+    switch (valtype) {
+    case LUCET_V128:
+        memcpy(out, v->inner_val.as_v128, 16);
+        return true;
+    case LUCET_I32:
+        bits = (uint32_t)integer(v);
+        break;
+    case LUCET_F32:
+        bits = v->inner_val.as_u32;
+        break;
+    case LUCET_I64:
+        bits = integer(v);
+        break;
+    default:
+        bits = v->inner_val.as_u64;
+        break;
+    }
+    memcpy(out, &bits, sizeof(bits));
+    return true;
+}
+
+struct lucet_val lucet__value_load(uint8_t valtype, const void *in)
+{
+    struct lucet_val v = {0};
+    uint64_t bits;
+
+    memcpy(&bits, in, sizeof(bits));
+    switch (valtype) {
+    case LUCET_I32:
+        v.ty = lucet_val_type_i32;
+        v.inner_val.as_u32 = (uint32_t)bits;
+        break;
+    case LUCET_I64:
+        v.ty = lucet_val_type_i64;
+        v.inner_val.as_u64 = bits;
+        break;
+    case LUCET_F32:
+        v.ty = lucet_val_type_f32;
+        v.inner_val.as_u32 = (uint32_t)bits;
+        break;
+    case LUCET_F64:
+        v.ty = lucet_val_type_f64;
+        v.inner_val.as_u64 = bits;
+        break;
+    case LUCET_V128:
+        v.ty = lucet_val_type_v128;
+        memcpy(v.inner_val.as_v128, in, 16);
+        break;
+    case LUCET_FUNCREF:
+        v.ty = lucet_val_type_funcref;
+        v.inner_val.as_u64 = bits;
+        break;
+    default:
+        v.ty = lucet_val_type_externref;
+        v.inner_val.as_u64 = bits;
+        break;
+    }
+    return v;
+}
+
+/* A function of another instance that the host hands over must live as long as the receiver. */
+enum lucet_error lucet__value_hold(struct lucet_instance *i, const struct lucet_val *v)
+{
+    const struct record *r = v->inner_val.as_ref;
+    struct store *one, *two;
+
+    if (v->ty != lucet_val_type_funcref || !r || !r->owner || r->owner == i)
+        return lucet_error_ok;
+    one = lucet__store_of_instance(i);
+    two = lucet__store_of_instance(r->owner);
+    return one && two ? lucet__store_link(one, two, true) : lucet__no_memory();
+}
+
+uint64_t lucet_retval_gp(const struct lucet_untyped_retval *r)
+{
+    uint64_t value = 0;
+
+    if (r)
+        memcpy(&value, r->gp, sizeof(value));
+    return value;
+}
+
+float lucet_retval_f32(const struct lucet_untyped_retval *r)
+{
+    float value = 0;
+
+    if (r)
+        memcpy(&value, r->fp, sizeof(value));
+    return value;
+}
+
+double lucet_retval_f64(const struct lucet_untyped_retval *r)
+{
+    double value = 0;
+
+    if (r)
+        memcpy(&value, r->fp, sizeof(value));
+    return value;
+}

@@ -1,0 +1,78 @@
+/* What host functions may do with the instance that called them. */
+#include <stdlib.h>
+
+#include "runtime/runtime.h"
+
+struct lucet_instance *lucet_vmctx_instance(struct lucet_vmctx *vmctx)
+{
+    return vmctx ? lucet__instance(vmctx) : NULL;
+}
+
+uint8_t *lucet_vmctx_get_heap(struct lucet_vmctx *vmctx)
+{
+    return lucet_instance_heap(lucet_vmctx_instance(vmctx));
+}
+
+uint64_t lucet_vmctx_heap_len(struct lucet_vmctx *vmctx)
+{
+    return lucet_instance_heap_len(lucet_vmctx_instance(vmctx));
+}
+
+bool lucet_vmctx_check_heap(struct lucet_vmctx *vmctx, const void *ptr, size_t len)
+{
+    return lucet_instance_check_heap(lucet_vmctx_instance(vmctx), ptr, len);
+}
+
+void *lucet_vmctx_guest_range(struct lucet_vmctx *vmctx, uint64_t offset, uint64_t len)
+{
+    uint64_t size = lucet_vmctx_heap_len(vmctx);
+
+    if (offset > size || len > size - offset)
+        return NULL;
+    uint8_t *heap = lucet_vmctx_get_heap(vmctx);
+    return heap ? heap + offset : NULL;
+}
+
+void *lucet_vmctx_get_delegate(struct lucet_vmctx *vmctx)
+{
+    return lucet_instance_embed_ctx(lucet_vmctx_instance(vmctx));
+}
+
+uint32_t lucet_vmctx_current_memory(struct lucet_vmctx *vmctx)
+{
+    return (uint32_t)(lucet_vmctx_heap_len(vmctx) / LUCET_WASM_PAGE);
+}
+
+int32_t lucet_vmctx_grow_memory(struct lucet_vmctx *vmctx, uint32_t additional_pages)
+{
+    struct lucet_instance *i = lucet_vmctx_instance(vmctx);
+
+    if (!i || !i->memory0)
+        return -1;
+    return (int32_t)lucet__memory_grow(i->memory0, additional_pages);
+}
+
+void lucet_vmctx_terminate(struct lucet_vmctx *vmctx, void *info)
+{
+    if (!vmctx)
+        abort();
+    lucet__terminate(lucet__in_host(vmctx), lucet_terminated_reason_provided, info);
+}
+
+void lucet_vmctx_trap(struct lucet_vmctx *vmctx, enum lucet_trapcode code)
+{
+    if (!vmctx)
+        abort();
+    lucet__trap(vmctx, code);
+}
+
+bool lucet_vmctx_stop_requested(struct lucet_vmctx *vmctx)
+{
+    const struct activation *act = lucet__thread.current;
+    enum lucet_terminated_reason reason;
+
+    /* Of the instance that was entered: one that it called through an import stops with it. */
+    if (!vmctx || !act)
+        return false;
+    return lucet__stop_requested(act->instance->stop, &reason);
+}

@@ -1,0 +1,66 @@
+/* What differs between processors: the segment base, and registers in a signal's context. */
+#ifndef LUCET_RUNTIME_MACHINE_H
+#define LUCET_RUNTIME_MACHINE_H
+
+#include <asm/prctl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+extern bool lucet__have_fsgsbase; /* set before the first region exists */
+
+static inline uint64_t machine_get_gs(void)
+{
+    uint64_t base = 0;
+
+    if (lucet__have_fsgsbase)
+        __asm__ volatile("rdgsbase %0" : "=r"(base));
+    else
+        syscall(SYS_arch_prctl, ARCH_GET_GS, &base);
+    return base;
+}
+
+static inline void machine_set_gs(uint64_t base)
+{
+    if (lucet__have_fsgsbase)
+        __asm__ volatile("wrgsbase %0" ::"r"(base) : "memory");
+    else
+        syscall(SYS_arch_prctl, ARCH_SET_GS, base);
+}
+
+static inline uintptr_t machine_pc(const ucontext_t *u)
+{
+    return (uintptr_t)u->uc_mcontext.gregs[REG_RIP];
+}
+
+static inline uintptr_t machine_sp(const ucontext_t *u)
+{
+    return (uintptr_t)u->uc_mcontext.gregs[REG_RSP];
+}
+
+/* The register that stack probes use as frame address. */
+static inline uintptr_t machine_probe_register(const ucontext_t *u)
+{
+    return (uintptr_t)u->uc_mcontext.gregs[REG_R11];
+}
+
+/* Makes the interrupted code go on at `pc` with stack `sp`. */
+static inline void machine_redirect(ucontext_t *u, const void *pc, const void *sp)
+{
+    u->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)pc;
+    u->uc_mcontext.gregs[REG_RSP] = (greg_t)(uintptr_t)sp;
+}
+
+/* The trap code in the instruction at `pc` of `left` readable bytes: `ud1l code(%eax),%eax`.
+ * 0 = another instruction. */
+static inline unsigned machine_trap_code(const uint8_t *pc, uint64_t left)
+{
+    static const uint8_t ud1[4] = {0x67, 0x0f, 0xb9, 0x40};
+
+    return left >= 5 && memcmp(pc, ud1, sizeof(ud1)) == 0 ? pc[4] : 0;
+}
+
+#endif
