@@ -8,6 +8,7 @@ enum { EXIT_REFUSED = 1, EXIT_USAGE = 2 };
 
 struct cli {
     const char *input, *output; /* "-": standard input, standard output */
+    const char *input_name;     /* what messages call the input; NULL: its path */
     char *default_output;       /* what `output` points at when there was no -o, else NULL */
     struct lucetc_options compile;
     const char **bindings; /* files, in the order given */

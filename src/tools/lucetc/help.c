@@ -39,6 +39,7 @@ static const char help[] =
     "Other\n"
     "  -j, --jobs N                 threads (default: one for each processor)\n"
     "      --error-style STYLE      human (default) or json: one object a line\n"
+    "      --input-name NAME        what messages call the input, such as standard input\n"
     "      --version                print the version\n"
     "      --version-info           print versions of all parts and this machine's processor\n"
     "  -h, --help                   print this\n"

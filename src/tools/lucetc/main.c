@@ -57,13 +57,14 @@ static bool looks_like_text(const uint8_t *bytes, size_t size)
 static bool read_input(const struct cli *cli, uint8_t **bytes, size_t *size)
 {
     const int error = tool_read_file(cli->input, MAX_INPUT, bytes, size);
+    const char *name = cli->input_name ? cli->input_name : cli->input;
 
     if (error == EFBIG)
-        report_message(cli, cli->input, "limit", "the module is larger than 1 GiB");
+        report_message(cli, name, "limit", "the module is larger than 1 GiB");
     else if (error != 0)
-        report_message(cli, cli->input, "io", strerror(error));
+        report_message(cli, name, "io", strerror(error));
     else if (looks_like_text(*bytes, *size))
-        report_message(cli, cli->input, "malformed",
+        report_message(cli, name, "malformed",
                        "this is WebAssembly text; lucetc reads the binary format "
                        "(wat2wasm or wasm-tools parse converts it)");
     else
@@ -75,8 +76,8 @@ static bool compile(struct cli *cli, const uint8_t *bytes, size_t size)
 {
     struct tool_progress progress;
     struct lucetc_diagnostic d;
-    const char *slash = strrchr(cli->input, '/');
-    const char *base = slash ? slash + 1 : cli->input;
+    const char *name = cli->input_name ? cli->input_name : cli->input;
+    const char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name;
     char label[40];
 
     tool_progress_start(&progress, tool_escape(base, strlen(base), label, sizeof label));
@@ -89,7 +90,7 @@ static bool compile(struct cli *cli, const uint8_t *bytes, size_t size)
 
     if (!d.message[0])
         snprintf(d.message, sizeof d.message, "%s", lucet_error_message(e));
-    report_error(cli, e == lucet_error_io ? cli->output : cli->input, &d);
+    report_error(cli, e == lucet_error_io ? cli->output : name, &d);
     return false;
 }
 

@@ -26,6 +26,7 @@ enum option_id {
     OPT_PRECISE_TRAPS,
     OPT_PRECIOUS,
     OPT_ERROR_STYLE,
+    OPT_INPUT_NAME,
     OPT_VERSION,
     OPT_VERSION_INFO,
     OPT_LATER, /* known, but not yet there */
@@ -51,6 +52,7 @@ static const struct option long_options[] = {
     {"precise-traps", no_argument, NULL, OPT_PRECISE_TRAPS},
     {"precious", required_argument, NULL, OPT_PRECIOUS},
     {"error-style", required_argument, NULL, OPT_ERROR_STYLE},
+    {"input-name", required_argument, NULL, OPT_INPUT_NAME},
     {"version", no_argument, NULL, OPT_VERSION},
     {"version-info", no_argument, NULL, OPT_VERSION_INFO},
     {"witx", required_argument, NULL, OPT_LATER},
@@ -180,6 +182,7 @@ static void parse_option(struct cli *cli, int id, const char *name, const char *
     case OPT_MIN_RESERVED: cli->min_reserved = parse_size(name, argument); break;
     case OPT_MAX_RESERVED: cli->max_reserved = parse_size(name, argument); break;
     case OPT_ERROR_STYLE: cli->json_errors = parse_choice(name, style_choices, argument); break;
+    case OPT_INPUT_NAME: cli->input_name = argument; break;
     case OPT_LATER: cli_usage_error("--%s is not supported by this version", name);
     case 'h': cli_print_help(); exit(EXIT_SUCCESS);
     case OPT_VERSION: printf("lucetc %s\n", lucetc_version()); exit(EXIT_SUCCESS);
