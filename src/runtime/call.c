@@ -1,4 +1,5 @@
 /* Runs a function of an instance. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,11 +95,16 @@ static void enter(struct activation *act, struct lucet_vmctx *ctx)
 
 /* ---- Checks ---- */
 
+static bool usable(const struct lucet_instance *i)
+{
+    return i->state == INSTANCE_READY || (i->state == INSTANCE_FAULTED && i->continue_after_fault);
+}
+
 static enum lucet_error check_instance(const struct call *c)
 {
     const struct lucet_instance *i = c->instance;
 
-    if (i->state == INSTANCE_FAULTED)
+    if (!usable(i))
         return lucet__fail(lucet_error_instance_not_returned,
                            "the instance has faulted or was terminated, and must be reset first");
     if (i->depth && !pthread_equal(i->runner, pthread_self()))
@@ -183,12 +189,14 @@ static enum lucet_error terminated(struct lucet_result *result,
 static enum lucet_error faulted(const struct activation *act, struct lucet_result *result)
 {
     const struct lucet_runtime_fault *f = &result->val.faulted;
+    char number[32] = "generated code";
 
     lucet__describe_fault(act, result);
-    return lucet__fail(lucet_error_runtime_fault, "%s in function %s of module %s",
-                       lucet_trapcode_message(f->trapcode),
-                       f->function_name[0] ? f->function_name : "(unknown)",
-                       f->module_name[0] ? f->module_name : "(unknown)");
+    if (f->function_index != UINT32_MAX)
+        snprintf(number, sizeof(number), "function %u", f->function_index);
+    return lucet__fail(lucet_error_runtime_fault, "%s in %s%s%s%s%s",
+                       lucet_trapcode_message(f->trapcode), number, f->function_name[0] ? " " : "",
+                       f->function_name, f->module_name[0] ? " of module " : "", f->module_name);
 }
 
 /* What became of it. A stop request that was accepted wins over everything. */
@@ -197,19 +205,24 @@ static enum lucet_error finish(const struct call *c, struct activation *act, boo
 {
     struct lucet_instance *i = c->instance;
     enum lucet_terminated_reason reason;
-    bool stopped = outermost
-                       ? lucet__stop_end(i->stop, act->outcome == OUTCOME_RETURNED &&
-                                                      i->state == INSTANCE_READY, &reason)
-                       : lucet__stop_requested(i->stop, &reason);
+    bool stopped;
 
-    if (!stopped && act->outcome == OUTCOME_RETURNED)
-        return lucet_error_ok;
-    i->state = INSTANCE_FAULTED;
-    if (stopped)
+    if (act->outcome != OUTCOME_RETURNED)
+        i->state = act->outcome == OUTCOME_FAULTED ? INSTANCE_FAULTED : INSTANCE_TERMINATED;
+    stopped = outermost ? lucet__stop_end(i->stop, usable(i), &reason)
+                        : lucet__stop_requested(i->stop, &reason);
+    if (stopped) {
+        i->state = INSTANCE_TERMINATED;
         return terminated(result, reason, NULL);
-    if (act->outcome == OUTCOME_TERMINATED)
+    }
+    switch (act->outcome) {
+    case OUTCOME_FAULTED:
+        return faulted(act, result);
+    case OUTCOME_TERMINATED:
         return terminated(result, act->reason, act->provided);
-    return faulted(act, result);
+    default:
+        return lucet_error_ok;
+    }
 }
 
 static enum lucet_error run(const struct call *c, const struct lucet_module_type *t,

@@ -54,6 +54,18 @@ enum lucet_error lucet_instance_reset(struct lucet_instance *i)
     return lucet_error_ok;
 }
 
+void lucet_instance_set_continue_after_fault(struct lucet_instance *i, bool allowed)
+{
+    lucet__clear_error();
+    if (!i)
+        return;
+    i->continue_after_fault = allowed;
+    if (i->state == INSTANCE_FAULTED && allowed)
+        lucet__stop_enable(i->stop);
+    if (i->state == INSTANCE_FAULTED && !allowed)
+        lucet__stop_disable(i->stop);
+}
+
 /* ---- Memory 0 ---- */
 
 uint8_t *lucet_instance_heap(struct lucet_instance *i)

@@ -55,6 +55,17 @@ static const struct function_entry *find(const struct lucet_dl_module *m, uint32
     return low ? &m->functions[low - 1] : NULL;
 }
 
+/* A function without a name is called what it is exported as. */
+static struct lucet_str guest_name(const struct lucet_artifact *a, uint32_t func)
+{
+    struct lucet_str name = a->funcs[func].name;
+
+    for (uint32_t i = 0; i < a->nexports && name.size == 0; i++)
+        if (a->exports[i].kind == LUCET_EXTERN_FUNC && a->exports[i].index == func)
+            name = a->exports[i].name;
+    return name;
+}
+
 static const char *name_of(struct lucet_dl_module *m, const struct function_entry *f)
 {
     const struct lucet_artifact *a = &m->artifact;
@@ -62,7 +73,7 @@ static const char *name_of(struct lucet_dl_module *m, const struct function_entr
     char buf[LUCET__NAME_MAX];
 
     if (!*cached) {
-        struct lucet_str s = f->index < a->nfuncs ? a->funcs[f->index].name
+        struct lucet_str s = f->index < a->nfuncs ? guest_name(a, f->index)
                                                   : a->helpers[f->index - a->nfuncs].name;
         *cached = strdup(lucet__printable(buf, sizeof(buf), lucet_artifact_str(a, s), s.size));
     }

@@ -230,7 +230,8 @@ void lucet__table_free(struct table *t);
 
 enum instance_state {
     INSTANCE_READY,
-    INSTANCE_FAULTED,    /* or terminated: must be reset */
+    INSTANCE_FAULTED,
+    INSTANCE_TERMINATED, /* both must be reset, the former unless continue_after_fault */
 };
 
 struct stop; /* stop.c: shared with kill switches */
@@ -259,7 +260,7 @@ struct lucet_instance {
     struct stop *stop;
 
     enum instance_state state;
-    bool start_done;
+    bool start_done, continue_after_fault;
     uint32_t depth;  /* runs in progress */
     pthread_t runner; /* while depth > 0 */
 
