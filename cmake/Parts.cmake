@@ -126,13 +126,20 @@ function(lucet_programs dir)
         if(name STREQUAL lucet-objdump)
             target_link_libraries(program_${name} PRIVATE Zydis::Zydis)
         endif()
+        if(name STREQUAL lucet-wasi)
+            # It runs lucetc, and does not link the compiler. Its cache knows by this file's date
+            # that LLVM has been replaced.
+            get_filename_component(llvm "${LUCET_LLVM_LIBDIR}/libLLVM.so" REALPATH)
+            target_compile_definitions(program_${name} PRIVATE
+                LUCET_VERSION="${PROJECT_VERSION}" LUCET_LLVM_LIBRARY="${llvm}")
+        endif()
         set_property(GLOBAL APPEND PROPERTY LUCET_PROGRAMS program_${name})
     endforeach()
 endfunction()
 
 # What a program cannot be built without.
 set(LUCET_NEEDS_lucetc lucet_lucetc lucet_wasi)
-set(LUCET_NEEDS_lucet-wasi lucet_wasi lucet_runtime)
+set(LUCET_NEEDS_lucet-wasi lucet_wasi lucet_runtime PkgConfig::SODIUM)
 set(LUCET_NEEDS_lucet-objdump lucet_module Zydis::Zydis PkgConfig::JANSSON)
 set(LUCET_NEEDS_lucet-spectest lucet_runtime lucet_lucetc PkgConfig::JANSSON)
 function(lucet_missing name variable)

@@ -1,0 +1,202 @@
+#include "tools/lucet-wasi/artifact.h"
+
+#include "tools/lucet-wasi/cache.h"
+#include "tools/lucet-wasi/lucetc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A descriptor, not a path: what was checked is what is loaded. */
+static enum lucet_error load(int fd, struct lucet_dl_module **out)
+{
+    char path[40];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    return lucet_dl_module_load(path, out);
+}
+
+static struct lucet_dl_module *load_or_complain(const struct cli *cli, int fd)
+{
+    struct lucet_dl_module *module;
+    enum lucet_error error = load(fd, &module);
+    close(fd);
+    if (error == lucet_error_ok) {
+        return module;
+    }
+    const char *detail = lucet_error_detail();
+    cli_complain("%s: %s", cli->module, detail[0] ? detail : lucet_error_message(error));
+    return NULL;
+}
+
+/* The bytes as they are now, in memory, from the beginning: what is hashed must be what is compiled,
+ * whatever happens to the file meanwhile. -1: errno. */
+static int snapshot(int from)
+{
+    char buffer[65536];
+    int fd = memfd_create("module", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    ssize_t n = -1;
+
+    if (fd >= 0) {
+        lseek(from, 0, SEEK_SET); /* fails on pipes, which are at their beginning */
+        while ((n = read(from, buffer, sizeof buffer)) > 0) {
+            if (write(fd, buffer, (size_t)n) != n) {
+                n = -1;
+                break;
+            }
+        }
+    }
+    if (n == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK) == 0 &&
+        lseek(fd, 0, SEEK_SET) == 0) {
+        return fd;
+    }
+    if (fd >= 0) {
+        int saved = errno;
+        close(fd);
+        errno = saved;
+    }
+    return -1;
+}
+
+/* Compiles into a directory of its own, which is gone when this returns. */
+static int compile_uncached(const struct cli *cli, const char *lucetc, int wasm)
+{
+    const char *tmp = getenv("TMPDIR");
+    char dir[PATH_MAX], output[PATH_MAX + 16];
+    int fd = -1;
+
+    snprintf(dir, sizeof dir, "%.4000s/lucet-wasi-XXXXXX", tmp && tmp[0] ? tmp : "/tmp");
+    if (mkdtemp(dir) == NULL) {
+        cli_complain("no temporary directory: %s", strerror(errno));
+        return -1;
+    }
+    snprintf(output, sizeof output, "%s/program.so", dir);
+    if (lucetc_run(cli, lucetc, wasm, output)) {
+        fd = open(output, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    }
+    unlink(output);
+    rmdir(dir);
+    return fd;
+}
+
+static int compile_cached(const struct cli *cli, const struct cache *cache, const char *lucetc,
+                          int wasm)
+{
+    char name[CACHE_NAME_SIZE], output[PATH_MAX];
+    uint8_t hash[HASH_SIZE];
+
+    if (!hash_file(wasm, hash)) {
+        cli_complain("%s: %s", cli->module, strerror(errno));
+        return -1;
+    }
+    cache_name(cli, lucetc, hash, name);
+    cache_temporary(cache, output);
+    mode_t mask = umask(0077);
+    bool good = lucetc_run(cli, lucetc, wasm, output);
+    umask(mask);
+    if (!good) {
+        unlink(output);
+        return -1;
+    }
+    int fd = cache_publish(cache, output, name);
+    if (fd < 0) {
+        cli_complain("cache directory %s: the compiled program cannot be kept or read: %s",
+                     cache->path, strerror(errno));
+    }
+    return fd;
+}
+
+static int compile(const struct cli *cli, const struct cache *cache, const char *lucetc, int file)
+{
+    int wasm = snapshot(file);
+    if (wasm < 0) {
+        cli_complain("%s: %s", cli->module, strerror(errno));
+        return -1;
+    }
+    int fd = cache->dir >= 0 ? compile_cached(cli, cache, lucetc, wasm)
+                             : compile_uncached(cli, lucetc, wasm);
+    close(wasm);
+    return fd;
+}
+
+static struct lucet_dl_module *from_cache(const struct cli *cli, const struct cache *cache,
+                                          const char *lucetc, int file)
+{
+    char name[CACHE_NAME_SIZE];
+    uint8_t hash[HASH_SIZE];
+    struct lucet_dl_module *module;
+
+    if (cache->dir < 0 || !hash_file(file, hash)) {
+        return NULL; /* what is wrong with the file will show when it is compiled */
+    }
+    cache_name(cli, lucetc, hash, name);
+    int fd = cache_lookup(cache, name);
+    if (fd < 0) {
+        return NULL;
+    }
+    enum lucet_error error = load(fd, &module);
+    close(fd);
+    if (error != lucet_error_ok) {
+        cache_remove(cache, name); /* damaged: it is made anew */
+        return NULL;
+    }
+    return module;
+}
+
+static struct lucet_dl_module *get_compiled(const struct cli *cli, int file)
+{
+    struct cache cache;
+    struct lucet_dl_module *module = NULL;
+    char *lucetc = lucetc_find();
+
+    if (lucetc) {
+        cache_open(&cache, cli);
+        module = from_cache(cli, &cache, lucetc, file);
+        if (module == NULL) {
+            int fd = compile(cli, &cache, lucetc, file);
+            module = fd >= 0 ? load_or_complain(cli, fd) : NULL;
+        }
+        if (cache.dir >= 0) {
+            close(cache.dir);
+        }
+    }
+    free(lucetc);
+    return module;
+}
+
+/* By the first bytes, not by the name. */
+struct lucet_dl_module *artifact_get(const struct cli *cli)
+{
+    uint8_t magic[4] = {0};
+    struct stat st;
+    int fd = open(cli->module, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0 || fstat(fd, &st) != 0) {
+        cli_complain("%s: %s", cli->module, strerror(errno));
+        return NULL;
+    }
+    if (!S_ISREG(st.st_mode)) { /* a pipe, say; its bytes are to be had once only */
+        int copy = S_ISDIR(st.st_mode) ? (errno = EISDIR, -1) : snapshot(fd);
+        if (copy < 0) {
+            cli_complain("%s: %s", cli->module, strerror(errno));
+            return NULL;
+        }
+        close(fd);
+        fd = copy;
+    }
+    if (pread(fd, magic, sizeof magic, 0) < 0) {
+        cli_complain("%s: %s", cli->module, strerror(errno));
+        return NULL;
+    }
+    if (memcmp(magic, "\177ELF", 4) == 0) {
+        return load_or_complain(cli, fd);
+    }
+    /* Anything else is for lucetc to judge. */
+    struct lucet_dl_module *module = get_compiled(cli, fd);
+    close(fd);
+    return module;
+}

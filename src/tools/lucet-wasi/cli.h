@@ -1,0 +1,48 @@
+/* The command line of lucet-wasi. */
+#ifndef LUCET_TOOLS_WASI_CLI_H
+#define LUCET_TOOLS_WASI_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    EXIT_CANNOT_RUN = 1, /* the module was refused, or has nothing to run */
+    EXIT_USAGE = 2,
+    EXIT_TIMEOUT = 124, /* as coreutils' timeout */
+    EXIT_TRAPPED = 134, /* as a shell says of a program that aborted */
+};
+
+struct cli_dir {
+    char *host, *guest;
+    bool read_only;
+};
+
+struct cli {
+    const char *module;
+    char **args; /* behind the module, NULL-terminated */
+    const char *entrypoint;
+    bool invoke; /* the entrypoint is a function whose arguments are `args` */
+
+    struct cli_dir *dirs;
+    size_t ndirs;
+    const char **env; /* "K=V", or "K" to be passed on */
+    size_t nenv;
+
+    uint64_t max_heap, heap_space, stack; /* bytes; heap_space 0 = what the module needs */
+    uint64_t timeout;                     /* ms; 0 = none */
+
+    const char *opt_level; /* for lucetc; NULL = its default */
+    bool precise_traps;
+    bool no_cache;
+    const char *cache_dir; /* NULL = from the environment */
+};
+
+/* Ends the program for --help, --version and usage errors. Strings are argv's or live for ever. */
+void cli_parse(struct cli *cli, int argc, char **argv);
+_Noreturn void cli_usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* "lucet-wasi: " and a message, made fit for terminals, to standard error. */
+void cli_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void cli_print_help(void);
+
+#endif

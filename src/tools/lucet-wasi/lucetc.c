@@ -1,0 +1,113 @@
+#include "tools/lucet-wasi/lucetc.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static char *beside_us(void)
+{
+    char self[PATH_MAX];
+    char *path;
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (n <= 0) {
+        return NULL;
+    }
+    self[n] = '\0';
+    *strrchr(self, '/') = '\0';
+    if (asprintf(&path, "%s/lucetc", self) < 0) {
+        return NULL;
+    }
+    if (access(path, X_OK) != 0) {
+        free(path);
+        return NULL;
+    }
+    return path;
+}
+
+static char *in_path(void)
+{
+    const char *list = getenv("PATH");
+    for (const char *p = list ? list : ""; *p;) {
+        const size_t n = strcspn(p, ":");
+        char *path;
+        /* Empty entries mean the current directory, from which nothing is run. */
+        if (p[0] == '/' && asprintf(&path, "%.*s/lucetc", (int)n, p) >= 0) {
+            if (access(path, X_OK) == 0) {
+                return path;
+            }
+            free(path);
+        }
+        p += n + (p[n] == ':');
+    }
+    return NULL;
+}
+
+char *lucetc_find(void)
+{
+    char *path = beside_us();
+    if (path == NULL) {
+        path = in_path();
+    }
+    if (path == NULL) {
+        cli_complain("this program must be compiled, but lucetc is neither beside lucet-wasi nor "
+                     "in PATH; install it, or compile elsewhere and run the .so");
+    }
+    return path;
+}
+
+static bool succeeded(pid_t pid)
+{
+    int status;
+    while (waitpid(pid, &status, 0) < 0) {
+        if (errno != EINTR) {
+            return false;
+        }
+    }
+    if (WIFSIGNALED(status)) {
+        cli_complain("lucetc was ended by signal %d (%s)", WTERMSIG(status),
+                     strsignal(WTERMSIG(status)));
+    }
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+bool lucetc_run(const struct cli *cli, const char *lucetc, int wasm, const char *output)
+{
+    const char *argv[16];
+    size_t n = 0;
+    argv[n++] = "lucetc";
+    argv[n++] = "--wasi";
+    if (cli->opt_level) {
+        argv[n++] = "--opt-level";
+        argv[n++] = cli->opt_level;
+    }
+    if (cli->precise_traps) {
+        argv[n++] = "--precise-traps";
+    }
+    argv[n++] = "--input-name";
+    argv[n++] = cli->module;
+    argv[n++] = "-o";
+    argv[n++] = output;
+    argv[n++] = "-";
+    argv[n] = NULL;
+
+    posix_spawn_file_actions_t actions;
+    pid_t pid;
+    if (posix_spawn_file_actions_init(&actions) != 0) {
+        return false;
+    }
+    posix_spawn_file_actions_adddup2(&actions, wasm, STDIN_FILENO);
+    int error = posix_spawn(&pid, lucetc, &actions, NULL, (char *const *)argv, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    if (error != 0) {
+        cli_complain("%s cannot be run: %s", lucetc, strerror(error));
+        return false;
+    }
+    return succeeded(pid);
+}

@@ -1,0 +1,20 @@
+/* lucet-wasi: runs a WebAssembly program, compiling it first if need be. */
+#include "tools/lucet-wasi/artifact.h"
+#include "tools/lucet-wasi/run.h"
+
+#include <stdio.h>
+
+int main(int argc, char **argv)
+{
+    struct cli cli;
+
+    cli_parse(&cli, argc, argv);
+    struct lucet_dl_module *module = artifact_get(&cli);
+    if (module == NULL) {
+        return EXIT_CANNOT_RUN;
+    }
+    int code = run(&cli, module);
+    lucet_dl_module_release(module);
+    /* What --invoke printed may fail to be written. */
+    return fflush(stdout) != 0 && code == 0 ? EXIT_CANNOT_RUN : code;
+}

@@ -1,0 +1,220 @@
+#include "tools/common/escape.h"
+#include "tools/common/size.h"
+#include "tools/lucet-wasi/cli.h"
+
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum option_id {
+    OPT_ENTRYPOINT = 256,
+    OPT_INVOKE,
+    OPT_DIR,
+    OPT_DIR_RO,
+    OPT_ENV,
+    OPT_MAX_HEAP,
+    OPT_HEAP_SPACE,
+    OPT_STACK,
+    OPT_TIMEOUT,
+    OPT_OPT_LEVEL,
+    OPT_PRECISE_TRAPS,
+    OPT_NO_CACHE,
+    OPT_CACHE_DIR,
+    OPT_VERSION,
+    OPT_LATER, /* known, but not yet there */
+};
+
+static const struct option long_options[] = {
+    {"entrypoint", required_argument, NULL, OPT_ENTRYPOINT},
+    {"invoke", required_argument, NULL, OPT_INVOKE},
+    {"dir", required_argument, NULL, OPT_DIR},
+    {"dir-ro", required_argument, NULL, OPT_DIR_RO},
+    {"env", required_argument, NULL, OPT_ENV},
+    {"max-heap-size", required_argument, NULL, OPT_MAX_HEAP},
+    {"heap-address-space", required_argument, NULL, OPT_HEAP_SPACE},
+    {"stack-size", required_argument, NULL, OPT_STACK},
+    {"timeout", required_argument, NULL, OPT_TIMEOUT},
+    {"opt-level", required_argument, NULL, OPT_OPT_LEVEL},
+    {"precise-traps", no_argument, NULL, OPT_PRECISE_TRAPS},
+    {"no-cache", no_argument, NULL, OPT_NO_CACHE},
+    {"cache-dir", required_argument, NULL, OPT_CACHE_DIR},
+    {"version", no_argument, NULL, OPT_VERSION},
+    {"help", no_argument, NULL, 'h'},
+    {"signature-verify", no_argument, NULL, OPT_LATER},
+    {"signature-pk", required_argument, NULL, OPT_LATER},
+    {NULL, 0, NULL, 0},
+};
+
+static void complain(const char *format, va_list args)
+{
+    char message[1024], safe[2048];
+
+    vsnprintf(message, sizeof message, format, args);
+    fprintf(stderr, "lucet-wasi: %s\n", tool_escape(message, strlen(message), safe, sizeof safe));
+}
+
+void cli_complain(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    complain(format, args);
+    va_end(args);
+}
+
+void cli_usage_error(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    complain(format, args);
+    va_end(args);
+    fputs("Try \"lucet-wasi --help\".\n", stderr);
+    exit(EXIT_USAGE);
+}
+
+static void *more(void *array, size_t count, size_t size)
+{
+    void *grown = reallocarray(array, count + 1, size);
+    if (grown == NULL) {
+        cli_complain("out of memory");
+        exit(EXIT_CANNOT_RUN);
+    }
+    return grown;
+}
+
+static uint64_t parse_size(const char *option, const char *text)
+{
+    uint64_t size;
+    if (!tool_parse_size(text, &size) || size == 0) {
+        cli_usage_error("--%s takes a size such as 64KiB or 4GiB, not \"%.100s\"", option, text);
+    }
+    return size;
+}
+
+static uint64_t parse_timeout(const char *text)
+{
+    uint64_t ms;
+    if (!tool_parse_number(text, UINT32_MAX, &ms) || ms == 0) {
+        cli_usage_error("--timeout takes milliseconds, at least 1, not \"%.100s\"", text);
+    }
+    return ms;
+}
+
+static const char *parse_opt_level(const char *text)
+{
+    static const char *const levels[] = {"0", "none", "1", "speed", "2", "speed_and_size"};
+    for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++) {
+        if (strcmp(text, levels[i]) == 0) {
+            return levels[i / 2 * 2]; /* one word for each, for the cache's sake */
+        }
+    }
+    cli_usage_error("--opt-level takes one of 0, none, 1, speed, 2, speed_and_size, not \"%.100s\"",
+                    text);
+}
+
+/* "HOST::GUEST", else "HOST:GUEST", else one name for both. */
+static void add_dir(struct cli *cli, const char *spec, bool read_only)
+{
+    const char *sep = strstr(spec, "::");
+    size_t sep_len = 2;
+    if (sep == NULL) {
+        sep = strchr(spec, ':');
+        sep_len = 1;
+    }
+    const size_t host_len = sep ? (size_t)(sep - spec) : strlen(spec);
+    const char *guest = sep ? sep + sep_len : spec;
+    if (host_len == 0 || guest[0] == '\0') {
+        cli_usage_error("--dir takes HOST, HOST::GUEST or HOST:GUEST, not \"%.200s\"", spec);
+    }
+    cli->dirs = more(cli->dirs, cli->ndirs, sizeof *cli->dirs);
+    cli->dirs[cli->ndirs++] = (struct cli_dir){
+        .host = strndup(spec, host_len),
+        .guest = strdup(guest),
+        .read_only = read_only,
+    };
+}
+
+static void add_env(struct cli *cli, const char *spec)
+{
+    if (spec[0] == '=' || spec[0] == '\0') {
+        cli_usage_error("--env takes NAME=VALUE or NAME, not \"%.200s\"", spec);
+    }
+    cli->env = more(cli->env, cli->nenv, sizeof *cli->env);
+    cli->env[cli->nenv++] = spec;
+}
+
+static void parse_option(struct cli *cli, int id, const char *name, const char *argument)
+{
+    switch (id) {
+    case OPT_ENTRYPOINT:
+        cli->entrypoint = argument;
+        cli->invoke = false;
+        break;
+    case OPT_INVOKE:
+        cli->entrypoint = argument;
+        cli->invoke = true;
+        break;
+    case OPT_DIR: add_dir(cli, argument, false); break;
+    case OPT_DIR_RO: add_dir(cli, argument, true); break;
+    case OPT_ENV: add_env(cli, argument); break;
+    case OPT_MAX_HEAP: cli->max_heap = parse_size(name, argument); break;
+    case OPT_HEAP_SPACE: cli->heap_space = parse_size(name, argument); break;
+    case OPT_STACK: cli->stack = parse_size(name, argument); break;
+    case OPT_TIMEOUT: cli->timeout = parse_timeout(argument); break;
+    case OPT_OPT_LEVEL: cli->opt_level = parse_opt_level(argument); break;
+    case OPT_PRECISE_TRAPS: cli->precise_traps = true; break;
+    case OPT_NO_CACHE: cli->no_cache = true; break;
+    case OPT_CACHE_DIR: cli->cache_dir = argument; break;
+    case OPT_LATER: cli_usage_error("--%s is not supported by this version", name);
+    case OPT_VERSION: printf("lucet-wasi %s\n", LUCET_VERSION); exit(EXIT_SUCCESS);
+    case 'h': cli_print_help(); exit(EXIT_SUCCESS);
+    default: abort();
+    }
+}
+
+static _Noreturn void reject_option(int verdict, char **argv)
+{
+    const char *culprit = argv[optind - 1];
+
+    if (verdict == ':') {
+        cli_usage_error("%.100s needs an argument", culprit);
+    }
+    if (optopt > ' ' && optopt < 127) {
+        cli_usage_error("there is no option -%c", optopt);
+    }
+    if (optopt != 0) {
+        cli_usage_error("%.100s takes no argument", culprit);
+    }
+    cli_usage_error("there is no option %.100s, or it is not unique", culprit);
+}
+
+void cli_parse(struct cli *cli, int argc, char **argv)
+{
+    int id, index = -1;
+
+    *cli = (struct cli){
+        .entrypoint = "_start",
+        .max_heap = UINT64_C(4) << 30,
+        .stack = UINT64_C(8) << 20,
+    };
+    opterr = 0;
+    /* '+': options end at the module. What follows is the program's. */
+    while ((id = getopt_long(argc, argv, "+:h", long_options, &index)) != -1) {
+        if (id == '?' || id == ':') {
+            reject_option(id, argv);
+        }
+        parse_option(cli, id, index >= 0 ? long_options[index].name : "", optarg);
+        index = -1;
+    }
+    if (optind == argc) {
+        cli_usage_error("no program to run");
+    }
+    cli->module = argv[optind++];
+    if (optind < argc && strcmp(argv[optind], "--") == 0) {
+        optind++;
+    }
+    cli->args = argv + optind;
+}

@@ -1,0 +1,61 @@
+/* Traps and terminations in words. Names of functions come from the module and are made fit for
+ * terminals by the runtime. */
+#include "tools/lucet-wasi/run.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { FRAMES_SHOWN = 32 };
+
+static void print_frame(size_t i, const struct lucet_frame *f)
+{
+    fprintf(stderr, "%5zu: %s", i, f->function_name[0] ? f->function_name : "<unknown>");
+    if (f->function_index != UINT32_MAX) {
+        fprintf(stderr, " (wasm function %" PRIu32 ")", f->function_index);
+    }
+    fprintf(stderr, " + 0x%" PRIx32 "\n", f->offset);
+}
+
+static void print_backtrace(const struct lucet_runtime_fault *f)
+{
+    size_t shown = f->backtrace_len < FRAMES_SHOWN ? f->backtrace_len : FRAMES_SHOWN;
+    for (size_t i = 0; i < shown; i++) {
+        print_frame(i, &f->backtrace[i]);
+    }
+    if (f->backtrace_len > shown || f->backtrace_truncated) {
+        fprintf(stderr, "       ... and %s%zu more\n", f->backtrace_truncated ? "at least " : "",
+                f->backtrace_len - shown);
+    }
+}
+
+static void print_fault(struct lucet_instance *inst, const struct lucet_runtime_fault *f)
+{
+    const uintptr_t heap = (uintptr_t)lucet_instance_heap(inst);
+    fprintf(stderr, "lucet-wasi: guest trapped: %s (%s)", lucet_trapcode_message(f->trapcode),
+            lucet_trapcode_name(f->trapcode));
+    if (f->trapcode == lucet_trapcode_heap_out_of_bounds && heap && f->fault_addr >= heap) {
+        fprintf(stderr, " at address 0x%" PRIxPTR " of its memory of 0x%" PRIx64 " bytes",
+                f->fault_addr - heap, lucet_instance_heap_len(inst));
+    }
+    fputc('\n', stderr);
+    print_backtrace(f);
+}
+
+int report_result(const struct cli *cli, struct lucet_instance *inst,
+                  const struct lucet_result *result)
+{
+    if (result->tag == lucet_result_tag_faulted) {
+        print_fault(inst, &result->val.faulted);
+        return EXIT_TRAPPED;
+    }
+    switch (result->val.terminated.reason) {
+    case lucet_terminated_reason_timeout:
+        fprintf(stderr, "lucet-wasi: guest terminated: time limit of %" PRIu64 " ms\n",
+                cli->timeout);
+        return EXIT_TIMEOUT;
+    case lucet_terminated_reason_heap_out_of_memory:
+        fputs("lucet-wasi: guest terminated: its memory is exhausted\n", stderr);
+        return EXIT_TRAPPED;
+    default: fputs("lucet-wasi: guest terminated\n", stderr); return EXIT_TRAPPED;
+    }
+}

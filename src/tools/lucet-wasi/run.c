@@ -1,0 +1,243 @@
+#include "tools/lucet-wasi/run.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+enum { PAGE = 4096 };
+
+static void complain_error(const char *what, enum lucet_error error)
+{
+    const char *detail = lucet_error_detail();
+    cli_complain("%s: %s%s%s", what, lucet_error_message(error), detail[0] ? ": " : "", detail);
+}
+
+static uint64_t round_up(uint64_t size)
+{
+    return size > UINT64_MAX - PAGE ? size : (size + PAGE - 1) / PAGE * PAGE;
+}
+
+static uint64_t at_least(uint64_t size, uint64_t need)
+{
+    return round_up(size < need ? need : size);
+}
+
+/* A region for this one program: what it needs where nothing else was asked for. */
+static struct lucet_region *make_region(const struct cli *cli, const struct lucet_dl_module *module)
+{
+    struct lucet_alloc_limits limits = lucet_alloc_limits_default();
+    struct lucet_module_requirements need;
+    struct lucet_region *region;
+
+    lucet_dl_module_requirements(module, &need);
+    limits.context_size = at_least(limits.context_size, need.context_size);
+    limits.globals_size = at_least(limits.globals_size, need.context_size);
+    limits.heap_address_space_size =
+        cli->heap_space ? round_up(cli->heap_space)
+                        : at_least(limits.heap_address_space_size, need.heap_address_space_size);
+    limits.heap_memory_size = round_up(cli->max_heap);
+    if (limits.heap_memory_size > limits.heap_address_space_size) {
+        limits.heap_memory_size = limits.heap_address_space_size;
+    }
+    limits.stack_size = round_up(cli->stack);
+    enum lucet_error error = lucet_mmap_region_create(1, &limits, &region);
+    if (error != lucet_error_ok) {
+        complain_error("cannot reserve memory", error);
+        return NULL;
+    }
+    return region;
+}
+
+static bool give_env(const struct cli *cli, struct lucet_wasi_ctx *ctx)
+{
+    enum lucet_error error = lucet_error_ok;
+    for (size_t i = 0; i < cli->nenv && error == lucet_error_ok; i++) {
+        const char *spec = cli->env[i];
+        const char *value = strchr(spec, '=') ? NULL : getenv(spec);
+        if (strchr(spec, '=')) {
+            error = lucet_wasi_ctx_env(ctx, spec);
+        } else if (value) {
+            char *pair = malloc(strlen(spec) + strlen(value) + 2);
+            if (pair) {
+                strcat(strcat(strcpy(pair, spec), "="), value);
+            }
+            error = pair ? lucet_wasi_ctx_env(ctx, pair) : lucet_error_no_memory;
+            free(pair);
+        }
+    }
+    if (error != lucet_error_ok) {
+        complain_error("environment", error);
+    }
+    return error == lucet_error_ok;
+}
+
+static bool give_dirs(const struct cli *cli, struct lucet_wasi_ctx *ctx)
+{
+    for (size_t i = 0; i < cli->ndirs; i++) {
+        const struct cli_dir *d = &cli->dirs[i];
+        enum lucet_error error = lucet_wasi_ctx_preopen(ctx, d->host, d->guest, d->read_only);
+        if (error != lucet_error_ok) {
+            cli_complain("directory %s: %s", d->host, lucet_error_message(error));
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool give_args(const struct cli *cli, struct lucet_wasi_ctx *ctx)
+{
+    const char *slash = strrchr(cli->module, '/');
+    enum lucet_error error = lucet_wasi_ctx_arg(ctx, slash ? slash + 1 : cli->module);
+    for (char **arg = cli->args; *arg && error == lucet_error_ok; arg++) {
+        error = lucet_wasi_ctx_arg(ctx, *arg);
+    }
+    if (error != lucet_error_ok) {
+        complain_error("arguments", error);
+    }
+    return error == lucet_error_ok;
+}
+
+/* The process serves this one guest, so it may have all the descriptors that the system allows;
+ * the WASI library gives a guest its share of the limit. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static struct lucet_wasi_ctx *make_context(const struct cli *cli)
+{
+    struct lucet_wasi_ctx *ctx;
+    raise_descriptor_limit();
+    enum lucet_error error = lucet_wasi_ctx_new(&ctx);
+    if (error == lucet_error_ok) {
+        error = lucet_wasi_ctx_inherit_stdio(ctx);
+    }
+    if (error != lucet_error_ok) {
+        complain_error("cannot prepare the program's surroundings", error);
+    } else if (give_args(cli, ctx) && give_env(cli, ctx) && give_dirs(cli, ctx)) {
+        return ctx;
+    }
+    lucet_wasi_ctx_release(ctx);
+    return NULL;
+}
+
+static struct lucet_instance *make_instance(const struct cli *cli, struct lucet_region *region,
+                                            struct lucet_dl_module *module,
+                                            struct lucet_linker *linker, struct lucet_wasi_ctx *ctx)
+{
+    struct lucet_instance *inst;
+    const struct lucet_instance_options options = {.linker = linker, .embed_ctx = ctx};
+    enum lucet_error error = lucet_region_new_instance_with(region, module, &options, &inst);
+    if (error != lucet_error_ok) {
+        complain_error(cli->module, error);
+        return NULL;
+    }
+    error = lucet_instance_set_timeout(inst, cli->timeout);
+    if (error != lucet_error_ok) {
+        complain_error("time limit", error);
+        lucet_instance_release(inst);
+        return NULL;
+    }
+    return inst;
+}
+
+int finish(const struct cli *cli, struct lucet_instance *inst, struct lucet_wasi_ctx *ctx,
+           enum lucet_error error, const struct lucet_result *result)
+{
+    uint32_t code;
+    if (error == lucet_error_ok) {
+        return EXIT_SUCCESS;
+    }
+    if (error == lucet_error_runtime_terminated &&
+        result->val.terminated.reason == lucet_terminated_reason_provided &&
+        lucet_wasi_ctx_exit_code(ctx, &code)) {
+        /* The system keeps eight bits; a failure must not become a success by that. */
+        return code != 0 && (code & 0xff) == 0 ? EXIT_CANNOT_RUN : (int)(code & 0xff);
+    }
+    if (error == lucet_error_runtime_fault || error == lucet_error_runtime_terminated) {
+        return report_result(cli, inst, result);
+    }
+    if (error == lucet_error_symbol_not_found) {
+        cli_complain("%s exports no function \"%.200s\"", cli->module, cli->entrypoint);
+    } else {
+        complain_error(cli->module, error);
+    }
+    return EXIT_CANNOT_RUN;
+}
+
+static bool exports(const struct lucet_dl_module *module, const char *name)
+{
+    struct lucet_extern_desc d;
+    for (size_t i = 0; i < lucet_dl_module_export_count(module); i++) {
+        if (lucet_dl_module_export(module, i, &d) == lucet_error_ok &&
+            d.kind == lucet_extern_func && strcmp(d.name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What must run before the entrypoint: the start function, and in a library (a "reactor", which has
+ * no _start) its constructors. */
+static int initialize(const struct cli *cli, const struct lucet_dl_module *module,
+                      struct lucet_instance *inst, struct lucet_wasi_ctx *ctx)
+{
+    struct lucet_result result;
+    enum lucet_error error = lucet_instance_run_start(inst, &result);
+    if (error == lucet_error_start_already_run) {
+        error = lucet_error_ok;
+    }
+    if (error == lucet_error_ok && strcmp(cli->entrypoint, "_start") != 0 &&
+        strcmp(cli->entrypoint, "_initialize") != 0 && exports(module, "_initialize")) {
+        error = lucet_instance_run(inst, "_initialize", 0, NULL, &result);
+    }
+    return finish(cli, inst, ctx, error, &result);
+}
+
+static int run_instance(const struct cli *cli, const struct lucet_dl_module *module,
+                        struct lucet_instance *inst, struct lucet_wasi_ctx *ctx)
+{
+    struct lucet_result result;
+    uint32_t exited;
+    int code = initialize(cli, module, inst, ctx);
+    if (code != EXIT_SUCCESS || lucet_wasi_ctx_exit_code(ctx, &exited)) {
+        return code;
+    }
+    if (cli->invoke) {
+        return invoke(cli, module, inst, ctx);
+    }
+    enum lucet_error error = lucet_instance_run(inst, cli->entrypoint, 0, NULL, &result);
+    return finish(cli, inst, ctx, error, &result);
+}
+
+int run(const struct cli *cli, struct lucet_dl_module *module)
+{
+    struct lucet_linker *linker = NULL;
+    int code = EXIT_CANNOT_RUN;
+    struct lucet_wasi_ctx *ctx = make_context(cli);
+    struct lucet_region *region = ctx ? make_region(cli, module) : NULL;
+
+    if (region) {
+        enum lucet_error error = lucet_linker_new(&linker);
+        if (error == lucet_error_ok) {
+            error = lucet_wasi_link(linker);
+        }
+        if (error != lucet_error_ok) {
+            complain_error("cannot link", error);
+        } else {
+            struct lucet_instance *inst = make_instance(cli, region, module, linker, ctx);
+            if (inst) {
+                code = run_instance(cli, module, inst, ctx);
+                lucet_instance_release(inst);
+            }
+        }
+        lucet_linker_release(linker);
+        lucet_region_release(region);
+    }
+    lucet_wasi_ctx_release(ctx);
+    return code;
+}
