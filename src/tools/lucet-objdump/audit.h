@@ -47,6 +47,7 @@ enum audit_class {
     X(STACK_PROBE, "stack-probe", "store at a moving rsp that probes the stack page by page")      \
     X(CONTEXT_READ, "context-read", "context + constant, read")                                    \
     X(CONTEXT_WRITE, "context-write", "context + constant, written, in the guest's part")          \
+    X(CONTEXT_HOST, "context-host", "context + constant, written, in the host's part")             \
     X(RODATA, "read-only", "read-only data of the artifact")                                       \
     X(JUMP_TABLE, "jump-table", "entry of a jump table, index in bounds")                          \
     X(POINTER, "pointer", "constant offset from a pointer of the runtime's")                       \

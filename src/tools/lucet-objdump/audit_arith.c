@@ -4,13 +4,9 @@
 
 static struct audit_value cut(struct audit_value v, unsigned width)
 {
-    v.name = 0;
-    v.bits = 64;
-    if (width < 8) {
+    if (width < 8)
         v = value_low(v, 4);
-        v.name = 0;
-        v.bits = 64;
-    }
+    value_rename(&v, 0);
     return v;
 }
 

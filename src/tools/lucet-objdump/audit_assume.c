@@ -68,19 +68,41 @@ static void exclude(struct bounds *b, const struct bounds *other)
         b->hi = less(b->hi);
 }
 
-static bool clip(struct audit_value *v, unsigned width, struct bounds b)
+/* `v` is `distance` more than what lies within b. */
+static bool clip64(struct audit_value *v, int64_t distance, struct bounds b)
 {
-    const uint32_t max = width >= 4 ? UINT32_MAX : (1u << 8 * width) - 1;
+    if (__builtin_add_overflow(b.lo, distance, &b.lo) ||
+        __builtin_add_overflow(b.hi, distance, &b.hi))
+        return true;
+    if (v->bits == 32 && (b.lo < 0 || b.hi > (int64_t)UINT32_MAX))
+        return true;
+    return value_clip(v, b.lo, b.hi);
+}
 
-    if (width == 8)
-        return v->bits != 64 || value_clip(v, b.lo, b.hi);
-    if (b.lo < 0 && b.hi < 0 && width == 4) {
-        b.lo += INT64_C(1) << 32;
-        b.hi += INT64_C(1) << 32;
-    }
-    if (b.lo < 0 || v->hi32 > max)
-        return true; /* nothing an unsigned interval can hold, or the compared bits are not all */
-    return value_clip32(v, (uint32_t)b.lo, b.hi > max ? max : (uint32_t)b.hi);
+/* The low half of v is `distance` more, modulo 2^32, than what lies within b. */
+static bool clip32(struct audit_value *v, uint32_t distance, struct bounds b)
+{
+    if (b.lo < 0 && b.hi >= 0)
+        return true; /* two ends of the unsigned numbers */
+    const uint32_t lo = (uint32_t)b.lo + distance, hi = (uint32_t)b.hi + distance;
+    return lo > hi || value_clip32(v, lo, hi);
+}
+
+static bool clip(struct audit_value *v, const struct audit_value *compared, unsigned width,
+                 struct bounds b)
+{
+    const uint64_t distance = (uint64_t)v->add - (uint64_t)compared->add;
+
+    if (width == 8 && compared->bits == 64)
+        return clip64(v, (int64_t)distance, b);
+    if (width >= 4) /* also a low half that was compared as a whole register */
+        return clip32(v, (uint32_t)distance, b);
+    if (b.lo < 0 || (uint32_t)distance != 0)
+        return true;
+    const uint32_t max = (1u << 8 * width) - 1, hi = b.hi > max ? max : (uint32_t)b.hi;
+    if (width == 1 && !value_clip8(v, (uint32_t)b.lo, hi))
+        return false;
+    return v->hi32 > max || value_clip32(v, (uint32_t)b.lo, hi);
 }
 
 static bool clip_named(struct audit_state *s, const struct audit_value *compared, unsigned width,
@@ -88,17 +110,14 @@ static bool clip_named(struct audit_state *s, const struct audit_value *compared
 {
     if (compared->kind != VALUE_NUMBER || compared->name == 0)
         return true;
-    /* A low half that was compared as a whole register. */
-    if (width == 8 && compared->bits != 64)
-        width = 4;
     for (unsigned i = 0; i < REG_COUNT; i++) {
         struct audit_value *v = &s->regs[i];
-        if (v->kind == VALUE_NUMBER && v->name == compared->name && !clip(v, width, b))
+        if (v->kind == VALUE_NUMBER && v->name == compared->name && !clip(v, compared, width, b))
             return false;
     }
     for (uint32_t i = 0; i < s->nslots; i++) {
         struct audit_value *v = &s->slots[i].value;
-        if (v->kind == VALUE_NUMBER && v->name == compared->name && !clip(v, width, b))
+        if (v->kind == VALUE_NUMBER && v->name == compared->name && !clip(v, compared, width, b))
             return false;
     }
     return true;

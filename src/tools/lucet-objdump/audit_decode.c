@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tools/lucet-objdump/audit_allow.h"
+#include "tools/lucet-objdump/audit_vector.h"
 
 static const ZydisDecoder *decoder(void)
 {
@@ -149,6 +150,8 @@ static enum audit_op binary_op(ZydisMnemonic m)
 
 static uint64_t small_bound(const ZydisDecodedInstruction *z, bool has_bmi)
 {
+    if (z->meta.category == ZYDIS_CATEGORY_SETCC)
+        return 2;
     switch (z->mnemonic) {
     case ZYDIS_MNEMONIC_TZCNT:
     case ZYDIS_MNEMONIC_LZCNT: return has_bmi ? 65 : 0;
@@ -222,6 +225,7 @@ bool audit_decode(const uint8_t *bytes, size_t size, uint32_t at, bool has_bmi,
     read_operands(&z, ops, out);
     set_op(&z, has_bmi, out);
     set_flow(&z, out);
+    audit_decode_vector(&z, ops, out);
     const ZydisAccessedFlags *f = z.cpu_flags;
     out->writes_flags = f && (f->modified | f->set_0 | f->set_1 | f->undefined) != 0;
     out->locked = z.attributes & ZYDIS_ATTRIB_HAS_LOCK;
@@ -241,7 +245,10 @@ size_t audit_disassemble(const uint8_t *bytes, size_t size, uint32_t at, char *t
     ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
 
     if (!ready)
-        ready = ZYAN_SUCCESS(ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_INTEL));
+        ready =
+            ZYAN_SUCCESS(ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_INTEL)) &&
+            ZYAN_SUCCESS(ZydisFormatterSetProperty(
+                &formatter, ZYDIS_FORMATTER_PROP_ADDR_PADDING_ABSOLUTE, ZYDIS_PADDING_DISABLED));
     if (ZYAN_SUCCESS(ZydisDecoderDecodeFull(decoder(), bytes, size, &z, ops)) &&
         ZYAN_SUCCESS(ZydisFormatterFormatInstruction(&formatter, &z, ops, z.operand_count_visible,
                                                      text, room, at, NULL)))

@@ -65,6 +65,7 @@ enum audit_op {
     OP_POP,
     OP_CMOV,
     OP_XCHG,
+    OP_LANE,  /* takes 64 bits out of a vector */
     OP_SMALL, /* writes a number below `bound` */
 };
 
@@ -109,6 +110,19 @@ struct audit_mem {
     int64_t disp;
 };
 
+/* What becomes of the knowledge that all lanes of a vector are below 2^32: vector registers written
+ * lose it, get it, or have it when the source, both sources or either has it. */
+enum audit_vector_op { VECTOR_CLEAR, VECTOR_SET, VECTOR_COPY, VECTOR_BOTH, VECTOR_EITHER };
+enum { VECTOR_NONE = 255 };
+
+struct audit_vector {
+    uint32_t writes; /* set of vector registers */
+    uint8_t op, sources[2];
+    bool wide;        /* more than 128 bits take part */
+    bool keeps_upper; /* what lies above the lowest 128 bits stays */
+    bool masked;      /* some lanes may stay */
+};
+
 struct audit_insn {
     uint32_t at; /* address in the image */
     uint8_t size;
@@ -122,6 +136,7 @@ struct audit_insn {
     uint16_t writes_maybe;                    /* of those, written under a condition */
     int64_t target;                           /* of direct jumps and calls: image address */
     struct audit_operand a, b, c;             /* as the vendors' manuals order them */
+    struct audit_vector vector;
     struct audit_mem mem;  /* the explicit one; pushes and calls also use the stack */
     const char *forbidden; /* why it is not on the list of allowed instructions, or NULL */
 };

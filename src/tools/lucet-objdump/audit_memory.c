@@ -120,10 +120,7 @@ static enum audit_memory classify_context(const struct audit_unit *u, const stru
     }
     if (!m->write)
         return MEMORY_CONTEXT_READ;
-    if (a->lo >= (int64_t)l->guest_part)
-        return MEMORY_CONTEXT_WRITE;
-    snprintf(why, WHY_SIZE, "store to the context's host part at %#llx", (unsigned long long)a->lo);
-    return MEMORY_OTHER;
+    return a->lo >= (int64_t)l->guest_part ? MEMORY_CONTEXT_WRITE : MEMORY_CONTEXT_HOST;
 }
 
 static enum audit_memory classify_image(const struct audit_unit *u, const struct audit_state *s,

@@ -24,7 +24,7 @@ const struct audit_policy audit_policies[CLASS_COUNT] = {
                     .branches = BR(GATE),
                     .own_context = true},
     [CLASS_IMPORT] = {.memory = OWN | RUNTIME, .branches = BR(GATE), .own_context = true},
-    [CLASS_THUNK] = {.memory = OWN | RUNTIME,
+    [CLASS_THUNK] = {.memory = OWN | RUNTIME | MEM(CONTEXT_HOST),
                      .branches = BR(GATE) | BR(HOST_CALL),
                      .gs_base = true},
     [CLASS_HOST] = {.memory = OWN | RUNTIME,

@@ -44,26 +44,74 @@ static bool is_table(const struct audit_value *v)
     return v->kind == VALUE_TABLE || v->kind == VALUE_TARGET;
 }
 
-/* Joins and says whether `to` became another. A name this block's merge gave to another place on an
- * earlier round is not taken over: it is being given anew. */
-static bool join_place(struct audit_value *to, const struct audit_value *from, uint32_t block,
-                       uint32_t place, bool widen)
-{
-    const uint64_t name = merge_name(block, place);
-    struct audit_value v = value_join(to, from, name, widen);
+/* Values that were the same on both paths, or a constant apart, are so after the merge. A group is
+ * what bore one name on the one path and one name on the other; its first member's value gets a name
+ * from that member's place. Names this merge gave on an earlier round are given anew. */
+struct group {
+    struct audit_value to, from; /* of the first member */
+    uint64_t name;
+};
 
-    if (!is_table(&v) && made_by_merge_at(v.name, block) && v.name != name) {
-        v.name = name;
-        v.bits = 64;
+struct renaming {
+    uint32_t block;
+    bool widen;
+    unsigned count;
+    struct group groups[64]; /* what finds no room is known to be related to nothing */
+};
+
+static bool is_related(const struct audit_value *a, const struct audit_value *b)
+{
+    return a->name == b->name && a->bits == b->bits;
+}
+
+static int64_t distance(const struct audit_value *from, const struct audit_value *to)
+{
+    const uint64_t d = (uint64_t)to->add - (uint64_t)from->add;
+
+    return from->bits == 32 ? (int32_t)d : (int64_t)d;
+}
+
+/* The name of the merge of two numbers. */
+static void name_merge(struct audit_value *v, struct renaming *r, const struct audit_value *to,
+                       const struct audit_value *from, uint64_t own)
+{
+    value_rename(v, own);
+    if (to->kind != VALUE_NUMBER || from->kind != VALUE_NUMBER || to->name == 0 || from->name == 0)
+        return;
+    for (unsigned i = 0; i < r->count; i++) {
+        const struct group *g = &r->groups[i];
+        if (!is_related(&g->to, to) || !is_related(&g->from, from))
+            continue;
+        const int64_t d = distance(&g->to, to);
+        if (d != distance(&g->from, from) || (d != 0 && to->bits != from->bits))
+            continue;
+        v->name = g->name;
+        v->add = d;
+        v->bits = d == 0 ? 64 : to->bits;
+        return;
     }
+    if (r->count < sizeof r->groups / sizeof r->groups[0])
+        r->groups[r->count++] = (struct group){*to, *from, own};
+}
+
+/* Joins and says whether `to` became another. */
+static bool join_place(struct audit_value *to, const struct audit_value *from, struct renaming *r,
+                       uint32_t place)
+{
+    const uint64_t name = merge_name(r->block, place);
+    const bool same = is_related(to, from) && to->add == from->add && to->name != 0 &&
+                      !made_by_merge_at(to->name, r->block);
+    struct audit_value v = value_join(to, from, name, r->widen);
+
+    if (v.kind == VALUE_NUMBER && !same)
+        name_merge(&v, r, to, from, name);
     if (value_equal(&v, to))
         return false;
     *to = v;
     return true;
 }
 
-static bool join_slots(struct audit_state *to, const struct audit_state *from, uint32_t block,
-                       bool widen)
+static bool join_slots(struct audit_state *to, const struct audit_state *from, struct renaming *r)
 {
     bool changed = false;
     uint32_t kept = 0, j = 0;
@@ -77,8 +125,7 @@ static bool join_slots(struct audit_state *to, const struct audit_state *from, u
             changed = true;
             continue;
         }
-        if (join_place(&slot->value, &from->slots[j].value, block, (uint32_t)(SLOT_BIAS + slot->at),
-                       widen))
+        if (join_place(&slot->value, &from->slots[j].value, r, (uint32_t)(SLOT_BIAS + slot->at)))
             changed = true;
         to->slots[kept++] = *slot;
     }
@@ -93,14 +140,20 @@ bool state_join(struct audit_state *to, const struct audit_state *from, uint32_t
     if (!to->reached)
         return state_copy(to, from);
 
+    struct renaming r;
+    r.block = block;
+    r.widen = widen;
+    r.count = 0;
     *changed = false;
     for (unsigned i = 0; i < REG_COUNT; i++)
-        if (join_place(&to->regs[i], &from->regs[i], block, i, widen))
+        if (join_place(&to->regs[i], &from->regs[i], &r, i))
             *changed = true;
-    if (join_slots(to, from, block, widen))
+    if (join_slots(to, from, &r))
         *changed = true;
-    if (to->compare.valid)
+    if (to->compare.valid || to->small_low & ~from->small_low || to->small_all & ~from->small_all)
         *changed = true;
+    to->small_low &= from->small_low;
+    to->small_all &= from->small_all;
     to->compare.valid = false;
     return true;
 }
@@ -124,8 +177,7 @@ void state_set(struct audit_state *s, unsigned reg, struct audit_value v, uint64
 {
     if (v.kind == VALUE_NUMBER && v.name == 0) {
         forget_name(s, name);
-        v.name = name;
-        v.bits = 64;
+        value_rename(&v, name);
     }
     s->regs[reg] = v;
     if (s->compare.left_reg == reg)
@@ -138,8 +190,7 @@ struct audit_value state_named(struct audit_state *s, unsigned reg, uint64_t nam
 
     if (v->kind == VALUE_NUMBER && v->name == 0) {
         forget_name(s, name);
-        v->name = name;
-        v->bits = 64;
+        value_rename(v, name);
     }
     return *v;
 }
@@ -168,8 +219,7 @@ struct audit_value state_load(struct audit_state *s, int64_t at, unsigned size, 
     struct audit_value *v = &s->slots[i].value;
     if (v->kind == VALUE_NUMBER && v->name == 0) {
         forget_name(s, name);
-        v->name = name;
-        v->bits = 64;
+        value_rename(v, name);
     }
     return value_low(*v, size);
 }

@@ -24,6 +24,8 @@ struct audit_state {
     bool reached;
     struct audit_value regs[REG_COUNT];
     struct audit_compare compare;
+    /* Vector registers whose lanes of 64 bits are below 2^32: those of the lowest 128 bits, all. */
+    uint32_t small_low, small_all;
     struct audit_slot *slots; /* by `at`, disjoint */
     uint32_t nslots, room;
 };

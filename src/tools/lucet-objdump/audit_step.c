@@ -45,18 +45,26 @@ static struct audit_value read_operand(const struct audit_unit *u, struct audit_
     case OPERAND_REG: return read_reg(u, s, insn, op);
     case OPERAND_MEM: return unit_load(u, s, insn, op->width);
     case OPERAND_IMM: return value_constant(op->imm);
-    default: return value_unknown();
+    default: return value_low(value_unknown(), op->width);
     }
 }
 
-/* Bytes of a register above the written ones stay. */
-static struct audit_value merge_low(const struct audit_value *old, unsigned width)
+/* The low `width` bytes become v, those above stay. */
+static struct audit_value merge_low(const struct audit_value *old, unsigned width,
+                                    struct audit_value v)
 {
     const int64_t max = (INT64_C(1) << (8 * width)) - 1;
 
-    if (!value_is_u32(old))
-        return value_unknown();
-    return old->hi <= max ? value_range(0, max) : value_range(0, UINT32_MAX);
+    struct audit_value r = value_unknown();
+
+    v = value_low(v, width);
+    if (value_is_u32(old) && old->hi <= max)
+        return v;
+    if (value_is_u32(old))
+        r = value_range(0, UINT32_MAX);
+    r.lo8 = v.lo8;
+    r.hi8 = v.hi8;
+    return r;
 }
 
 static bool store(const struct audit_unit *u, struct audit_state *s, const struct audit_mem *m,
@@ -83,11 +91,17 @@ static bool write_operand(const struct audit_unit *u, struct audit_state *s,
     if (op->kind != OPERAND_REG)
         return true;
     if (op->width < 4)
-        v = merge_low(&s->regs[op->reg], op->width);
+        v = merge_low(&s->regs[op->reg], op->width, v);
     else
         v = value_low(v, op->width);
     state_set(s, op->reg, v, state_name(insn->at, NAME_RESULT));
     return true;
+}
+
+/* Of registers written in part: whether it is the lowest byte alone. */
+static bool low_byte(const struct audit_insn *insn, unsigned reg)
+{
+    return insn->a.kind == OPERAND_REG && insn->a.reg == reg && insn->a.width == 1;
 }
 
 static bool clobber(const struct audit_unit *u, struct audit_state *s,
@@ -103,7 +117,7 @@ static bool clobber(const struct audit_unit *u, struct audit_state *s,
         if (insn->writes32 & bit)
             v = value_range(0, UINT32_MAX);
         else if (!(insn->writes64 & bit))
-            v = merge_low(&s->regs[i], 2);
+            v = merge_low(&s->regs[i], low_byte(insn, i) ? 1 : 2, v);
         if (insn->writes_maybe & bit)
             v = value_join(&s->regs[i], &v, 0, false);
         v.name = 0;
@@ -133,6 +147,17 @@ static struct audit_value binary(enum audit_op op, struct audit_value x, struct 
     }
 }
 
+static void relate_binary(enum audit_op op, struct audit_value *v, const struct audit_value *x,
+                          const struct audit_value *y, unsigned width)
+{
+    if (op == OP_INC || op == OP_DEC)
+        value_relate_sum(v, x, op == OP_INC ? 1 : -1, width);
+    else if (op == OP_ADD && value_is(y, VALUE_NUMBER) && value_is_fixed(y))
+        value_relate_sum(v, x, y->lo, width);
+    else if (op == OP_SUB && value_is(y, VALUE_NUMBER) && value_is_fixed(y) && y->lo != INT64_MIN)
+        value_relate_sum(v, x, -y->lo, width);
+}
+
 static void compare(struct audit_state *s, struct audit_value left, struct audit_value right,
                     unsigned width, unsigned left_reg, bool zero_only)
 {
@@ -158,6 +183,7 @@ static bool step_binary(const struct audit_unit *u, struct audit_state *s,
     struct audit_value x = read_operand(u, s, insn, first);
     struct audit_value y = read_operand(u, s, insn, second);
     struct audit_value v = binary(insn->op, x, y, width);
+    relate_binary(insn->op, &v, &x, &y, width);
     /* A register minus or xor itself is how zero is written. */
     if ((insn->op == OP_XOR || insn->op == OP_SUB) && first->kind == OPERAND_REG &&
         second->kind == OPERAND_REG && first->reg == second->reg)
@@ -230,21 +256,30 @@ static bool step_exchange(const struct audit_unit *u, struct audit_state *s,
     return true;
 }
 
+/* Bytes of arguments on the stack that the callee may overwrite. Builtins have none. */
+static uint32_t callee_args(const struct audit_unit *u, const struct audit_state *s,
+                            const struct audit_insn *insn)
+{
+    if (insn->flow == FLOW_CALL) {
+        const uint32_t callee = audit_function_from(u->in, (uint64_t)insn->target);
+        return callee == UINT32_MAX ? 0 : u->in->functions[callee].stack_args;
+    }
+    const struct audit_value at = unit_address(u, s, &insn->mem);
+    const bool builtin = insn->a.kind == OPERAND_MEM && value_is(&at, VALUE_CONTEXT) &&
+                         at.lo >= (int64_t)offsetof(struct lucet_vmctx, builtins) &&
+                         at.hi < (int64_t)offsetof(struct lucet_vmctx, reserved);
+    return builtin ? 0 : u->fn->outgoing_args;
+}
+
 static void step_call(const struct audit_unit *u, struct audit_state *s,
                       const struct audit_insn *insn)
 {
     static const uint8_t lost[] = {REG_RAX, REG_RCX, REG_RDX, REG_RSI, REG_RDI,
                                    REG_R8,  REG_R9,  REG_R10, REG_R11};
     const struct audit_value *rsp = &s->regs[REG_RSP];
-    uint32_t args = u->fn->outgoing_args;
 
-    if (insn->flow == FLOW_CALL) {
-        const uint32_t callee = audit_function_from(u->in, (uint64_t)insn->target);
-        args = callee == UINT32_MAX ? 0 : u->in->functions[callee].stack_args;
-    }
-    /* Arguments on the stack are the callee's to overwrite. */
     if (value_is(rsp, VALUE_STACK) && value_is_fixed(rsp))
-        state_drop_below(s, rsp->lo + args);
+        state_drop_below(s, rsp->lo + callee_args(u, s, insn));
     else
         state_drop_below(s, INT64_MAX);
     for (unsigned i = 0; i < sizeof lost; i++) {
@@ -253,6 +288,21 @@ static void step_call(const struct audit_unit *u, struct audit_state *s,
             s->compare.left_reg = REG_NONE;
     }
     s->compare.valid = false;
+    s->small_low = s->small_all = 0;
+}
+
+/* lea with one register is an addition that spares the flags. */
+static void relate_lea(const struct audit_state *s, const struct audit_insn *insn,
+                       struct audit_value *v)
+{
+    const struct audit_mem *m = &insn->mem;
+    const uint8_t reg = m->base != REG_NONE ? m->base : m->index;
+
+    if (reg >= REG_COUNT || (m->base != REG_NONE && m->index != REG_NONE) || m->scale != 1)
+        return;
+    if (insn->a.width < 8)
+        *v = value_low(*v, 4);
+    value_relate_sum(v, &s->regs[reg], m->disp, insn->a.width);
 }
 
 static bool step_move(const struct audit_unit *u, struct audit_state *s,
@@ -260,9 +310,11 @@ static bool step_move(const struct audit_unit *u, struct audit_state *s,
 {
     struct audit_value v;
 
-    if (insn->b.kind == OPERAND_OTHER || insn->b.kind == OPERAND_NONE)
-        return clobber(u, s, insn);
+    if (insn->b.kind == OPERAND_NONE || (insn->b.kind == OPERAND_OTHER && insn->b.width > 1))
+        return clobber(u, s, insn); /* of the others, ah to bh are numbers of a byte */
     v = insn->op == OP_LEA ? unit_address(u, s, &insn->mem) : read_operand(u, s, insn, &insn->b);
+    if (insn->op == OP_LEA)
+        relate_lea(s, insn, &v);
     if (insn->op == OP_MOVSX) {
         const struct audit_value entry = unit_table_entry(u, s, insn);
         v = value_is(&entry, VALUE_TABLE) ? entry
@@ -280,8 +332,35 @@ static bool step_choose(const struct audit_unit *u, struct audit_state *s,
     return write_operand(u, s, insn, &insn->a, value_join(&x, &y, 0, false));
 }
 
+static bool is_small(const struct audit_state *s, const struct audit_vector *v, unsigned source)
+{
+    const uint8_t reg = v->sources[source];
+
+    return reg != VECTOR_NONE && (v->wide ? s->small_all : s->small_low) >> reg & 1;
+}
+
+static void step_vector(struct audit_state *s, const struct audit_vector *v)
+{
+    bool small = false;
+
+    switch ((enum audit_vector_op)v->op) {
+    case VECTOR_SET: small = true; break;
+    case VECTOR_COPY: small = is_small(s, v, 0); break;
+    case VECTOR_BOTH: small = is_small(s, v, 0) && is_small(s, v, 1); break;
+    case VECTOR_EITHER: small = is_small(s, v, 0) || is_small(s, v, 1); break;
+    default: break;
+    }
+    /* What stays of the old value must have been small too. */
+    const uint32_t low = small ? v->writes : 0;
+    s->small_low = (s->small_low & ~v->writes) | (v->masked ? s->small_low & low : low);
+    const uint32_t all = v->masked || v->keeps_upper ? s->small_all & low : low;
+    s->small_all = (s->small_all & ~v->writes) | all;
+}
+
 bool unit_step(const struct audit_unit *u, struct audit_state *s, const struct audit_insn *insn)
 {
+    if (insn->vector.writes)
+        step_vector(s, &insn->vector);
     if (insn->flow == FLOW_CALL || insn->flow == FLOW_CALL_IND) {
         step_call(u, s, insn);
         return true;
@@ -300,6 +379,11 @@ bool unit_step(const struct audit_unit *u, struct audit_state *s, const struct a
     case OP_PUSH: return step_push(u, s, insn);
     case OP_POP: return step_pop(u, s, insn);
     case OP_XCHG: return step_exchange(u, s, insn);
+    case OP_LANE: {
+        const bool small = s->small_low >> insn->vector.sources[0] & 1;
+        return write_operand(u, s, insn, &insn->a,
+                             small ? value_range(0, UINT32_MAX) : value_unknown());
+    }
     case OP_SMALL:
         s->compare.valid = false;
         return insn->a.kind != OPERAND_REG ||

@@ -6,21 +6,42 @@
 
 struct audit_value value_unknown(void)
 {
-    return (struct audit_value){
-        .kind = VALUE_NUMBER, .bits = 64, .hi32 = TOP32, .lo = INT64_MIN, .hi = INT64_MAX};
+    return (struct audit_value){.kind = VALUE_NUMBER,
+                                .bits = 64,
+                                .hi8 = UINT8_MAX,
+                                .hi32 = TOP32,
+                                .lo = INT64_MIN,
+                                .hi = INT64_MAX};
 }
 
-/* What the bounds of the whole say about the low half and the reverse. */
+static void settle8(struct audit_value *v)
+{
+    if (v->lo32 == v->hi32)
+        v->lo8 = v->hi8 = (uint8_t)v->lo32;
+    if (v->hi32 > UINT8_MAX)
+        return;
+    if (v->lo32 < v->lo8)
+        v->lo32 = v->lo8;
+    if (v->hi32 > v->hi8)
+        v->hi32 = v->hi8;
+    v->lo8 = (uint8_t)v->lo32;
+    v->hi8 = (uint8_t)v->hi32;
+}
+
+/* What the bounds of the whole say about the low half and byte, and the reverse. */
 static void settle(struct audit_value *v)
 {
-    if (v->lo < 0 || v->hi > (int64_t)TOP32)
-        return;
-    if (v->lo < v->lo32)
+    const bool whole = v->lo >= 0 && v->hi <= (int64_t)TOP32;
+
+    if (whole && v->lo > v->lo32)
+        v->lo32 = (uint32_t)v->lo;
+    if (whole && v->hi < v->hi32)
+        v->hi32 = (uint32_t)v->hi;
+    settle8(v);
+    if (whole) {
         v->lo = v->lo32;
-    if (v->hi > v->hi32)
         v->hi = v->hi32;
-    v->lo32 = (uint32_t)v->lo;
-    v->hi32 = (uint32_t)v->hi;
+    }
 }
 
 struct audit_value value_range(int64_t lo, int64_t hi)
@@ -57,12 +78,12 @@ bool value_is_u32(const struct audit_value *v)
 bool value_same_bounds(const struct audit_value *a, const struct audit_value *b)
 {
     return a->kind == b->kind && a->lo == b->lo && a->hi == b->hi && a->lo32 == b->lo32 &&
-           a->hi32 == b->hi32;
+           a->hi32 == b->hi32 && a->lo8 == b->lo8 && a->hi8 == b->hi8;
 }
 
 bool value_equal(const struct audit_value *a, const struct audit_value *b)
 {
-    return value_same_bounds(a, b) && a->name == b->name && a->bits == b->bits;
+    return value_same_bounds(a, b) && a->name == b->name && a->bits == b->bits && a->add == b->add;
 }
 
 static struct audit_value low32(struct audit_value v)
@@ -73,20 +94,29 @@ static struct audit_value low32(struct audit_value v)
         return value_range(0, TOP32);
     if (value_is_u32(&v))
         return v;
-    r = value_range(v.lo32, v.hi32);
-    r.name = v.name;
+    r = v;
+    r.lo = v.lo32;
+    r.hi = v.hi32;
     r.bits = 32;
+    settle(&r);
     return r;
 }
 
 struct audit_value value_low(struct audit_value v, unsigned width)
 {
-    const uint64_t max = width >= 8 ? UINT64_MAX : (UINT64_C(1) << (8 * width)) - 1;
+    struct audit_value r;
 
     if (width >= 8)
         return v;
     v = low32(v);
-    return v.hi <= (int64_t)max ? v : value_range(0, (int64_t)max);
+    if (width >= 4 || v.hi < INT64_C(1) << 8 * width)
+        return v;
+    if (width == 1)
+        return value_range(v.lo8, v.hi8);
+    r = value_range(0, UINT16_MAX);
+    r.lo8 = v.lo8;
+    r.hi8 = v.hi8;
+    return r;
 }
 
 struct audit_value value_sign_extend(struct audit_value v, unsigned width, unsigned to)
@@ -136,6 +166,10 @@ static struct audit_value join_bounds(const struct audit_value *a, const struct 
         v.lo32 = widen ? 0 : b->lo32;
     if (b->hi32 > a->hi32)
         v.hi32 = widen ? (uint32_t)widen_up(b->hi32) : b->hi32;
+    if (b->lo8 < a->lo8)
+        v.lo8 = widen ? 0 : b->lo8;
+    if (b->hi8 > a->hi8)
+        v.hi8 = widen ? UINT8_MAX : b->hi8;
     if (v.kind == VALUE_NUMBER)
         settle(&v);
     return v;
@@ -153,10 +187,9 @@ struct audit_value value_join(const struct audit_value *a, const struct audit_va
         return v;
     }
     v = join_bounds(a, b, widen && !tables);
-    if (a->kind == VALUE_NUMBER && (a->name == 0 || a->name != b->name || a->bits != b->bits)) {
-        v.name = name;
-        v.bits = 64;
-    }
+    const bool same = a->name == b->name && a->bits == b->bits && a->add == b->add;
+    if (a->kind == VALUE_NUMBER && (a->name == 0 || !same))
+        value_rename(&v, name);
     return v;
 }
 
@@ -169,7 +202,7 @@ bool value_clip(struct audit_value *v, int64_t lo, int64_t hi)
     if (v->lo > v->hi)
         return false;
     settle(v);
-    return v->lo <= v->hi;
+    return v->lo <= v->hi && v->lo32 <= v->hi32;
 }
 
 bool value_clip32(struct audit_value *v, uint32_t lo, uint32_t hi)
@@ -181,5 +214,39 @@ bool value_clip32(struct audit_value *v, uint32_t lo, uint32_t hi)
     if (v->lo32 > v->hi32)
         return false;
     settle(v);
-    return v->lo <= v->hi;
+    return v->lo <= v->hi && v->lo32 <= v->hi32;
+}
+
+bool value_clip8(struct audit_value *v, uint32_t lo, uint32_t hi)
+{
+    if (v->lo8 < lo)
+        v->lo8 = (uint8_t)lo;
+    if (v->hi8 > hi)
+        v->hi8 = (uint8_t)hi;
+    if (v->lo8 > v->hi8)
+        return false;
+    settle(v);
+    return v->lo <= v->hi && v->lo32 <= v->hi32;
+}
+
+void value_relate_sum(struct audit_value *sum, const struct audit_value *x, int64_t c,
+                      unsigned width)
+{
+    int64_t lo, hi;
+
+    if (sum->kind != VALUE_NUMBER || x->kind != VALUE_NUMBER || x->name == 0)
+        return;
+    const bool exact = !__builtin_add_overflow(x->lo, c, &lo) &&
+                       !__builtin_add_overflow(x->hi, c, &hi) && lo >= 0 && hi <= (int64_t)TOP32;
+    /* The low half of a sum depends on low halves only; the whole of it on the whole of x. */
+    if (x->bits == 64 && (width == 8 || (exact && value_is_u32(x))))
+        sum->bits = 64;
+    else if (value_is_u32(sum))
+        sum->bits = 32;
+    else
+        return;
+    sum->name = x->name;
+    sum->add = (int64_t)((uint64_t)x->add + (uint64_t)c);
+    if (sum->bits == 32)
+        sum->add = (int32_t)sum->add;
 }

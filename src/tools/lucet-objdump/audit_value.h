@@ -1,8 +1,8 @@
 /* What the audit knows of a 64-bit register or stack slot at one point of a function.
  *
  *   kind          the value is
- *   VALUE_NUMBER  a number n (signed, 64 bits), lo <= n <= hi, whose low half, as an unsigned number,
- *                 lies in lo32..hi32. Unknown = all of both.
+ *   VALUE_NUMBER  a number n (signed, 64 bits), lo <= n <= hi, whose low half and low byte, as unsigned
+ *                 numbers, lie in lo32..hi32 and lo8..hi8. Unknown = all of each.
  *   VALUE_CONTEXT address of the running context + n
  *   VALUE_STACK   the stack pointer at the function's entry + n
  *   VALUE_IMAGE   base of the artifact's image + n
@@ -11,9 +11,9 @@
  *   VALUE_TABLE   an entry of a jump table at image address `name`; n = address of the entry
  *   VALUE_TARGET  the same plus the table's address: where the jump goes
  *
- * `name` (numbers only) says which values are the same: within one state, two values with one
- * name and `bits` 64 are equal; with `bits` 32, the value is the low half of what bears the name. 0 =
- * nothing known. Comparing one of them bounds all of them. */
+ * `name` (numbers only) says how values are related: within one state, a name stands for one number
+ * x, and a value that bears it is x + `add` modulo 2^64 (`bits` 64), or the low half of that (`bits`
+ * 32). 0 = nothing known. Comparing one of them bounds all of them. */
 #ifndef LUCET_AUDIT_VALUE_H
 #define LUCET_AUDIT_VALUE_H
 
@@ -32,10 +32,11 @@ enum audit_value_kind {
 };
 
 struct audit_value {
-    uint8_t kind, bits;
+    uint8_t kind, bits, lo8, hi8;
     uint32_t lo32, hi32;
     int64_t lo, hi;
     uint64_t name;
+    int64_t add;
 };
 
 struct audit_value value_unknown(void);
@@ -77,6 +78,19 @@ struct audit_value value_join(const struct audit_value *a, const struct audit_va
 /* Narrows to the intersection. False when it is empty: the path is impossible. */
 bool value_clip(struct audit_value *v, int64_t lo, int64_t hi);
 bool value_clip32(struct audit_value *v, uint32_t lo, uint32_t hi);
+bool value_clip8(struct audit_value *v, uint32_t lo, uint32_t hi);
+
+/* The value bears its own name from now on. */
+static inline void value_rename(struct audit_value *v, uint64_t name)
+{
+    v->name = name;
+    v->bits = 64;
+    v->add = 0;
+}
+
+/* The result of adding the constant `c` to `x` in `width` bytes is related to x. */
+void value_relate_sum(struct audit_value *sum, const struct audit_value *x, int64_t c,
+                      unsigned width);
 
 /* Results of operations of `width` bytes (4: the upper half becomes zero; 8), without names. */
 struct audit_value value_add(struct audit_value a, struct audit_value b, unsigned width);

@@ -29,7 +29,7 @@ uint32_t stack_args_of_type(const struct lucet_artifact *a, uint32_t type)
 
     for (unsigned i = 0; i < t->nparams; i++)
         add(&n, params[i]);
-    return (n.bytes + 15) & ~15u;
+    return n.bytes;
 }
 
 /* R f(struct lucet_vmctx *, args..., out-pointers) */
@@ -43,7 +43,7 @@ static uint32_t of_host_function(const struct lucet_artifact *a, uint32_t type)
         add(&n, params[i]);
     for (unsigned i = 1; i < t->nresults; i++)
         add(&n, LUCET_I64);
-    return (n.bytes + 15) & ~15u;
+    return n.bytes;
 }
 
 void stack_args_of_helper(const struct lucet_artifact *a, const char *name,
