@@ -97,7 +97,7 @@ void *wasm_arena_resize(struct wasm_arena *a, void *block, size_t old_size, size
         return block;
     }
     void *moved = allocate_small(a, size);
-    if (moved && old_size > 0)
+    if (moved && block)
         memcpy(moved, block, old_size);
     return moved;
 }

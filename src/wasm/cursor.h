@@ -32,11 +32,6 @@ _Noreturn void wasm_fail(struct wasm_failure *f, uint64_t offset, enum wasm_stat
 #define wasm_invalid(c, at, ...)                                                                   \
     wasm_fail((c)->failure, (uint64_t)((at) - (c)->bytes), WASM_INVALID, __VA_ARGS__)
 
-/* The name fit for a message: printable ASCII, anything else as \xx, cut where `size` ends. */
-const char *wasm_escape(char *out, size_t size, struct wasm_bytes name);
-
-const char *wasm_valtype_name(wasm_valtype t);
-
 static inline size_t wasm_remaining(const struct wasm_cursor *c)
 {
     return (size_t)(c->end - c->pos);

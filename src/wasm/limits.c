@@ -24,5 +24,5 @@ const struct wasm_limits_config wasm_limits_default = {
     /* A call of two bytes can push a thousand operands. */
     .operands = 1000000,
     .custom_sections = 100000,
-    .memory = (uint64_t)4 << 30,
+    .memory = 1 << 30,
 };

@@ -31,6 +31,8 @@ static inline bool wasm_is_ref(wasm_valtype t)
     return t == WASM_FUNCREF || t == WASM_EXTERNREF;
 }
 
+const char *wasm_valtype_name(wasm_valtype t);
+
 /* Instructions: enum wasm_op { WASM_OP_unreachable, WASM_OP_i32_add, ... } in ops.def's order. */
 enum wasm_op {
 #define WASM_OP(id, name, prefix, code, imm, sig, feature) WASM_OP_##id,
@@ -75,8 +77,7 @@ struct wasm_op_info {
     uint8_t prefix;   /* 0, 0xfc or 0xfd */
     uint32_t code;    /* opcode byte, or the number after the prefix */
     enum wasm_imm imm;
-    const char
-        *sig; /* "ii:i" operands:results (i I f F v r e), or NULL when it depends on context */
+    const char *sig;  /* "ii:i" operands:results, NULL when it depends on context; see ops.def */
     uint32_t feature; /* one bit of enum wasm_feature, 0 = always there */
 };
 extern const struct wasm_op_info wasm_op_info[WASM_OP_COUNT];
@@ -307,5 +308,9 @@ bool wasm_reader_next(struct wasm_reader *r, struct wasm_instr *instr);
 
 /* Reads the label at module offset *pos and advances it; for the `count` targets of a br_table. */
 uint32_t wasm_br_table_next(const struct wasm_module *m, uint32_t *pos);
+
+/* The name fit for a message or a terminal: printable ASCII, anything else, quotes and backslashes
+ * as \xx (as in the text format), cut where `size` ends. Returns `out`. */
+const char *wasm_escape(char *out, size_t size, struct wasm_bytes name);
 
 #endif
