@@ -166,7 +166,7 @@ struct slot {
     uint64_t heap_accessible;        /* bytes that are readable and writable now */
     uint64_t image_module;           /* id of the module whose image is mapped; 0 = none */
     uint64_t image_offset, image_size;
-    uint64_t context_accessible;
+    uint64_t context_accessible, context_used; /* from its beginning */
     bool stack_accessible, heap_dirty;
 };
 

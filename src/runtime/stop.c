@@ -76,7 +76,8 @@ static bool change(struct stop *s, int from, int to)
 
 bool lucet__stop_begin(struct stop *s, struct activation *act)
 {
-    if (change(s, CANCELLED, IDLE))
+    if (atomic_load_explicit(&s->state, memory_order_relaxed) == CANCELLED &&
+        change(s, CANCELLED, IDLE))
         return false;
     s->act = act;
     s->thread = &lucet__thread;
