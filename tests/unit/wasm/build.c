@@ -22,8 +22,11 @@ void put_byte(struct bytes *b, uint8_t byte)
 
 void put_times(struct bytes *b, uint8_t byte, size_t times)
 {
-    while (times-- > 0)
-        put_byte(b, byte);
+    uint8_t block[256];
+    memset(block, byte, sizeof block);
+    for (; times > sizeof block; times -= sizeof block)
+        put(b, block, sizeof block);
+    put(b, block, times);
 }
 
 void put_u32(struct bytes *b, uint32_t value)
