@@ -10,8 +10,12 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/lucet TYPE INCLUDE FILES_MATCHIN
 
 # pkg-config files are filled in on installation: `cmake --install` may name another prefix.
 set(pc_variables "")
+set(LUCETC_REQUIRES jansson)
+if(TARGET lucet_sign)
+    string(APPEND LUCETC_REQUIRES " libsodium")
+endif()
 foreach(variable PROJECT_VERSION CMAKE_INSTALL_LIBDIR CMAKE_INSTALL_INCLUDEDIR LUCET_LLVM
-        LUCET_LLVM_LIBDIR)
+        LUCET_LLVM_LIBDIR LUCETC_REQUIRES)
     string(APPEND pc_variables "set(${variable} \"${${variable}}\")\n")
 endforeach()
 foreach(dir LIBDIR INCLUDEDIR)

@@ -70,6 +70,9 @@ static void print_fault(const struct lucet_runtime_fault *fault)
            lucet_trapcode_message(fault->trapcode));
     for (size_t i = 0; i < fault->backtrace_len; i++) {
         const struct lucet_frame *frame = &fault->backtrace[i];
+        /* Code that the compiler added, such as the one by which the host enters. */
+        if (frame->function_index == UINT32_MAX)
+            continue;
         printf("    #%zu %s+0x%" PRIx32 "\n", i, frame->function_name, frame->offset);
     }
 }

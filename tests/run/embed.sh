@@ -64,7 +64,7 @@ crash:
     #0 parse+…
     #1 crash+…
 handle:
-  lucet_error_instance_not_returned: the instance has faulted or was terminated: reset it
+  lucet_error_instance_not_returned: the instance has faulted or was terminated, and must be reset first
 handle:
   [client 1] request 1 of this instance
   returned 5050

@@ -66,7 +66,7 @@ one_interface() { # the static and the shared library offer the same
         <(nm -D --defined-only --format=posix "$lib/lib$1.so" | sed -n 's/ [A-Z] .*//p' | sort)
 }
 declared() { # every public function of the headers is there, and nothing else
-    diff <(cat "$usr"/include/lucet/*.h | tr '\n' ' ' | grep -o 'LUCET_API [^;{]*(' |
+    diff <(cat "$usr"/include/lucet/*.h | grep -v '^#' | tr '\n' ' ' | grep -o 'LUCET_API [^;{]*(' |
         sed 's/(.*//; s/.*[ *]//' | sort -u) \
         <(for l in "${libraries[@]}"; do
             nm -D --defined-only --format=posix "$lib/lib$l.so" | sed -n 's/ [A-Z] .*//p'
@@ -87,8 +87,8 @@ done
 small() {
     strip -o stripped "$lib/liblucet.so" && [ "$(stat -c %s stripped)" -lt $((300 * 1024)) ]
 }
-needs() { # LIBRARY NAME…: nothing else
-    diff <(readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort) \
+needs() { # FILE LIBRARY…: nothing else. The loader is a part of libc.
+    diff <(readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | grep -v '^ld-linux' | sort) \
         <(printf '%s\n' "${@:2}" | sort)
 }
 no_path() { # nor does it look for libraries where it was built
@@ -117,7 +117,9 @@ done
 
 # --- Programs made with pkg-config ---
 
-export PKG_CONFIG_LIBDIR=$lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$work/root
+# Ours before those of the system, which lucetc needs.
+PKG_CONFIG_LIBDIR=$lib/pkgconfig:$(pkg-config --variable pc_path pkg-config)
+export PKG_CONFIG_LIBDIR PKG_CONFIG_SYSROOT_DIR=$work/root
 # An embedder's own names may be those that are used inside the libraries.
 cat >own.c <<'C'
 #include <lucet/wasi.h>
