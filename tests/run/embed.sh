@@ -36,9 +36,9 @@ guest counter
 guest client --allow-undefined
 
 expect() { # COMMAND…: its output is what stands on standard input
-    "$@" >output 2>&1 || {
+    "$@" >output 2>errors || {
         echo "failed with exit code $?: $*"
-        cat output
+        cat output errors
         return 1
     }
     diff -u --label expected - output
