@@ -53,6 +53,8 @@ static void opcodes_that_do_not_exist(void **state)
     MALFORMED(0, "illegal opcode fd 9a", 0xfd, 0x9a, 0x01, 0x0b);
     MALFORMED(0, "illegal opcode fd ffffffff", 0xfd, 0xff, 0xff, 0xff, 0xff, 0x0f, 0x0b);
     /* The number after a prefix is a LEB128 number like any other. */
+    MALFORMED(4, "unexpected end of section or function", 0x43, 0, 0, 0);
+    MALFORMED(6, "unexpected end of section or function", 0xfd, 0x0c, 0, 0, 0, 0);
     VALID(0xfd, 0x8c, 0x80, 0x00, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x1a, 0x0b);
 }
 
@@ -140,6 +142,17 @@ static void unreachable_code(void **state)
     INVALID(3, "type mismatch: 1 more values", 0x00, 0x41, 0, 0x0b);
     /* Each block is reachable again until it says otherwise. */
     INVALID(3, "type mismatch in drop", 0x00, 0x02, 0x40, 0x1a, 0x0b, 0x0b);
+}
+
+/* What select makes of two operands that are not there is itself of any type. */
+static void operands_of_unknown_type(void **state)
+{
+    (void)state;
+    VALID(0x00, 0x1b, 0x45, 0x1a, 0x0b);
+    VALID(0x00, 0x1b, 0x8b, 0x1a, 0x0b);
+    VALID_I32(0x00, 0x1b, 0x0b);
+    INVALID(4, "type mismatch in i32.eqz: expected i32, found f32", 0x00, 0x1b, 0x8b, 0x01, 0x45,
+            0x1a, 0x0b);
 }
 
 static void select_with_and_without_type(void **state)
@@ -243,6 +256,22 @@ static void globals_are_set_only_when_mutable(void **state)
                  WASM_INVALID, 33, "global is immutable: 0");
 }
 
+/* Table 0 of funcref, table 1 of externref; the code begins at offset 32. */
+static void tables_have_the_type_an_instruction_needs(void **state)
+{
+    (void)state;
+#define TABLES(size)                                                                               \
+    HEADER, 1, 4, 1, 0x60, 0, 0, 3, 2, 1, 0, 4, 7, 2, 0x70, 0, 0, 0x6f, 0, 0, 10, (size) + 3, 1,   \
+        (size) + 1, 0
+    assert_error(B(TABLES(5), 0x00, 0x11, 0, 1, 0x0b), WASM_INVALID, 33,
+                 "type mismatch: call_indirect needs a table of funcref");
+    assert_error(B(TABLES(6), 0x00, 0xfc, 0x0e, 0, 1, 0x0b), WASM_INVALID, 33,
+                 "type mismatch in table.copy: from externref to funcref");
+    assert_error(B(TABLES(6), 0x00, 0xd0, 0x70, 0x26, 1, 0x0b), WASM_INVALID, 35,
+                 "type mismatch in table.set: expected externref, found funcref");
+#undef TABLES
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -256,6 +285,7 @@ int main(void)
         cmocka_unit_test(labels),
         cmocka_unit_test(br_table),
         cmocka_unit_test(unreachable_code),
+        cmocka_unit_test(operands_of_unknown_type),
         cmocka_unit_test(select_with_and_without_type),
         cmocka_unit_test(indices),
         cmocka_unit_test(memory_instructions),
@@ -263,6 +293,7 @@ int main(void)
         cmocka_unit_test(instructions_on_data_segments_need_their_count),
         cmocka_unit_test(lanes),
         cmocka_unit_test(reference_types),
+        cmocka_unit_test(tables_have_the_type_an_instruction_needs),
         cmocka_unit_test(globals_are_set_only_when_mutable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,6 +19,31 @@ static void types(void **state)
               HEADER, 1, 4, 1, 0x60, 2, 0x7f);
 }
 
+/* Two arrays grow in turn, past the size at which each gets memory of its own. */
+static void many_types_with_parameters(void **state)
+{
+    (void)state;
+    enum { COUNT = 20000, PARAMS = 20 };
+    struct bytes b = start_module(), s = {0};
+    put_u32(&s, COUNT);
+    for (int i = 0; i < COUNT; i++) {
+        put(&s, B(0x60, PARAMS));
+        put_times(&s, i % 2 ? 0x7f : 0x7c, PARAMS);
+        put_byte(&s, 0);
+    }
+    put_section(&b, 1, &s);
+    struct wasm_module m;
+    struct wasm_error err;
+    assert_int_equal(wasm_module_decode(b.data, b.size, WASM_FEATURES_2_0, NULL, &m, &err),
+                     WASM_OK);
+    assert_int_equal(m.ntypes, COUNT);
+    for (int i = 0; i < COUNT; i++)
+        for (int k = 0; k < PARAMS; k++)
+            assert_int_equal(m.types[i].params[k], i % 2 ? WASM_I32 : WASM_F64);
+    wasm_module_free(&m);
+    bytes_free(&b);
+}
+
 static void imports(void **state)
 {
     (void)state;
@@ -87,6 +112,9 @@ static void constant_expressions(void **state)
     MALFORMED(13, "illegal opcode ff", HEADER, 6, 5, 1, 0x7f, 0, 0xff, 0x0b);
     INVALID(13, "unknown function 0", HEADER, 6, 6, 1, 0x70, 0, 0xd2, 0, 0x0b);
     VALID(HEADER, 6, 6, 1, 0x6f, 0, 0xd0, 0x6f, 0x0b);
+    VALID(HEADER, 6, 13, 1, 0x7c, 0, 0x44, 0, 0, 0, 0, 0, 0, 0, 0, 0x0b);
+    VALID(HEADER, 6, 22, 1, 0x7b, 0, 0xfd, 0x0c, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+          0x0b);
 }
 
 static void constant_expressions_read_only_imported_immutable_globals(void **state)
@@ -186,6 +214,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(types),
+        cmocka_unit_test(many_types_with_parameters),
         cmocka_unit_test(imports),
         cmocka_unit_test(functions),
         cmocka_unit_test(tables),
