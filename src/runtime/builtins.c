@@ -98,6 +98,17 @@ static void data_drop(struct lucet_vmctx *ctx, uint32_t segment)
     lucet__drop(i, i->module->artifact.nelems + segment);
 }
 
+/* The last thing before guest code goes on: called in guest state, unlike the others. */
+static void stop(struct lucet_vmctx *ctx)
+{
+    struct activation *act = lucet__thread.current;
+    enum lucet_terminated_reason reason;
+
+    (void)ctx;
+    if (lucet__stop_requested(act->instance->stop, &reason))
+        lucet__terminate(act, reason, NULL);
+}
+
 static void set_gs(struct lucet_vmctx *ctx)
 {
     machine_set_gs((uintptr_t)ctx->gs_base);
@@ -115,6 +126,6 @@ const void *const lucet__builtins[LUCET_BUILTIN_SLOTS] = {
     [LUCET_BUILTIN_table_fill] = F(lucet__builtin_table_fill),
     [LUCET_BUILTIN_table_init] = F(lucet__builtin_table_init),
     [LUCET_BUILTIN_elem_drop] = F(lucet__builtin_elem_drop),
-    [LUCET_BUILTIN_stop] = F(lucet__poll),
+    [LUCET_BUILTIN_stop] = F(stop),
     [LUCET_BUILTIN_set_gs] = F(set_gs),
 };

@@ -9,6 +9,10 @@
 /* What a guest must have to begin with: less is a stack overflow. */
 #define LEAST_STACK (UINT64_C(8) << 10)
 
+/* Left free above: a host function whose prototype has more parameters than it was registered with
+ * reads there instead of in the guard. */
+#define HEADROOM 256
+
 #define barrier() atomic_signal_fence(memory_order_seq_cst) /* between here and signal handlers */
 
 /* ---- The thread's state around a run ---- */
@@ -34,7 +38,7 @@ static bool choose_stack(struct activation *act, const struct slot *s)
     for (const struct activation *a = lucet__thread.current; a && !sp; a = a->outer)
         if (in_stack(s, (uintptr_t)a->host_sp))
             sp = (uintptr_t)a->host_sp & ~(uintptr_t)15;
-    act->guest_sp = sp ? (void *)sp : act->stack_high;
+    act->guest_sp = sp ? (void *)sp : act->stack_high - HEADROOM;
     return (uintptr_t)act->guest_sp - (uintptr_t)act->stack_low >= LEAST_STACK;
 }
 
@@ -244,8 +248,10 @@ static enum lucet_error run(const struct call *c, const struct lucet_module_type
             return e;
         act.deadline = lucet__now() + i->timeout_ns;
     }
-    if (outermost && !lucet__stop_begin(i->stop, &act))
+    if (outermost && !lucet__stop_begin(i->stop, &act)) {
+        i->state = INSTANCE_TERMINATED;
         return terminated(result, lucet_terminated_reason_remote, NULL);
+    }
     i->runner = pthread_self();
     i->depth++;
     i->start_done = true;

@@ -18,10 +18,15 @@ static atomic_int stop_signal = SIGURG;
 static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE};
 #define NFAULTS (sizeof(faults) / sizeof(faults[0]))
 
-/* Earlier handlers by signal. Written before ours is in place and never freed, so that ours can
- * read them at any time. */
-static struct sigaction earlier[65];
-static bool have_earlier[65];
+/* The handlers that were there before ours, by signal, latest last: whoever puts one in our place
+ * is found at the next installation, and may itself pass signals on to us. Entries are written
+ * before they count, and stay. */
+#define EARLIER 8u
+struct chain {
+    struct sigaction handlers[EARLIER];
+    atomic_uint count;
+};
+static struct chain chains[65];
 
 int lucet__stop_signal(void)
 {
@@ -36,38 +41,60 @@ static void look_at_machine(void)
     lucet__vector_level = features >> LUCET_CPU_avx512vl & 1 ? 2 : features >> LUCET_CPU_avx & 1;
 }
 
+static bool same(const struct sigaction *a, const struct sigaction *b)
+{
+    return a->sa_sigaction == b->sa_sigaction && a->sa_flags == b->sa_flags;
+}
+
+static void remember(struct chain *c, const struct sigaction *earlier)
+{
+    unsigned n = atomic_load(&c->count);
+
+    if (n > 0 && same(&c->handlers[n - 1], earlier))
+        return;
+    if (n == EARLIER) /* the oldest but the first give way */
+        memmove(&c->handlers[1], &c->handlers[2], (EARLIER - 2) * sizeof(c->handlers[0]));
+    n = n == EARLIER ? EARLIER - 1 : n;
+    c->handlers[n] = *earlier;
+    atomic_store(&c->count, n + 1);
+}
+
+/* Someone may have put back our function without our flags, as signal() does. */
 static bool install(int sig, void (*handler)(int, siginfo_t *, void *))
 {
-    struct sigaction ours = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    struct sigaction ours = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK}, now;
 
     /* While one of ours runs, the others wait. */
     for (size_t i = 0; i < NFAULTS; i++)
         sigaddset(&ours.sa_mask, faults[i]);
     sigaddset(&ours.sa_mask, lucet__stop_signal());
-    if (sigaction(sig, NULL, &earlier[sig]) != 0)
+    if (sigaction(sig, NULL, &now) != 0)
         return false;
-    have_earlier[sig] = true;
+    if (now.sa_sigaction == handler && (now.sa_flags & ours.sa_flags) == ours.sa_flags)
+        return true;
+    if (now.sa_sigaction != handler)
+        remember(&chains[sig], &now);
     return sigaction(sig, &ours, NULL) == 0;
 }
 
 /* Only if ours is still the one in place; else someone has chained to it. */
 static void uninstall(int sig, void (*handler)(int, siginfo_t *, void *))
 {
+    struct chain *c = &chains[sig];
+    unsigned n = atomic_load(&c->count);
     struct sigaction now;
 
-    if (sigaction(sig, NULL, &now) == 0 && now.sa_flags & SA_SIGINFO &&
-        now.sa_sigaction == handler)
-        sigaction(sig, &earlier[sig], NULL);
+    if (n > 0 && sigaction(sig, NULL, &now) == 0 && now.sa_sigaction == handler) {
+        sigaction(sig, &c->handlers[n - 1], NULL);
+        atomic_store(&c->count, 0);
+    }
 }
 
 static void uninstall_all(void)
 {
     for (size_t i = 0; i < NFAULTS; i++)
-        if (have_earlier[faults[i]])
-            uninstall(faults[i], lucet__fault_handler);
-    if (have_earlier[lucet__stop_signal()])
-        uninstall(lucet__stop_signal(), lucet__stop_handler);
-    memset(have_earlier, 0, sizeof(have_earlier));
+        uninstall(faults[i], lucet__fault_handler);
+    uninstall(lucet__stop_signal(), lucet__stop_handler);
 }
 
 enum lucet_error lucet__handlers_ensure(void)
@@ -75,20 +102,16 @@ enum lucet_error lucet__handlers_ensure(void)
     bool good = true;
     enum lucet_error e = lucet_error_ok;
 
-    if (atomic_load(&lucet__handlers_installed))
-        return lucet_error_ok;
     pthread_mutex_lock(&mutex);
-    if (!atomic_load(&lucet__handlers_installed)) {
+    if (!atomic_load(&lucet__handlers_installed))
         look_at_machine();
-        for (size_t i = 0; i < NFAULTS && good; i++)
-            good = install(faults[i], lucet__fault_handler);
-        good = good && install(lucet__stop_signal(), lucet__stop_handler);
-        if (good)
-            atomic_store(&lucet__handlers_installed, true);
-        else {
-            e = lucet__fail_errno(lucet_error_internal, "cannot install signal handlers");
-            uninstall_all();
-        }
+    for (size_t i = 0; i < NFAULTS && good; i++)
+        good = install(faults[i], lucet__fault_handler);
+    good = good && install(lucet__stop_signal(), lucet__stop_handler);
+    atomic_store(&lucet__handlers_installed, good);
+    if (!good) {
+        e = lucet__fail_errno(lucet_error_internal, "cannot install signal handlers");
+        uninstall_all();
     }
     pthread_mutex_unlock(&mutex);
     return e;
@@ -165,18 +188,45 @@ static void call_earlier(const struct sigaction *old, int sig, siginfo_t *info, 
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
+static bool is_standard(const struct sigaction *a)
+{
+    return !(a->sa_flags & SA_SIGINFO) && (a->sa_handler == SIG_DFL || a->sa_handler == SIG_IGN);
+}
+
+/* Which of the earlier handlers is next. One that came after us may pass the signal on to us, with
+ * the same arguments from a deeper frame; then the one before it is meant. Handlers may leave by
+ * siglongjmp, so nothing is counted. */
+static unsigned next_in_chain(const struct chain *c, const siginfo_t *info, const void *context)
+{
+    static _Thread_local struct {
+        const siginfo_t *info;
+        const void *context;
+        uintptr_t frame;
+        unsigned left;
+    } last __attribute__((tls_model("initial-exec")));
+    uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+    bool again = last.info == info && last.context == context && frame < last.frame;
+
+    last.left = again ? (last.left ? last.left - 1 : 0) : atomic_load(&c->count);
+    last.info = info;
+    last.context = context;
+    last.frame = frame;
+    return last.left;
+}
+
 void lucet__chain(int sig, siginfo_t *info, void *context)
 {
-    struct sigaction old = earlier[sig];
+    struct chain *c = &chains[sig];
+    unsigned n = next_in_chain(c, info, context);
+    struct sigaction old = n ? c->handlers[n - 1] : (struct sigaction){.sa_handler = SIG_DFL};
     bool sent = info->si_code <= 0; /* by a process, not by an instruction */
 
-    if (!(old.sa_flags & SA_SIGINFO) && old.sa_handler == SIG_IGN && (sent || sig == lucet__stop_signal()))
-        return;
-    if (!(old.sa_flags & SA_SIGINFO) && (old.sa_handler == SIG_DFL || old.sa_handler == SIG_IGN)) {
-        default_action(sig, info);
+    if (is_standard(&old)) {
+        if (old.sa_handler == SIG_DFL || !(sent || sig == lucet__stop_signal()))
+            default_action(sig, info);
         return;
     }
     if (old.sa_flags & SA_RESETHAND)
-        earlier[sig] = (struct sigaction){.sa_handler = SIG_DFL};
+        c->handlers[n - 1] = (struct sigaction){.sa_handler = SIG_DFL};
     call_earlier(&old, sig, info, context);
 }

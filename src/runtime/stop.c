@@ -4,7 +4,7 @@
  *        IDLE ─────────────────────────────▶ CANCELLED
  *         │ ▲ begin                              │ begin: the run ends at once
  *   begin │ │ end                                ▼
- *         ▼ │           terminate               IDLE
+ *         ▼ │           terminate             DISABLED (until the instance is reset)
  *      RUNNING ──▶ STOPPING ──▶ STOP_REMOTE ──▶ end: terminated ──▶ DISABLED
  *         └─────────── time is up ▶ STOP_TIMEOUT ──▶ end: terminated ──▶ DISABLED
  *
@@ -76,14 +76,11 @@ static bool change(struct stop *s, int from, int to)
 
 bool lucet__stop_begin(struct stop *s, struct activation *act)
 {
-    if (atomic_load_explicit(&s->state, memory_order_relaxed) == CANCELLED &&
-        change(s, CANCELLED, IDLE))
-        return false;
     s->act = act;
     s->thread = &lucet__thread;
     if (change(s, IDLE, RUNNING))
         return true;
-    change(s, CANCELLED, IDLE);
+    change(s, CANCELLED, DISABLED);
     return false;
 }
 

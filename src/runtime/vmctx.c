@@ -68,11 +68,13 @@ void lucet_vmctx_trap(struct lucet_vmctx *vmctx, enum lucet_trapcode code)
 
 bool lucet_vmctx_stop_requested(struct lucet_vmctx *vmctx)
 {
-    const struct activation *act = lucet__thread.current;
+    struct thread *t = &lucet__thread;
     enum lucet_terminated_reason reason;
 
     /* Of the instance that was entered: one that it called through an import stops with it. */
-    if (!vmctx || !act)
+    if (!vmctx || !t->current || !lucet__stop_requested(t->current->instance->stop, &reason))
         return false;
-    return lucet__stop_requested(act->instance->stop, &reason);
+    if (t->abi.ctx == vmctx)
+        t->abi.pending = 1; /* the signal may still be on its way */
+    return true;
 }
