@@ -1,0 +1,88 @@
+#include "shapes.h"
+
+#include <stdio.h>
+
+char shape_letter(unsigned mix, unsigned i)
+{
+    static const char *const mixes[SHAPE_MIXES] = {"i", "I", "F", "f", "iIfF", "FFiIfIi"};
+    return mixes[mix][i % strlen(mixes[mix])];
+}
+
+const char *shape_type(char letter)
+{
+    return letter == 'i' ? "i32" : letter == 'I' ? "i64" : letter == 'f' ? "f32" : "f64";
+}
+
+void shape_add_const(struct text *t, char letter, unsigned value)
+{
+    /* The upper half of an i64 counts too. */
+    if (letter == 'I')
+        text_add(t, "(i64.const 0x%x%08x)", value, value);
+    else
+        text_add(t, "(%s.const %u)", shape_type(letter), value);
+}
+
+uint64_t shape_bits(char letter, unsigned value)
+{
+    const float f = (float)value;
+    const double d = value;
+    uint32_t f_bits;
+    uint64_t d_bits;
+
+    memcpy(&f_bits, &f, sizeof f);
+    memcpy(&d_bits, &d, sizeof d);
+    return letter == 'i'   ? value
+           : letter == 'I' ? (uint64_t)value << 32 | value
+           : letter == 'f' ? f_bits
+                           : d_bits;
+}
+
+void shape_add_types(struct text *t, const char *keyword, unsigned mix, unsigned n)
+{
+    if (n > 0)
+        text_add(t, " (%s", keyword);
+    for (unsigned i = 0; i < n; i++)
+        text_add(t, " %s", shape_type(shape_letter(mix, i)));
+    if (n > 0)
+        text_add(t, ")");
+}
+
+void shape_add_to_i64(struct text *t, char letter, const char *inner)
+{
+    switch (letter) {
+    case 'i': text_add(t, "(i64.extend_i32_u %s)", inner); break;
+    case 'I': text_add(t, "%s", inner); break;
+    case 'f': text_add(t, "(i64.extend_i32_u (i32.reinterpret_f32 %s))", inner); break;
+    default: text_add(t, "(i64.reinterpret_f64 %s)", inner); break;
+    }
+}
+
+uint64_t shape_hash(unsigned mix, unsigned n, unsigned base)
+{
+    uint64_t h = 0;
+
+    for (unsigned i = 0; i < n; i++)
+        h = h * 31 + shape_bits(shape_letter(mix, i), base + i);
+    return h;
+}
+
+void shape_add_locals(struct text *t, unsigned mix, unsigned n)
+{
+    text_add(t, " (local $h i64)");
+    for (unsigned i = 0; i < n; i++)
+        text_add(t, " (local $r%u %s)", i, shape_type(shape_letter(mix, i)));
+}
+
+void shape_add_hash(struct text *t, unsigned mix, unsigned n)
+{
+    for (unsigned i = n; i-- > 0;)
+        text_add(t, " (local.set $r%u)", i);
+    for (unsigned i = 0; i < n; i++) {
+        char inner[32];
+        snprintf(inner, sizeof inner, "(local.get $r%u)", i);
+        text_add(t, " (local.set $h (i64.add (i64.mul (local.get $h) (i64.const 31)) ");
+        shape_add_to_i64(t, shape_letter(mix, i), inner);
+        text_add(t, "))");
+    }
+    text_add(t, " (local.get $h)");
+}
