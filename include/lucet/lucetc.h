@@ -1,4 +1,5 @@
-/* liblucetc: the compiler as a library. Compiles untrusted WebAssembly to an artifact. */
+/* liblucetc: the compiler as a library. Compiles untrusted WebAssembly to an artifact.
+ * lucet_error_name() and the other functions of types.h are in liblucet. */
 #ifndef LUCET_LUCETC_H
 #define LUCET_LUCETC_H
 

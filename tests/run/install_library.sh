@@ -124,7 +124,7 @@ export PKG_CONFIG_LIBDIR PKG_CONFIG_SYSROOT_DIR=$work/root
 cat >own.c <<'C'
 #include <lucet/wasi.h>
 #include <stdio.h>
-int lucet__fail = 1, push = 2, round_up = 3, lucet__enter = 4, path_open = 5;
+int lucet__fail = 1, push = 2, round_up = 3, lucet__enter = 4, wasi_poll = 5;
 int main(void)
 {
     struct lucet_region *region = NULL;
