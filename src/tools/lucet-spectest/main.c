@@ -19,6 +19,7 @@ static const char help[] =
     "\n"
     "  --opt-level 0|1|2   of the compiler; default 1\n"
     "  --precise-traps     compile with --precise-traps\n"
+    "  --target-cpu CPU    compile for this processor; default: this machine's\n"
     "  -j, --jobs N        files at once, 64 at most; default: one for each processor\n"
     "  --timeout SECONDS   for each file; default 300\n"
     "  --filter PATTERN    only files whose name matches\n"
@@ -46,6 +47,7 @@ static void parse(struct options *o, int argc, char **argv)
     static const struct option long_options[] = {
         {"opt-level", required_argument, NULL, 'O'},
         {"precise-traps", no_argument, NULL, 'p'},
+        {"target-cpu", required_argument, NULL, 'c'},
         {"jobs", required_argument, NULL, 'j'},
         {"timeout", required_argument, NULL, 't'},
         {"filter", required_argument, NULL, 'f'},
@@ -67,6 +69,7 @@ static void parse(struct options *o, int argc, char **argv)
         switch (c) {
         case 'O': o->opt_level = (enum lucetc_opt_level)number(optarg, 2); break;
         case 'p': o->precise = true; break;
+        case 'c': o->target_cpu = optarg; break;
         case 'j': o->jobs = number(optarg, 64); break;
         case 't': o->timeout = number(optarg, 100000); break;
         case 'f': o->filter = optarg; break;
@@ -126,7 +129,8 @@ int main(int argc, char **argv)
     const size_t n = select_files(&o, results);
     /* The children shall find LLVM initialised. */
     printf("opt-level %d, %s traps, LLVM %s, %s\n", (int)o.opt_level,
-           o.precise ? "precise" : "default", lucetc_llvm_version(), lucetc_host_cpu());
+           o.precise ? "precise" : "default", lucetc_llvm_version(),
+           o.target_cpu ? o.target_cpu : lucetc_host_cpu());
     pool_run(&o, results, n);
     const bool written = !o.json || report_json(results, n, &o);
     report_summary(results, n, tool_seconds() - start);

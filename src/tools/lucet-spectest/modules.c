@@ -103,6 +103,7 @@ static bool build(struct store *s, const char *file, struct lucet_dl_module **co
         return fail(o, STAGE_IO, lucet_error_io, strerror(error));
 
     options.opt_level = s->options->opt_level;
+    options.target_cpu = s->options->target_cpu;
     options.precise_traps = s->options->precise;
     options.allow_undefined = true;
     options.jobs = 1;

@@ -27,6 +27,7 @@ struct options {
     enum lucetc_opt_level opt_level;
     bool precise, verbose;
     unsigned jobs, timeout; /* child processes at once; seconds per file */
+    const char *target_cpu; /* NULL = this machine's */
     const char *filter;     /* files to run, NULL = all */
     const char *json;       /* where the report goes, NULL = nowhere */
     const char **skips;     /* patterns of files that are listed, not run */
