@@ -1,0 +1,2 @@
+/* The helpers of tests/unit/run. */
+#include "run/guest.c"
