@@ -4,6 +4,7 @@
  * what is harmful in them has categories or sets of its own. */
 #include "tools/lucet-objdump/audit_allow.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define M(name) [ZYDIS_MNEMONIC_##name] = 1
@@ -236,9 +237,36 @@ static const char *branch_forbidden(const ZydisDecodedInstruction *insn)
 {
     if (insn->meta.branch_type == ZYDIS_BRANCH_TYPE_FAR)
         return "far branch";
+    /* Processors disagree about their length. */
+    if (insn->meta.branch_type != ZYDIS_BRANCH_TYPE_NONE &&
+        insn->attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE)
+        return "branch with an operand size prefix";
     if (insn->mnemonic == ZYDIS_MNEMONIC_RET && insn->raw.imm[0].size != 0)
         return "return that pops arguments";
     return NULL;
+}
+
+/* What is allowed in some forms only. */
+static const char *form_forbidden(const ZydisDecodedInstruction *insn,
+                                  const ZydisDecodedOperand *operands)
+{
+    const bool in_memory = operands[0].type == ZYDIS_OPERAND_TYPE_MEMORY;
+
+    switch (insn->mnemonic) {
+    case ZYDIS_MNEMONIC_BT:
+    case ZYDIS_MNEMONIC_BTC:
+    case ZYDIS_MNEMONIC_BTR:
+    case ZYDIS_MNEMONIC_BTS:
+        /* The number of the bit is part of the address. */
+        return in_memory && operands[1].type == ZYDIS_OPERAND_TYPE_REGISTER ? "bit string in memory"
+                                                                            : NULL;
+    case ZYDIS_MNEMONIC_POP:
+        if (in_memory)
+            return "pop to memory";
+        return insn->operand_width != 64 ? "pop of less than 64 bits" : NULL;
+    case ZYDIS_MNEMONIC_PUSH: return insn->operand_width != 64 ? "push of less than 64 bits" : NULL;
+    default: return NULL;
+    }
 }
 
 const char *audit_forbidden(const ZydisDecodedInstruction *insn,
@@ -252,6 +280,8 @@ const char *audit_forbidden(const ZydisDecodedInstruction *insn,
         why = prefix_forbidden(insn);
     if (!why)
         why = branch_forbidden(insn);
+    if (!why)
+        why = form_forbidden(insn, operands);
     for (unsigned i = 0; !why && i < insn->operand_count; i++)
         if (operands[i].visibility != ZYDIS_OPERAND_VISIBILITY_HIDDEN)
             why = operand_forbidden(&operands[i]);

@@ -45,15 +45,23 @@ static struct audit_value add_numbers(const struct audit_value *a, const struct 
     return v;
 }
 
-static struct audit_value add_address(struct audit_value a, const struct audit_value *b)
+/* Offsets of addresses stick to the ends instead of wrapping: an end means that nothing is known
+ * there. */
+static int64_t stick_add(int64_t a, int64_t b)
 {
-    int64_t lo, hi;
+    int64_t sum;
 
-    if (a.kind > VALUE_POINTER || !is_number(b) || __builtin_add_overflow(a.lo, b->lo, &lo) ||
-        __builtin_add_overflow(a.hi, b->hi, &hi))
+    if (a == INT64_MIN || a == INT64_MAX)
+        return a;
+    return __builtin_add_overflow(a, b, &sum) ? (b < 0 ? INT64_MIN : INT64_MAX) : sum;
+}
+
+static struct audit_value add_address(struct audit_value a, int64_t lo, int64_t hi)
+{
+    if (a.kind > VALUE_POINTER)
         return value_unknown();
-    a.lo = lo;
-    a.hi = hi;
+    a.lo = stick_add(a.lo, lo);
+    a.hi = stick_add(a.hi, hi);
     return a;
 }
 
@@ -77,7 +85,9 @@ struct audit_value value_add(struct audit_value a, struct audit_value b, unsigne
         v = add_numbers(&a, &b);
         return cut(v, width);
     }
-    return is_number(&a) ? add_address(b, &a) : add_address(a, &b);
+    if (is_number(&a))
+        return add_address(b, a.lo, a.hi);
+    return is_number(&b) ? add_address(a, b.lo, b.hi) : value_unknown();
 }
 
 struct audit_value value_sub(struct audit_value a, struct audit_value b, unsigned width)
@@ -91,15 +101,10 @@ struct audit_value value_sub(struct audit_value a, struct audit_value b, unsigne
     }
     if (!is_number(&b))
         return cut(v, width);
+    if (!is_number(&a))
+        return b.lo == INT64_MIN ? v : add_address(a, -b.hi, -b.lo);
     if (__builtin_sub_overflow(a.lo, b.hi, &lo) || __builtin_sub_overflow(a.hi, b.lo, &hi))
         return cut(v, width);
-    if (!is_number(&a)) {
-        if (a.kind > VALUE_POINTER)
-            return v;
-        a.lo = lo;
-        a.hi = hi;
-        return a;
-    }
     v = value_range(lo, hi);
     if (a.lo32 >= b.hi32 && !value_is_u32(&v)) {
         v.lo32 = a.lo32 - b.hi32;

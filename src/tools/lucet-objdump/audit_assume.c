@@ -175,9 +175,12 @@ static bool narrow(const struct audit_compare *c, enum audit_cond cond, struct b
 /* The end of a loop that probes the stack: rsp has come down to a fixed place. */
 static void assume_same_address(struct audit_state *s, const struct audit_compare *c)
 {
-    if (c->width == 8 && c->left_reg < REG_COUNT && c->left.kind == c->right.kind &&
-        value_is_fixed(&c->right))
-        s->regs[c->left_reg] = c->right;
+    if (c->width != 8 || c->left_reg >= REG_COUNT || c->left.kind != c->right.kind ||
+        !value_is_fixed(&c->right))
+        return;
+    s->regs[c->left_reg] = c->right;
+    if (c->left_reg == REG_RSP && s->touched_top && c->right.lo < s->touched)
+        s->touched = c->right.lo;
 }
 
 bool state_assume(struct audit_state *s, enum audit_cond cond)

@@ -44,8 +44,22 @@ static void check_call(struct judge *j, const struct audit_state *s, const struc
         FOUND(j, FINDING_CONTEXT, true, insn->at, "call with another context in r13");
 }
 
+/* What the callee may overwrite as its arguments must be the caller's to give: for a call, of its own
+ * frame; for a jump, of its own arguments. */
+static void check_arguments(struct judge *j, const struct audit_state *s,
+                            const struct audit_insn *insn, uint32_t args)
+{
+    const bool fits = insn->flow == FLOW_CALL || insn->flow == FLOW_CALL_IND
+                          ? s->regs[REG_RSP].lo + (int64_t)args <= 0
+                          : args <= j->u->fn->stack_args;
+
+    if (!fits)
+        FOUND(j, FINDING_FRAME, true, insn->at, "%u bytes of arguments are not in the frame", args);
+}
+
 /* A function's first instruction, of a class that may be called from here. */
-static void check_callee(struct judge *j, const struct audit_insn *insn)
+static void check_callee(struct judge *j, const struct audit_state *s,
+                         const struct audit_insn *insn)
 {
     const struct audit_input *in = j->u->in;
     const uint32_t callee =
@@ -57,6 +71,8 @@ static void check_callee(struct judge *j, const struct audit_insn *insn)
     else if (!(j->policy->callees & 1u << in->functions[callee].class))
         FOUND(j, FINDING_TARGET, true, insn->at, "call of %s, which is not for this class",
               in->functions[callee].name);
+    else
+        check_arguments(j, s, insn, in->functions[callee].stack_args);
 }
 
 static void judge_jump(struct judge *j, const struct audit_state *s, const struct audit_insn *insn)
@@ -70,7 +86,7 @@ static void judge_jump(struct judge *j, const struct audit_state *s, const struc
         return;
     }
     count(j, insn, BRANCH_TAIL);
-    check_callee(j, insn);
+    check_callee(j, s, insn);
     check_return(j, s, insn);
 }
 
@@ -131,7 +147,7 @@ void judge_flow(struct judge *j, const struct audit_state *s, const struct audit
     switch ((enum audit_flow)insn->flow) {
     case FLOW_CALL:
         count(j, insn, BRANCH_CALL);
-        check_callee(j, insn);
+        check_callee(j, s, insn);
         check_call(j, s, insn);
         break;
     case FLOW_JUMP:

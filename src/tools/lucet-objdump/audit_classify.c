@@ -36,12 +36,19 @@ static void judge_memory(struct judge *j, const struct audit_state *s,
 }
 
 /* Frames of more than a page are entered page by page, so that none jumps the guard. */
-static void judge_stack_step(struct judge *j, const struct audit_insn *insn)
+static void judge_depth(struct judge *j, const struct audit_state *s, const struct audit_insn *insn,
+                        const struct audit_value *before)
 {
+    const struct audit_value *rsp = &s->regs[REG_RSP];
+    if (value_equal(rsp, before))
+        return;
     const bool sub = insn->op == OP_SUB && insn->a.kind == OPERAND_REG && insn->a.reg == REG_RSP;
 
-    if (sub && (insn->b.kind != OPERAND_IMM || insn->b.imm > MAX_STEP))
-        FOUND(j, FINDING_FRAME, true, insn->at, "the stack pointer moves more than a page at once");
+    /* Within a loop of probes rsp is not known, but each step is. */
+    if (sub && !value_is_fixed(rsp) && (insn->b.kind != OPERAND_IMM || insn->b.imm > MAX_STEP))
+        FOUND(j, FINDING_FRAME, true, insn->at, "the stack pointer moves by more than a page");
+    if (value_is(rsp, VALUE_STACK) && value_is_fixed(rsp) && s->touched - rsp->lo > MAX_STEP + 8)
+        FOUND(j, FINDING_FRAME, true, insn->at, "more than a page of stack is not touched");
 }
 
 static void note_depth(struct judge *j, const struct audit_state *s)
@@ -69,9 +76,10 @@ static void judge_block(struct judge *j, const struct audit_block *b)
         const struct audit_insn *insn = &u->insns[i];
         judge_memory(j, &s, insn);
         judge_flow(j, &s, insn);
-        judge_stack_step(j, insn);
+        const struct audit_value rsp = s.regs[REG_RSP];
         if (!unit_step(u, &s, insn))
             j->failed = true;
+        judge_depth(j, &s, insn, &rsp);
         note_depth(j, &s);
     }
     state_free(&s);

@@ -127,6 +127,8 @@ static enum audit_op binary_op(ZydisMnemonic m)
     case ZYDIS_MNEMONIC_LEA: return OP_LEA;
     case ZYDIS_MNEMONIC_ADD: return OP_ADD;
     case ZYDIS_MNEMONIC_SUB: return OP_SUB;
+    case ZYDIS_MNEMONIC_ADC: return OP_ADC;
+    case ZYDIS_MNEMONIC_SBB: return OP_SBB;
     case ZYDIS_MNEMONIC_AND: return OP_AND;
     case ZYDIS_MNEMONIC_OR: return OP_OR;
     case ZYDIS_MNEMONIC_XOR: return OP_XOR;

@@ -50,6 +50,8 @@ enum audit_op {
     OP_LEA,
     OP_ADD,
     OP_SUB,
+    OP_ADC,
+    OP_SBB,
     OP_AND,
     OP_OR,
     OP_XOR,
@@ -120,7 +122,6 @@ struct audit_vector {
     uint8_t op, sources[2];
     bool wide;        /* more than 128 bits take part */
     bool keeps_upper; /* what lies above the lowest 128 bits stays */
-    bool masked;      /* some lanes may stay */
 };
 
 struct audit_insn {

@@ -150,6 +150,14 @@ bool state_join(struct audit_state *to, const struct audit_state *from, uint32_t
             *changed = true;
     if (join_slots(to, from, &r))
         *changed = true;
+    if (to->touched_top && !from->touched_top) {
+        to->touched_top = false;
+        *changed = true;
+    }
+    if (from->touched > to->touched) {
+        to->touched = from->touched;
+        *changed = true;
+    }
     if (to->compare.valid || to->small_low & ~from->small_low || to->small_all & ~from->small_all)
         *changed = true;
     to->small_low &= from->small_low;
@@ -180,6 +188,8 @@ void state_set(struct audit_state *s, unsigned reg, struct audit_value v, uint64
         value_rename(&v, name);
     }
     s->regs[reg] = v;
+    if (reg == REG_RSP)
+        s->touched_top = false;
     if (s->compare.left_reg == reg)
         s->compare.left_reg = REG_NONE;
 }

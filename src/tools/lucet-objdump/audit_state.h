@@ -26,6 +26,9 @@ struct audit_state {
     struct audit_compare compare;
     /* Vector registers whose lanes of 64 bits are below 2^32: those of the lowest 128 bits, all. */
     uint32_t small_low, small_all;
+    /* The stack has been accessed at this offset or below, down from the entry's rsp. */
+    int64_t touched;
+    bool touched_top;         /* at rsp itself, since it last moved */
     struct audit_slot *slots; /* by `at`, disjoint */
     uint32_t nslots, room;
 };

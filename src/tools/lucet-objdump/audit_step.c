@@ -75,27 +75,15 @@ static bool store(const struct audit_unit *u, struct audit_state *s, const struc
     const struct audit_value address = unit_address(u, s, m);
     if (!value_is(&address, VALUE_STACK))
         return true;
+    if (address.hi < s->touched)
+        s->touched = address.hi;
+    if (m->base == REG_RSP && m->index == REG_NONE && m->disp == 0)
+        s->touched_top = true;
     if (!value_is_fixed(&address)) {
         state_drop_below(s, INT64_MAX);
         return true;
     }
     return state_store(s, address.lo, width, v);
-}
-
-static bool write_operand(const struct audit_unit *u, struct audit_state *s,
-                          const struct audit_insn *insn, const struct audit_operand *op,
-                          struct audit_value v)
-{
-    if (op->kind == OPERAND_MEM)
-        return store(u, s, &insn->mem, op->width, value_low(v, op->width));
-    if (op->kind != OPERAND_REG)
-        return true;
-    if (op->width < 4)
-        v = merge_low(&s->regs[op->reg], op->width, v);
-    else
-        v = value_low(v, op->width);
-    state_set(s, op->reg, v, state_name(insn->at, NAME_RESULT));
-    return true;
 }
 
 /* Of registers written in part: whether it is the lowest byte alone. */
@@ -128,12 +116,38 @@ static bool clobber(const struct audit_unit *u, struct audit_state *s,
     return true;
 }
 
+static bool write_operand(const struct audit_unit *u, struct audit_state *s,
+                          const struct audit_insn *insn, const struct audit_operand *op,
+                          struct audit_value v)
+{
+    if (op->kind == OPERAND_MEM)
+        return store(u, s, &insn->mem, op->width, value_low(v, op->width));
+    if (op->kind != OPERAND_REG)
+        return clobber(u, s, insn); /* ah to bh, vectors */
+    if (op->width < 4)
+        v = merge_low(&s->regs[op->reg], op->width, v);
+    else
+        v = value_low(v, op->width);
+    state_set(s, op->reg, v, state_name(insn->at, NAME_RESULT));
+    return true;
+}
+
+/* One more or less when the carry flag is set. */
+static struct audit_value with_carry(struct audit_value v, int64_t carry, unsigned width)
+{
+    const struct audit_value w = value_add(v, value_constant(carry), width);
+
+    return value_join(&v, &w, 0, false);
+}
+
 static struct audit_value binary(enum audit_op op, struct audit_value x, struct audit_value y,
                                  unsigned width)
 {
     switch (op) {
     case OP_ADD: return value_add(x, y, width);
     case OP_SUB: return value_sub(x, y, width);
+    case OP_ADC: return with_carry(value_add(x, y, width), 1, width);
+    case OP_SBB: return with_carry(value_sub(x, y, width), -1, width);
     case OP_AND: return value_and(x, y, width);
     case OP_OR:
     case OP_XOR: return value_or(x, y, width);
@@ -228,6 +242,8 @@ static bool step_push(const struct audit_unit *u, struct audit_state *s,
     struct audit_value *rsp = &s->regs[REG_RSP];
 
     *rsp = value_sub(*rsp, value_constant(8), 8);
+    if (value_is(rsp, VALUE_STACK) && rsp->hi < s->touched)
+        s->touched = rsp->hi;
     return !value_is(rsp, VALUE_STACK) || !value_is_fixed(rsp) || state_store(s, rsp->lo, 8, v);
 }
 
@@ -323,13 +339,35 @@ static bool step_move(const struct audit_unit *u, struct audit_state *s,
     return write_operand(u, s, insn, &insn->a, v);
 }
 
+/* The operand as it is when the condition holds. */
+static bool read_if(const struct audit_unit *u, const struct audit_state *s,
+                    const struct audit_insn *insn, const struct audit_operand *op,
+                    enum audit_cond cond, struct audit_value *out, bool *possible)
+{
+    struct audit_state copy;
+
+    if (!state_copy(&copy, s))
+        return false;
+    *possible = state_assume(&copy, cond);
+    *out = read_operand(u, &copy, insn, op);
+    state_free(&copy);
+    return true;
+}
+
+/* A conditional move: of two values, each as its condition bounds it. */
 static bool step_choose(const struct audit_unit *u, struct audit_state *s,
                         const struct audit_insn *insn)
 {
-    const struct audit_value x = read_operand(u, s, insn, &insn->a);
-    const struct audit_value y = read_operand(u, s, insn, &insn->b);
+    struct audit_value x, y;
+    bool keeps, moves;
 
-    return write_operand(u, s, insn, &insn->a, value_join(&x, &y, 0, false));
+    read_operand(u, s, insn, &insn->a); /* names both, before copies are made */
+    read_operand(u, s, insn, &insn->b);
+    if (!read_if(u, s, insn, &insn->a, insn->cond ^ 1, &x, &keeps) ||
+        !read_if(u, s, insn, &insn->b, insn->cond, &y, &moves))
+        return false;
+    struct audit_value v = keeps && moves ? value_join(&x, &y, 0, false) : keeps ? x : y;
+    return write_operand(u, s, insn, &insn->a, v);
 }
 
 static bool is_small(const struct audit_state *s, const struct audit_vector *v, unsigned source)
@@ -352,8 +390,8 @@ static void step_vector(struct audit_state *s, const struct audit_vector *v)
     }
     /* What stays of the old value must have been small too. */
     const uint32_t low = small ? v->writes : 0;
-    s->small_low = (s->small_low & ~v->writes) | (v->masked ? s->small_low & low : low);
-    const uint32_t all = v->masked || v->keeps_upper ? s->small_all & low : low;
+    s->small_low = (s->small_low & ~v->writes) | low;
+    const uint32_t all = v->keeps_upper ? s->small_all & low : low;
     s->small_all = (s->small_all & ~v->writes) | all;
 }
 
@@ -386,8 +424,7 @@ bool unit_step(const struct audit_unit *u, struct audit_state *s, const struct a
     }
     case OP_SMALL:
         s->compare.valid = false;
-        return insn->a.kind != OPERAND_REG ||
-               write_operand(u, s, insn, &insn->a, value_range(0, (int64_t)insn->bound - 1));
+        return write_operand(u, s, insn, &insn->a, value_range(0, (int64_t)insn->bound - 1));
     case OP_OTHER:
         if (insn->writes_flags)
             s->compare.valid = false;

@@ -87,11 +87,12 @@ void audit_decode_vector(const ZydisDecodedInstruction *insn, const ZydisDecoded
             op->actions & ZYDIS_OPERAND_ACTION_MASK_READ)
             v->sources[nsources++] = reg;
     }
+    /* With a mask that keeps some lanes, the destination is a source too: nothing LLVM does here. */
+    const bool merges = insn->avx.mask.mode == ZYDIS_MASK_MODE_MERGING;
     v->op = VECTOR_CLEAR;
-    if (v->writes)
+    if (v->writes && !merges)
         v->op = (uint8_t)vector_op(insn);
     else if (is_lane(insn, out))
         out->op = OP_LANE;
     v->keeps_upper = insn->encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY;
-    v->masked = insn->avx.mask.mode == ZYDIS_MASK_MODE_MERGING;
 }
