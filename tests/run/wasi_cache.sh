@@ -93,7 +93,9 @@ check "XDG_CACHE_HOME" 1 "$(find "$work/xdg/lucet" -name '*.so' | wc -l)"
 # Size: the oldest go first, the new one stays.
 find "$LUCET_CACHE_DIR" -name '*.so' -exec touch -d '2 days ago' {} +
 : >"$LUCET_CACHE_DIR/.tmp-1-0"
-touch -d '2 days ago' "$LUCET_CACHE_DIR/.tmp-1-0"
+mkdir "$LUCET_CACHE_DIR/.tmp-1-0.dir"
+: >"$LUCET_CACHE_DIR/.tmp-1-0.dir/part.o"
+touch -d '2 days ago' "$LUCET_CACHE_DIR/.tmp-1-0" "$LUCET_CACHE_DIR/.tmp-1-0.dir"
 touch "$work/bin/lucetc"
 run env LUCET_CACHE_SIZE=4KiB "$lucet_wasi" "$basic" args
 check "LUCET_CACHE_SIZE" 1 "$(entries)"

@@ -43,6 +43,25 @@ static void add(struct entries *e, const char *name, const struct stat *st)
     e->count++;
 }
 
+/* What a compilation that was killed has left: a file, or a directory of files. */
+static void remove_leftover(int dir, const char *name)
+{
+    const struct dirent *d;
+    if (unlinkat(dir, name, 0) == 0) {
+        return;
+    }
+    int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *list = fd < 0 ? NULL : fdopendir(fd);
+    if (list == NULL) {
+        return;
+    }
+    while ((d = readdir(list)) != NULL) {
+        unlinkat(fd, d->d_name, 0);
+    }
+    closedir(list);
+    unlinkat(dir, name, AT_REMOVEDIR);
+}
+
 static void collect(int dir, struct entries *e)
 {
     const struct dirent *d;
@@ -52,14 +71,14 @@ static void collect(int dir, struct entries *e)
     }
     while ((d = readdir(list)) != NULL) {
         struct stat st;
-        if (fstatat(dir, d->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode)) {
+        if (fstatat(dir, d->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
             continue;
         }
-        if (is_entry_name(d->d_name)) {
+        if (S_ISREG(st.st_mode) && is_entry_name(d->d_name)) {
             add(e, d->d_name, &st);
         } else if (strncmp(d->d_name, ".tmp-", 5) == 0 &&
                    st.st_mtim.tv_sec + LEFTOVER_AGE < time(NULL)) {
-            unlinkat(dir, d->d_name, 0);
+            remove_leftover(dir, d->d_name);
         }
     }
     closedir(list);
