@@ -1,0 +1,178 @@
+/* Time limits: they end guests and interrupt waiting host functions, and leave nothing behind. */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "run/guest.h"
+
+static const char wat[] =
+    "(module (import \"h\" \"f\" (func $f)) (memory 64)"
+    " (func (export \"loop\") (loop (br 0)))"
+    " (func (export \"host\") (call $f))"
+    " (func (export \"host loop\") (loop (call $f) (br 0)))"
+    " (func (export \"fill\") (loop"
+    "   (memory.fill (i32.const 0) (i32.const 1) (i32.const 4194304)) (br 0)))"
+    " (func (export \"short\") (result i32) (i32.const 9)))";
+
+static double seconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+struct set {
+    struct lucet_region *region;
+    struct lucet_dl_module *module;
+    struct lucet_linker *linker;
+    struct lucet_instance *inst;
+};
+
+static struct set set_up(void (*f)(void))
+{
+    struct set s = {.region = guest_region(2), .module = guest_module(wat, &guest_default)};
+
+    assert_int_equal(lucet_linker_new(&s.linker), lucet_error_ok);
+    assert_int_equal(lucet_linker_func(s.linker, "h", "f", ":", f), lucet_error_ok);
+    s.inst = guest_instance(s.region, s.module, s.linker, NULL);
+    return s;
+}
+
+static void tear_down(struct set *s)
+{
+    lucet_instance_release(s->inst);
+    lucet_linker_release(s->linker);
+    lucet_dl_module_release(s->module);
+    lucet_region_release(s->region);
+}
+
+static void expect_timeout(struct lucet_instance *inst, const char *name)
+{
+    struct lucet_result r;
+
+    assert_int_equal(lucet_instance_run(inst, name, 0, NULL, &r), lucet_error_runtime_terminated);
+    assert_int_equal(r.tag, lucet_result_tag_terminated);
+    assert_int_equal(r.val.terminated.reason, lucet_terminated_reason_timeout);
+    assert_int_equal(lucet_instance_run(inst, "short", 0, NULL, &r),
+                     lucet_error_instance_not_returned);
+    assert_int_equal(r.tag, lucet_result_tag_errored);
+    assert_int_equal(lucet_instance_reset(inst), lucet_error_ok);
+}
+
+static int waits, interrupted;
+
+/* Waits for what never comes, as long as nobody asks it to stop. */
+static void waiting_host(struct lucet_vmctx *ctx)
+{
+    waits++;
+    while (!lucet_vmctx_stop_requested(ctx))
+        if (poll(NULL, 0, 10000) < 0 && errno == EINTR)
+            interrupted++;
+}
+
+static void nothing(struct lucet_vmctx *ctx)
+{
+    (void)ctx;
+}
+
+static void guests_end_in_time(void **state)
+{
+    static const char *const endless[] = {"loop", "fill", "host loop"};
+
+    (void)state;
+    guest_begin();
+    struct set s = set_up((void (*)(void))nothing);
+    for (int i = 0; i < 30; i++) {
+        double start = seconds();
+        lucet_instance_set_timeout(s.inst, (uint64_t)(1 + i % 5 * 4));
+        expect_timeout(s.inst, endless[i % 3]);
+        assert_true(seconds() - start < 2);
+        assert_true(seconds() - start > 0.0009);
+        /* Enough time, then none set. */
+        lucet_instance_set_timeout(s.inst, 100000);
+        assert_int_equal((uint32_t)guest_call(s.inst, "short", 0, NULL), 9);
+        lucet_instance_set_timeout(s.inst, UINT64_MAX);
+        assert_int_equal((uint32_t)guest_call(s.inst, "short", 0, NULL), 9);
+    }
+    tear_down(&s);
+}
+
+static void waiting_host_functions_are_interrupted(void **state)
+{
+    (void)state;
+    guest_begin();
+    struct set s = set_up((void (*)(void))waiting_host);
+    waits = interrupted = 0;
+    for (int i = 0; i < 20; i++) {
+        double start = seconds();
+        lucet_instance_set_timeout(s.inst, 5);
+        expect_timeout(s.inst, "host");
+        assert_true(seconds() - start < 2);
+    }
+    assert_int_equal(waits, 20);
+    assert_true(interrupted >= 15);
+    tear_down(&s);
+}
+
+/* The timer does not go on when the run is over. */
+static void nothing_interrupts_the_host_afterwards(void **state)
+{
+    (void)state;
+    guest_begin();
+    struct set s = set_up((void (*)(void))waiting_host);
+    lucet_instance_set_timeout(s.inst, 5);
+    expect_timeout(s.inst, "host");
+    assert_int_equal(poll(NULL, 0, 60), 0);
+    assert_int_equal((uint32_t)guest_call(s.inst, "short", 0, NULL), 9);
+    assert_int_equal(poll(NULL, 0, 30), 0);
+    tear_down(&s);
+}
+
+static struct lucet_instance *inner;
+static enum lucet_error inner_error;
+
+static void runs_another(struct lucet_vmctx *ctx)
+{
+    struct lucet_result r;
+
+    inner_error = lucet_instance_run(inner, "loop", 0, NULL, &r);
+    waits = lucet_vmctx_stop_requested(ctx);
+}
+
+static void nested_runs_have_limits_of_their_own(void **state)
+{
+    (void)state;
+    guest_begin();
+    struct set s = set_up((void (*)(void))runs_another);
+    struct lucet_result r;
+    inner = guest_instance(s.region, s.module, s.linker, NULL);
+    /* The inner one ends, the outer goes on and returns. */
+    lucet_instance_set_timeout(inner, 5);
+    lucet_instance_set_timeout(s.inst, 60000);
+    assert_int_equal(lucet_instance_run(s.inst, "host", 0, NULL, &r), lucet_error_ok);
+    assert_int_equal(inner_error, lucet_error_runtime_terminated);
+    assert_int_equal(waits, 0);
+    assert_int_equal(lucet_instance_reset(inner), lucet_error_ok);
+    /* The outer one's time is over first: it ends when the inner one has returned. */
+    lucet_instance_set_timeout(inner, 60);
+    lucet_instance_set_timeout(s.inst, 10);
+    expect_timeout(s.inst, "host");
+    assert_int_equal(inner_error, lucet_error_runtime_terminated);
+    assert_int_equal(waits, 1);
+    lucet_instance_release(inner);
+    tear_down(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(guests_end_in_time),
+        cmocka_unit_test(waiting_host_functions_are_interrupted),
+        cmocka_unit_test(nothing_interrupts_the_host_afterwards),
+        cmocka_unit_test(nested_runs_have_limits_of_their_own),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
