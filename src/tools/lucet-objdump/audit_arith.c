@@ -39,7 +39,7 @@ static struct audit_value add_numbers(const struct audit_value *a, const struct 
     int64_t lo, hi;
 
     if (!__builtin_add_overflow(a->lo, b->lo, &lo) && !__builtin_add_overflow(a->hi, b->hi, &hi))
-        v = value_range(lo, hi);
+        v = value_stride(lo, hi, value_common_step(a, b));
     if (!value_is_u32(&v))
         add_low(&v, a, b);
     return v;
@@ -105,7 +105,7 @@ struct audit_value value_sub(struct audit_value a, struct audit_value b, unsigne
         return b.lo == INT64_MIN ? v : add_address(a, -b.hi, -b.lo);
     if (__builtin_sub_overflow(a.lo, b.hi, &lo) || __builtin_sub_overflow(a.hi, b.lo, &hi))
         return cut(v, width);
-    v = value_range(lo, hi);
+    v = value_stride(lo, hi, value_common_step(&a, &b));
     if (a.lo32 >= b.hi32 && !value_is_u32(&v)) {
         v.lo32 = a.lo32 - b.hi32;
         v.hi32 = a.hi32 - b.lo32;
@@ -172,7 +172,7 @@ struct audit_value value_shl(struct audit_value a, struct audit_value b, unsigne
     if (!is_number(&a) || !is_number(&b) || !value_is_fixed(&b))
         return cut(v, width);
     if (a.lo >= 0 && (uint64_t)a.hi <= (uint64_t)INT64_MAX >> n)
-        v = value_range(a.lo << n, a.hi << n);
+        v = value_stride(a.lo << n, a.hi << n, a.step >> (63 - n) ? 1 : a.step << n);
     if (!value_is_u32(&v) && n < 32 && a.hi32 <= UINT32_MAX >> n) {
         v.lo32 = a.lo32 << n;
         v.hi32 = a.hi32 << n;
@@ -208,6 +208,18 @@ struct audit_value value_sar(struct audit_value a, struct audit_value b, unsigne
     return cut(value_range(a.lo >> n, a.hi >> n), width);
 }
 
+/* Of a product with a constant. */
+static uint64_t product_step(const struct audit_value *a, const struct audit_value *b)
+{
+    uint64_t step;
+
+    if (value_is_fixed(a) && !__builtin_mul_overflow(b->step, (uint64_t)a->lo, &step))
+        return step;
+    if (value_is_fixed(b) && !__builtin_mul_overflow(a->step, (uint64_t)b->lo, &step))
+        return step;
+    return 1;
+}
+
 struct audit_value value_mul(struct audit_value a, struct audit_value b, unsigned width)
 {
     struct audit_value v = value_unknown();
@@ -219,6 +231,6 @@ struct audit_value value_mul(struct audit_value a, struct audit_value b, unsigne
     }
     if (is_number(&a) && is_number(&b) && a.lo >= 0 && b.lo >= 0 &&
         !__builtin_mul_overflow(a.lo, b.lo, &lo) && !__builtin_mul_overflow(a.hi, b.hi, &hi))
-        v = value_range(lo, hi);
+        v = value_stride(lo, hi, product_step(&a, &b));
     return cut(v, width);
 }

@@ -163,6 +163,7 @@ static bool narrow(const struct audit_compare *c, enum audit_cond cond, struct b
         break;
     case COND_NE: {
         const struct bounds left = *l;
+        *known_left = *known_right = true;
         exclude(l, r);
         exclude(r, &left);
         break;

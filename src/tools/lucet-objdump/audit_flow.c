@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-enum { WIDEN_AFTER = 3, NARROWINGS = 2, MAX_ROUNDS = 400 };
+enum { WIDEN_AFTER = 3, THRESHOLDS_UNTIL = 15, NARROWINGS = 2, MAX_ROUNDS = 400 };
 
 struct solver {
     struct audit_unit *u;
@@ -27,7 +27,10 @@ static void flow_into(struct solver *sv, const struct audit_state *s, const stru
     }
     struct audit_block *b = &u->blocks[number];
     const bool back = from && u->insns[b->first].at <= from->at;
-    const bool widen = !sv->next && back && b->rounds >= WIDEN_AFTER;
+    static const struct audit_thresholds none;
+    const struct audit_thresholds *widen = NULL;
+    if (!sv->next && back && b->rounds >= WIDEN_AFTER)
+        widen = b->rounds < THRESHOLDS_UNTIL ? &u->thresholds : &none;
     struct audit_state *in = sv->next ? &sv->next[number] : &b->in;
     if (!state_join(in, s, u->insns[b->first].at, widen, &changed))
         sv->failed = true;

@@ -54,7 +54,7 @@ struct group {
 
 struct renaming {
     uint32_t block;
-    bool widen;
+    const struct audit_thresholds *widen;
     unsigned count;
     struct group groups[64]; /* what finds no room is known to be related to nothing */
 };
@@ -133,8 +133,8 @@ static bool join_slots(struct audit_state *to, const struct audit_state *from, s
     return changed;
 }
 
-bool state_join(struct audit_state *to, const struct audit_state *from, uint32_t block, bool widen,
-                bool *changed)
+bool state_join(struct audit_state *to, const struct audit_state *from, uint32_t block,
+                const struct audit_thresholds *widen, bool *changed)
 {
     *changed = true;
     if (!to->reached)

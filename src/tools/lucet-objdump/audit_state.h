@@ -42,8 +42,8 @@ static inline uint64_t state_name(uint32_t at, unsigned which)
 bool state_copy(struct audit_state *to, const struct audit_state *from);
 void state_free(struct audit_state *s);
 /* Merges `from` into `to`, which belongs to the block at `block`. False when out of memory. */
-bool state_join(struct audit_state *to, const struct audit_state *from, uint32_t block, bool widen,
-                bool *changed);
+bool state_join(struct audit_state *to, const struct audit_state *from, uint32_t block,
+                const struct audit_thresholds *widen, bool *changed);
 
 /* The value of a register becomes `v`, under a new name unless it has one. */
 void state_set(struct audit_state *s, unsigned reg, struct audit_value v, uint64_t name);

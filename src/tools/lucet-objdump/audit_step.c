@@ -107,7 +107,7 @@ static bool clobber(const struct audit_unit *u, struct audit_state *s,
         else if (!(insn->writes64 & bit))
             v = merge_low(&s->regs[i], low_byte(insn, i) ? 1 : 2, v);
         if (insn->writes_maybe & bit)
-            v = value_join(&s->regs[i], &v, 0, false);
+            v = value_join(&s->regs[i], &v, 0, NULL);
         v.name = 0;
         state_set(s, i, v, state_name(insn->at, which++ & 3));
     }
@@ -137,7 +137,7 @@ static struct audit_value with_carry(struct audit_value v, int64_t carry, unsign
 {
     const struct audit_value w = value_add(v, value_constant(carry), width);
 
-    return value_join(&v, &w, 0, false);
+    return value_join(&v, &w, 0, NULL);
 }
 
 static struct audit_value binary(enum audit_op op, struct audit_value x, struct audit_value y,
@@ -366,7 +366,7 @@ static bool step_choose(const struct audit_unit *u, struct audit_state *s,
     if (!read_if(u, s, insn, &insn->a, insn->cond ^ 1, &x, &keeps) ||
         !read_if(u, s, insn, &insn->b, insn->cond, &y, &moves))
         return false;
-    struct audit_value v = keeps && moves ? value_join(&x, &y, 0, false) : keeps ? x : y;
+    struct audit_value v = keeps && moves ? value_join(&x, &y, 0, NULL) : keeps ? x : y;
     return write_operand(u, s, insn, &insn->a, v);
 }
 

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+enum { MAX_THRESHOLDS = 100 };
+
 static bool decode_all(struct audit_unit *u)
 {
     const struct audit_area *text = &u->in->text;
@@ -86,6 +88,45 @@ static bool make_blocks(struct audit_unit *u)
     return true;
 }
 
+static int by_value(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static void add_threshold(int64_t *list, uint32_t *n, int64_t c)
+{
+    if (c <= INT64_MIN + 1 || c >= INT64_MAX - 1)
+        return;
+    for (int64_t side = -1; side <= 1; side++)
+        list[(*n)++] = c + side;
+}
+
+/* Loops end where a counter equals or passes a constant, or zero: it stays at most one step short of
+ * that, which is the one or the other side of it. */
+static bool collect_thresholds(struct audit_unit *u)
+{
+    struct audit_thresholds *t = &u->thresholds;
+    uint32_t n = 0;
+
+    t->list = malloc(3 * (MAX_THRESHOLDS + 1) * sizeof *t->list);
+    if (!t->list)
+        return false;
+    add_threshold(t->list, &n, 0);
+    for (uint32_t i = 0; i < u->ninsns && n < 3 * MAX_THRESHOLDS; i++) {
+        const struct audit_insn *insn = &u->insns[i];
+        const bool constant = insn->b.kind == OPERAND_IMM;
+        if (constant && (insn->op == OP_CMP || insn->op == OP_MOV))
+            add_threshold(t->list, &n,
+                          insn->a.width == 4 ? (int64_t)(uint32_t)insn->b.imm : insn->b.imm);
+    }
+    qsort(t->list, n, sizeof *t->list, by_value);
+    for (uint32_t i = 0; i < n; i++)
+        if (t->count == 0 || t->list[t->count - 1] != t->list[i])
+            t->list[t->count++] = t->list[i];
+    return true;
+}
+
 static bool ends_block(const struct audit_insn *i)
 {
     return i->flow != FLOW_NEXT && i->flow != FLOW_CALL && i->flow != FLOW_CALL_IND;
@@ -94,7 +135,7 @@ static bool ends_block(const struct audit_insn *i)
 bool unit_open(struct audit_unit *u, const struct audit_input *in, uint32_t number)
 {
     *u = (struct audit_unit){.in = in, .fn = &in->functions[number], .number = number};
-    if (!decode_all(u))
+    if (!decode_all(u) || !collect_thresholds(u))
         return false;
     u->leader = calloc((size_t)u->ninsns + 1, 1);
     if (!u->leader)
@@ -125,5 +166,6 @@ void unit_close(struct audit_unit *u)
     free_blocks(u);
     free(u->insns);
     free(u->leader);
+    free(u->thresholds.list);
     *u = (struct audit_unit){0};
 }

@@ -21,6 +21,7 @@ struct audit_unit {
     struct audit_block *blocks;
     uint32_t nblocks;
     uint8_t *leader; /* per instruction: a block begins here */
+    struct audit_thresholds thresholds;
     uint32_t bad_at; /* where decoding stopped; fn->end when it did not */
 };
 

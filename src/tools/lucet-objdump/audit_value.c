@@ -11,7 +11,43 @@ struct audit_value value_unknown(void)
                                 .hi8 = UINT8_MAX,
                                 .hi32 = TOP32,
                                 .lo = INT64_MIN,
-                                .hi = INT64_MAX};
+                                .hi = INT64_MAX,
+                                .step = 1};
+}
+
+static uint64_t gcd(uint64_t a, uint64_t b)
+{
+    while (b) {
+        const uint64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+uint64_t value_common_step(const struct audit_value *a, const struct audit_value *b)
+{
+    return gcd(a->step, b->step);
+}
+
+/* The least n of v that is not below `lo`, and the greatest that is not above `hi`. */
+static void raise_lo(struct audit_value *v, int64_t lo)
+{
+    if (lo <= v->lo)
+        return;
+    const uint64_t distance = (uint64_t)lo - (uint64_t)v->lo;
+    const uint64_t over = v->step > 1 ? distance % v->step : 0;
+    if (over == 0 || __builtin_add_overflow(lo, (int64_t)(v->step - over), &v->lo))
+        v->lo = lo;
+}
+
+static void lower_hi(struct audit_value *v, int64_t hi)
+{
+    if (hi >= v->hi)
+        return;
+    if (v->step > 1 && hi >= v->lo)
+        hi -= (int64_t)(((uint64_t)hi - (uint64_t)v->lo) % v->step);
+    v->hi = hi;
 }
 
 static void settle8(struct audit_value *v)
@@ -28,7 +64,8 @@ static void settle8(struct audit_value *v)
     v->hi8 = (uint8_t)v->hi32;
 }
 
-/* What the bounds of the whole say about the low half and byte, and the reverse. */
+/* What the bounds of the whole say about the low half and byte, and the reverse. An empty result is
+ * left with lo > hi. */
 static void settle(struct audit_value *v)
 {
     const bool whole = v->lo >= 0 && v->hi <= (int64_t)TOP32;
@@ -39,21 +76,32 @@ static void settle(struct audit_value *v)
         v->hi32 = (uint32_t)v->hi;
     settle8(v);
     if (whole) {
-        v->lo = v->lo32;
-        v->hi = v->hi32;
+        raise_lo(v, v->lo32);
+        lower_hi(v, v->hi32);
     }
+    if (whole && v->lo <= v->hi) {
+        v->lo32 = (uint32_t)v->lo;
+        v->hi32 = (uint32_t)v->hi;
+    }
+    v->step = v->lo == v->hi ? 0 : v->step ? v->step : 1;
 }
 
-struct audit_value value_range(int64_t lo, int64_t hi)
+struct audit_value value_stride(int64_t lo, int64_t hi, uint64_t step)
 {
     struct audit_value v = value_unknown();
 
     v.lo = lo;
     v.hi = hi;
+    v.step = step;
     if (lo == hi)
         v.lo32 = v.hi32 = (uint32_t)lo;
     settle(&v);
     return v;
+}
+
+struct audit_value value_range(int64_t lo, int64_t hi)
+{
+    return value_stride(lo, hi, 1);
 }
 
 struct audit_value value_constant(int64_t n)
@@ -67,6 +115,7 @@ struct audit_value value_of(enum audit_value_kind kind, int64_t n)
 
     v.kind = (uint8_t)kind;
     v.lo = v.hi = n;
+    v.step = 0;
     return v;
 }
 
@@ -78,7 +127,7 @@ bool value_is_u32(const struct audit_value *v)
 bool value_same_bounds(const struct audit_value *a, const struct audit_value *b)
 {
     return a->kind == b->kind && a->lo == b->lo && a->hi == b->hi && a->lo32 == b->lo32 &&
-           a->hi32 == b->hi32 && a->lo8 == b->lo8 && a->hi8 == b->hi8;
+           a->hi32 == b->hi32 && a->lo8 == b->lo8 && a->hi8 == b->hi8 && a->step == b->step;
 }
 
 bool value_equal(const struct audit_value *a, const struct audit_value *b)
@@ -97,6 +146,7 @@ static struct audit_value low32(struct audit_value v)
     r = v;
     r.lo = v.lo32;
     r.hi = v.hi32;
+    r.step = 1;
     r.bits = 32;
     settle(&r);
     return r;
@@ -135,48 +185,85 @@ struct audit_value value_sign_extend(struct audit_value v, unsigned width, unsig
     return v.hi < 0 ? value_range(v.lo + TOP32 + 1, v.hi + TOP32 + 1) : value_range(0, TOP32);
 }
 
-/* Where bounds stop on their way up. The larger ones are sums of a few indices of 32 bits. */
-static int64_t widen_up(int64_t n)
+/* Where bounds stop when no threshold stops them: the larger ones are sums of a few indices of 32
+ * bits. */
+static const int64_t last_stops[] = {
+    0, UINT8_MAX, UINT16_MAX, INT32_MAX, UINT32_MAX, 1LL << 33, 1LL << 34, 1LL << 35, 1LL << 36,
+};
+
+static int64_t widen_up(int64_t n, const struct audit_thresholds *t)
 {
-    static const int64_t steps[] = {
-        0,         UINT8_MAX,   UINT16_MAX,  INT32_MAX,   UINT32_MAX,
-        1LL << 33, (1LL << 34), (1LL << 35), (1LL << 36),
-    };
-    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++)
-        if (n <= steps[i])
-            return steps[i];
+    for (uint32_t i = 0; i < t->count; i++)
+        if (n <= t->list[i])
+            return t->list[i];
+    for (size_t i = 0; i < sizeof last_stops / sizeof last_stops[0]; i++)
+        if (n <= last_stops[i])
+            return last_stops[i];
     return INT64_MAX;
 }
 
-static int64_t widen_down(int64_t n)
+static int64_t widen_down(int64_t n, const struct audit_thresholds *t)
 {
+    for (uint32_t i = t->count; i-- > 0;)
+        if (n >= t->list[i])
+            return t->list[i];
     return n >= 0 ? 0 : n >= INT32_MIN ? INT32_MIN : INT64_MIN;
 }
 
+static void join_parts(struct audit_value *v, const struct audit_value *b, bool widen)
+{
+    if (b->lo32 < v->lo32)
+        v->lo32 = widen ? 0 : b->lo32;
+    if (b->hi32 > v->hi32)
+        v->hi32 = widen ? UINT32_MAX : b->hi32;
+    if (b->lo8 < v->lo8)
+        v->lo8 = widen ? 0 : b->lo8;
+    if (b->hi8 > v->hi8)
+        v->hi8 = widen ? UINT8_MAX : b->hi8;
+}
+
 static struct audit_value join_bounds(const struct audit_value *a, const struct audit_value *b,
-                                      bool widen)
+                                      const struct audit_thresholds *widen)
 {
     struct audit_value v = *a;
+    const uint64_t distance =
+        a->lo > b->lo ? (uint64_t)a->lo - (uint64_t)b->lo : (uint64_t)b->lo - (uint64_t)a->lo;
 
+    v.step = gcd(gcd(a->step, b->step), distance);
     if (b->lo < a->lo)
-        v.lo = widen ? widen_down(b->lo) : b->lo;
+        v.lo = b->lo;
     if (b->hi > a->hi)
-        v.hi = widen ? widen_up(b->hi) : b->hi;
-    if (b->lo32 < a->lo32)
-        v.lo32 = widen ? 0 : b->lo32;
-    if (b->hi32 > a->hi32)
-        v.hi32 = widen ? (uint32_t)widen_up(b->hi32) : b->hi32;
-    if (b->lo8 < a->lo8)
-        v.lo8 = widen ? 0 : b->lo8;
-    if (b->hi8 > a->hi8)
-        v.hi8 = widen ? UINT8_MAX : b->hi8;
-    if (v.kind == VALUE_NUMBER)
-        settle(&v);
+        v.hi = b->hi;
+    if (widen && b->lo < a->lo) {
+        const int64_t stop = widen_down(b->lo, widen);
+        v.lo -= (int64_t)(v.step ? ((uint64_t)v.lo - (uint64_t)stop) / v.step * v.step : 0);
+    }
+    if (widen && b->hi > a->hi) {
+        const int64_t stop = widen_up(b->hi, widen);
+        v.hi += (int64_t)(v.step ? ((uint64_t)stop - (uint64_t)v.hi) / v.step * v.step : 0);
+    }
+    if (v.kind != VALUE_NUMBER) {
+        v.step = 1;
+        return v;
+    }
+    /* Where the whole says it all, the parts follow; else they are joined, and given up, by themselves. */
+    if (v.lo >= 0 && v.hi <= (int64_t)TOP32 && value_is_u32(a) && value_is_u32(b)) {
+        v.lo32 = (uint32_t)v.lo;
+        v.hi32 = (uint32_t)v.hi;
+        v.lo8 = 0;
+        v.hi8 = UINT8_MAX;
+        if (!widen) {
+            v.lo8 = a->lo8;
+            v.hi8 = a->hi8;
+        }
+    }
+    join_parts(&v, b, widen != NULL);
+    settle(&v);
     return v;
 }
 
 struct audit_value value_join(const struct audit_value *a, const struct audit_value *b,
-                              uint64_t name, bool widen)
+                              uint64_t name, const struct audit_thresholds *widen)
 {
     const bool tables = a->kind == VALUE_TABLE || a->kind == VALUE_TARGET;
     struct audit_value v = value_unknown();
@@ -186,7 +273,7 @@ struct audit_value value_join(const struct audit_value *a, const struct audit_va
         v.name = name;
         return v;
     }
-    v = join_bounds(a, b, widen && !tables);
+    v = join_bounds(a, b, tables ? NULL : widen);
     const bool same = a->name == b->name && a->bits == b->bits && a->add == b->add;
     if (a->kind == VALUE_NUMBER && (a->name == 0 || !same))
         value_rename(&v, name);
@@ -195,10 +282,8 @@ struct audit_value value_join(const struct audit_value *a, const struct audit_va
 
 bool value_clip(struct audit_value *v, int64_t lo, int64_t hi)
 {
-    if (v->lo < lo)
-        v->lo = lo;
-    if (v->hi > hi)
-        v->hi = hi;
+    raise_lo(v, lo);
+    lower_hi(v, hi);
     if (v->lo > v->hi)
         return false;
     settle(v);

@@ -2,7 +2,8 @@
  *
  *   kind          the value is
  *   VALUE_NUMBER  a number n (signed, 64 bits), lo <= n <= hi, whose low half and low byte, as unsigned
- *                 numbers, lie in lo32..hi32 and lo8..hi8. Unknown = all of each.
+ *                 numbers, lie in lo32..hi32 and lo8..hi8. Unknown = all of each. n differs from lo by
+ *                 a multiple of `step` (0 when there is but one n).
  *   VALUE_CONTEXT address of the running context + n
  *   VALUE_STACK   the stack pointer at the function's entry + n
  *   VALUE_IMAGE   base of the artifact's image + n
@@ -35,6 +36,7 @@ struct audit_value {
     uint8_t kind, bits, lo8, hi8;
     uint32_t lo32, hi32;
     int64_t lo, hi;
+    uint64_t step;
     uint64_t name;
     int64_t add;
 };
@@ -42,6 +44,7 @@ struct audit_value {
 struct audit_value value_unknown(void);
 struct audit_value value_constant(int64_t n);
 struct audit_value value_range(int64_t lo, int64_t hi);
+struct audit_value value_stride(int64_t lo, int64_t hi, uint64_t step);
 /* base + n, for the kinds that stand for an address or a register. */
 struct audit_value value_of(enum audit_value_kind kind, int64_t n);
 
@@ -71,10 +74,17 @@ bool value_same_bounds(const struct audit_value *a, const struct audit_value *b)
 struct audit_value value_low(struct audit_value v, unsigned width);
 /* The low `width` bytes, sign-extended to `to` bytes (the rest zero). */
 struct audit_value value_sign_extend(struct audit_value v, unsigned width, unsigned to);
-/* A merge of two paths; `name` is what the result is called when the two differ. With `widen`, bounds
- * that grew from `a` to `b` are given up step by step, so that loops come to an end. */
+/* Bounds that a loop may turn out to have: constants that the function compares with, ascending. */
+struct audit_thresholds {
+    int64_t *list;
+    uint32_t count;
+};
+
+/* A merge of two paths; `name` is what the result is called when the two differ. When `widen` is not
+ * NULL, bounds that grew from `a` to `b` are given up step by step, to these thresholds first, so that
+ * loops come to an end. */
 struct audit_value value_join(const struct audit_value *a, const struct audit_value *b,
-                              uint64_t name, bool widen);
+                              uint64_t name, const struct audit_thresholds *widen);
 /* Narrows to the intersection. False when it is empty: the path is impossible. */
 bool value_clip(struct audit_value *v, int64_t lo, int64_t hi);
 bool value_clip32(struct audit_value *v, uint32_t lo, uint32_t hi);
@@ -91,6 +101,9 @@ static inline void value_rename(struct audit_value *v, uint64_t name)
 /* The result of adding the constant `c` to `x` in `width` bytes is related to x. */
 void value_relate_sum(struct audit_value *sum, const struct audit_value *x, int64_t c,
                       unsigned width);
+
+/* The step of sums of the two. */
+uint64_t value_common_step(const struct audit_value *a, const struct audit_value *b);
 
 /* Results of operations of `width` bytes (4: the upper half becomes zero; 8), without names. */
 struct audit_value value_add(struct audit_value a, struct audit_value b, unsigned width);
