@@ -96,18 +96,30 @@ static enum lucet_error check_memory(struct compilation *c)
     return lucet_error_ok;
 }
 
-static enum lucet_error produce(struct compilation *c, const char *dir, const char *output)
+/* Where objects go: the work directory, or the one the user wants to keep them in. */
+static enum lucet_error objects_dir(struct compilation *c, const char *work_dir, const char **dir)
 {
-    uint32_t count = 0;
-    enum lucet_error e = objects_make(c, dir, &count);
-    if (e)
-        return e;
-    char *made = malloc(strlen(dir) + 16);
-    if (!made)
-        return lucet_error_no_memory;
+    *dir = c->options->precious ? c->options->precious : work_dir;
+    if (!c->options->precious || mkdir(*dir, 0777) == 0 || errno == EEXIST)
+        return lucet_error_ok;
+    diagnose(c->diagnostic, "io", "cannot make the directory for intermediate files: %s",
+             strerror(errno));
+    return lucet_error_io;
+}
+
+static enum lucet_error produce(struct compilation *c, const char *work_dir, const char *output)
+{
     const bool linked = c->options->emit == lucetc_emit_so || c->options->emit == lucetc_emit_obj;
-    sprintf(made, "%s/%s.%s", dir, linked ? "out" : "0", object_suffix(c));
-    if (linked)
+    const char *dir;
+    char *made = NULL;
+    uint32_t count = 0;
+    enum lucet_error e = objects_dir(c, work_dir, &dir);
+    if (!e)
+        e = objects_make(c, dir, &count);
+    if (!e && asprintf(&made, "%s/%s.%s", linked ? work_dir : dir, linked ? "out" : "0",
+                       object_suffix(c)) < 0)
+        e = lucet_error_no_memory;
+    if (!e && linked)
         e = link_objects(c, dir, count, made);
     if (!e)
         e = put_in_place(c, made, output);

@@ -17,6 +17,8 @@ struct cli {
     bool json_errors;
     /* Bounds for the reservation of memory 0, in bytes; 0 = none given. */
     uint64_t min_reserved, max_reserved, reserved;
+    uint64_t time_limit; /* CPU seconds; 0 = none */
+    bool has_time_limit;
 };
 
 /* Reads the command line into *cli. Ends the program for --help, --version and usage errors. The
@@ -32,9 +34,5 @@ void cli_print_version_info(void);
 void report_error(const struct cli *cli, const char *file, const struct lucetc_diagnostic *d);
 /* The same for an error that is nothing but words. */
 void report_message(const struct cli *cli, const char *file, const char *kind, const char *message);
-
-/* Compiles to cli->output, which may be "-" or something else that is no regular file. */
-enum lucet_error output_compile(const struct cli *cli, const void *wasm, size_t size,
-                                struct lucetc_diagnostic *d);
 
 #endif

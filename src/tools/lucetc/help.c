@@ -38,6 +38,7 @@ static const char help[] =
     "\n"
     "Other\n"
     "  -j, --jobs N                 threads (default: one for each processor)\n"
+    "      --time-limit SECONDS     CPU time; 0 for no limit (default: 60, and 60 for each MiB)\n"
     "      --error-style STYLE      human (default) or json: one object a line\n"
     "      --input-name NAME        what messages call the input, such as standard input\n"
     "      --version                print the version\n"

@@ -4,6 +4,7 @@
 #include "tools/common/file.h"
 #include "tools/common/progress.h"
 #include "tools/lucetc/cli.h"
+#include "tools/lucetc/supervise.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -72,26 +73,47 @@ static bool read_input(const struct cli *cli, uint8_t **bytes, size_t *size)
     return false;
 }
 
-static bool compile(struct cli *cli, const uint8_t *bytes, size_t size)
+struct input {
+    const uint8_t *bytes;
+    size_t size;
+    const char *name; /* for messages */
+};
+
+static bool compile(const struct cli *cli, const char *output, void *arg)
 {
-    struct tool_progress progress;
+    const struct input *input = arg;
+    struct lucetc_options options = cli->compile;
     struct lucetc_diagnostic d;
-    const char *name = cli->input_name ? cli->input_name : cli->input;
-    const char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name;
+    struct tool_progress progress;
+    const char *slash = strrchr(input->name, '/'), *base = slash ? slash + 1 : input->name;
     char label[40];
 
     tool_progress_start(&progress, tool_escape(base, strlen(base), label, sizeof label));
-    cli->compile.progress = show_progress;
-    cli->compile.progress_arg = &progress;
-    const enum lucet_error e = output_compile(cli, bytes, size, &d);
+    options.progress = show_progress;
+    options.progress_arg = &progress;
+    const enum lucet_error e = lucetc_compile(input->bytes, input->size, &options, output, &d);
     tool_progress_finish(&progress);
     if (e == lucet_error_ok)
         return true;
 
     if (!d.message[0])
         snprintf(d.message, sizeof d.message, "%s", lucet_error_message(e));
-    report_error(cli, e == lucet_error_io ? cli->output : name, &d);
+    report_error(cli, e == lucet_error_io ? cli->output : input->name, &d);
     return false;
+}
+
+/* What no real module needs on a machine of today; a hostile one could make LLVM run for days. */
+static uint64_t default_time_limit(size_t size)
+{
+    return 60 + 60 * (((uint64_t)size + (1 << 20) - 1) >> 20);
+}
+
+static bool compile_supervised(struct cli *cli, const uint8_t *bytes, size_t size)
+{
+    struct input input = {bytes, size, cli->input_name ? cli->input_name : cli->input};
+    if (!cli->has_time_limit)
+        cli->time_limit = default_time_limit(size);
+    return supervise(cli, input.name, compile, &input);
 }
 
 int main(int argc, char **argv)
@@ -103,7 +125,8 @@ int main(int argc, char **argv)
     cli_parse(&cli, argc, argv);
     struct lucetc_bindings *bindings = read_bindings(&cli);
     cli.compile.bindings = bindings;
-    const bool ok = bindings && read_input(&cli, &bytes, &size) && compile(&cli, bytes, size);
+    const bool ok =
+        bindings && read_input(&cli, &bytes, &size) && compile_supervised(&cli, bytes, size);
     free(bytes);
     lucetc_bindings_release(bindings);
     free(cli.bindings);

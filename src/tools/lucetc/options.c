@@ -27,6 +27,7 @@ enum option_id {
     OPT_PRECIOUS,
     OPT_ERROR_STYLE,
     OPT_INPUT_NAME,
+    OPT_TIME_LIMIT,
     OPT_VERSION,
     OPT_VERSION_INFO,
     OPT_LATER, /* known, but not yet there */
@@ -53,6 +54,7 @@ static const struct option long_options[] = {
     {"precious", required_argument, NULL, OPT_PRECIOUS},
     {"error-style", required_argument, NULL, OPT_ERROR_STYLE},
     {"input-name", required_argument, NULL, OPT_INPUT_NAME},
+    {"time-limit", required_argument, NULL, OPT_TIME_LIMIT},
     {"version", no_argument, NULL, OPT_VERSION},
     {"version-info", no_argument, NULL, OPT_VERSION_INFO},
     {"witx", required_argument, NULL, OPT_LATER},
@@ -183,6 +185,11 @@ static void parse_option(struct cli *cli, int id, const char *name, const char *
     case OPT_MAX_RESERVED: cli->max_reserved = parse_size(name, argument); break;
     case OPT_ERROR_STYLE: cli->json_errors = parse_choice(name, style_choices, argument); break;
     case OPT_INPUT_NAME: cli->input_name = argument; break;
+    case OPT_TIME_LIMIT:
+        if (!tool_parse_number(argument, UINT32_MAX, &cli->time_limit))
+            cli_usage_error("--time-limit takes a number of seconds, not \"%.100s\"", argument);
+        cli->has_time_limit = true;
+        break;
     case OPT_LATER: cli_usage_error("--%s is not supported by this version", name);
     case 'h': cli_print_help(); exit(EXIT_SUCCESS);
     case OPT_VERSION: printf("lucetc %s\n", lucetc_version()); exit(EXIT_SUCCESS);

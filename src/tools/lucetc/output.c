@@ -1,10 +1,10 @@
-/* Where the output goes. The library writes regular files, atomically, by renaming; pipes, terminals
- * and devices are served through a temporary file. */
+#include "tools/lucetc/output.h"
+
 #include "tools/common/file.h"
-#include "tools/lucetc/cli.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,35 +48,42 @@ static bool copy_to(const char *from, const char *to)
     return error == 0;
 }
 
-static enum lucet_error compile_to_special(const struct cli *cli, const void *wasm, size_t size,
-                                           struct lucetc_diagnostic *d)
+bool output_prepare(struct output *o, const struct cli *cli)
 {
     const char *tmp = getenv("TMPDIR");
-    char dir[4096], file[4096 + 16];
+    *o = (struct output){.special = is_special(cli->output)};
 
-    snprintf(dir, sizeof dir, "%s/lucetc-XXXXXX", tmp && tmp[0] ? tmp : "/tmp");
-    if (!mkdtemp(dir)) {
-        snprintf(d->message, sizeof d->message, "no temporary directory: %s", strerror(errno));
-        return lucet_error_io;
+    const int n = o->special ? asprintf(&o->dir, "%s/lucetc-XXXXXX", tmp && tmp[0] ? tmp : "/tmp")
+                             : asprintf(&o->dir, "%s.XXXXXX", cli->output);
+    if (n < 0 || !mkdtemp(o->dir)) {
+        const int error = n < 0 ? ENOMEM : errno;
+        if (n >= 0)
+            free(o->dir);
+        report_message(cli, cli->output, "io", strerror(error));
+        return false;
     }
-    snprintf(file, sizeof file, "%s/output", dir);
-    enum lucet_error e = lucetc_compile(wasm, size, &cli->compile, file, d);
-    if (e == lucet_error_ok && !copy_to(file, cli->output)) {
-        snprintf(d->message, sizeof d->message, "the output could not be written: %s",
-                 strerror(errno));
-        e = lucet_error_io;
-    }
-    unlink(file);
-    rmdir(dir);
-    return e;
+    if (asprintf(&o->file, "%s/output", o->dir) < 0)
+        abort();
+    return true;
 }
 
-enum lucet_error output_compile(const struct cli *cli, const void *wasm, size_t size,
-                                struct lucetc_diagnostic *d)
+bool output_deliver(const struct output *o, const struct cli *cli)
 {
-    *d = (struct lucetc_diagnostic){
-        .kind = "io", .offset = UINT64_MAX, .function_index = UINT32_MAX};
-    if (is_special(cli->output))
-        return compile_to_special(cli, wasm, size, d);
-    return lucetc_compile(wasm, size, &cli->compile, cli->output, d);
+    if (o->special ? copy_to(o->file, cli->output) : rename(o->file, cli->output) == 0)
+        return true;
+    report_message(cli, cli->output, "io", strerror(errno));
+    return false;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *where)
+{
+    (void)st, (void)type, (void)where;
+    return remove(path);
+}
+
+void output_discard(struct output *o)
+{
+    nftw(o->dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    free(o->dir);
+    free(o->file);
 }
