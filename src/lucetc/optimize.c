@@ -68,20 +68,6 @@ static void keep_traps(struct emitter *e)
             keep_dead_loads(b);
 }
 
-/* Optimising takes more than linear time; functions this large (no compiler of a guest makes them by
- * itself) are translated as they are. Only now: mem2reg must have seen them. */
-#define HUGE_BODY (256u << 10)
-
-static void spare_huge_functions(struct emitter *e)
-{
-    const struct wasm_module *m = e->c->module;
-    const unsigned kind = LLVMGetEnumAttributeKindForName("optnone", 7);
-    for (uint32_t i = m->nimported_funcs; i < m->nfuncs; i++)
-        if (m->funcs[i].body_size > HUGE_BODY && e->funcs[i] && !LLVMIsDeclaration(e->funcs[i]))
-            LLVMAddAttributeAtIndex(e->funcs[i], LLVMAttributeFunctionIndex,
-                                    LLVMCreateEnumAttribute(e->llvm, kind, 0));
-}
-
 static enum lucet_error run(struct emitter *e, LLVMTargetMachineRef tm, const char *passes)
 {
     LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
@@ -110,7 +96,6 @@ enum lucet_error optimize(struct emitter *e, LLVMTargetMachineRef tm)
     if (error)
         return error;
     keep_traps(e);
-    spare_huge_functions(e);
     const char *passes = pipelines[e->c->options->opt_level];
     return passes ? run(e, tm, passes) : lucet_error_ok;
 }
