@@ -123,8 +123,8 @@ static bool check_limits(struct reader *r, uint64_t min, uint64_t max, uint32_t 
     if (flags & ~LUCET_HAS_MAX)
         return reader_fail(r, "%s %u: unknown flags 0x%x", what, i, flags);
     if (min > limit)
-        return reader_fail(r, "%s %u: minimum %llu is above %llu", what, i,
-                           (unsigned long long)min, (unsigned long long)limit);
+        return reader_fail(r, "%s %u: minimum %llu is above %llu", what, i, (unsigned long long)min,
+                           (unsigned long long)limit);
     if (flags & LUCET_HAS_MAX && (max < min || max > limit))
         return reader_fail(r, "%s %u: maximum %llu is below the minimum or above %llu", what, i,
                            (unsigned long long)max, (unsigned long long)limit);

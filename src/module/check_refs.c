@@ -7,26 +7,18 @@ static uint32_t init_type(const struct lucet_artifact *a, const struct lucet_ini
                           uint32_t nglobals, uint32_t wanted)
 {
     switch (op->kind) {
-    case LUCET_INIT_I32:
-        return LUCET_I32;
-    case LUCET_INIT_I64:
-        return LUCET_I64;
-    case LUCET_INIT_F32:
-        return LUCET_F32;
-    case LUCET_INIT_F64:
-        return LUCET_F64;
-    case LUCET_INIT_V128:
-        return LUCET_V128;
-    case LUCET_INIT_REF_NULL:
-        return reader_is_ref(wanted) ? wanted : 0;
-    case LUCET_INIT_REF_FUNC:
-        return op->value[0] < a->nfuncs ? LUCET_FUNCREF : 0;
+    case LUCET_INIT_I32: return LUCET_I32;
+    case LUCET_INIT_I64: return LUCET_I64;
+    case LUCET_INIT_F32: return LUCET_F32;
+    case LUCET_INIT_F64: return LUCET_F64;
+    case LUCET_INIT_V128: return LUCET_V128;
+    case LUCET_INIT_REF_NULL: return reader_is_ref(wanted) ? wanted : 0;
+    case LUCET_INIT_REF_FUNC: return op->value[0] < a->nfuncs ? LUCET_FUNCREF : 0;
     case LUCET_INIT_GLOBAL_GET:
         if (op->value[0] >= nglobals || a->globals[op->value[0]].mutable)
             return 0;
         return a->globals[op->value[0]].type;
-    default:
-        return 0;
+    default: return 0;
     }
 }
 
@@ -129,14 +121,10 @@ static bool check_datas(struct reader *r)
 static bool names_funcref(const struct lucet_artifact *a, enum lucet_extern kind, uint32_t index)
 {
     switch (kind) {
-    case LUCET_EXTERN_TABLE:
-        return a->tables[index].elem == LUCET_FUNCREF;
-    case LUCET_EXTERN_MEMORY:
-        return false;
-    case LUCET_EXTERN_GLOBAL:
-        return a->globals[index].type == LUCET_FUNCREF;
-    case LUCET_EXTERN_FUNC:
-        break;
+    case LUCET_EXTERN_TABLE: return a->tables[index].elem == LUCET_FUNCREF;
+    case LUCET_EXTERN_MEMORY: return false;
+    case LUCET_EXTERN_GLOBAL: return a->globals[index].type == LUCET_FUNCREF;
+    case LUCET_EXTERN_FUNC: break;
     }
     const struct lucet_module_type *t = &a->types[a->funcs[index].type];
     const uint8_t *types = lucet_artifact_params(a, t);

@@ -147,8 +147,8 @@ static uint64_t features_without_state(uint32_t *leaf1_ecx)
 static uint64_t avx_features(uint32_t leaf1_ecx)
 {
     uint32_t a, b, c, d;
-    uint64_t set = COLLECT(leaf1_ecx, {LUCET_CPU_avx, 28}, {LUCET_CPU_fma, 12},
-                           {LUCET_CPU_f16c, 29});
+    uint64_t set =
+        COLLECT(leaf1_ecx, {LUCET_CPU_avx, 28}, {LUCET_CPU_fma, 12}, {LUCET_CPU_f16c, 29});
 
     if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) {
         set |= COLLECT(b, {LUCET_CPU_avx2, 5});
@@ -166,8 +166,7 @@ static uint64_t avx512_features(void)
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d))
         return 0;
     return COLLECT(b, {LUCET_CPU_avx512f, 16}, {LUCET_CPU_avx512bw, 30}, {LUCET_CPU_avx512dq, 17},
-                   {LUCET_CPU_avx512vl, 31}, {LUCET_CPU_avx512cd, 28},
-                   {LUCET_CPU_avx512ifma, 21}) |
+                   {LUCET_CPU_avx512vl, 31}, {LUCET_CPU_avx512cd, 28}, {LUCET_CPU_avx512ifma, 21}) |
            COLLECT(c, {LUCET_CPU_avx512vbmi, 1}, {LUCET_CPU_avx512vbmi2, 6},
                    {LUCET_CPU_avx512vnni, 11}, {LUCET_CPU_avx512bitalg, 12},
                    {LUCET_CPU_avx512vpopcntdq, 14});

@@ -73,10 +73,9 @@ static bool add_segment(struct reader *r, const Elf64_Phdr *p, unsigned i)
 static bool check_dynamic(struct reader *r, const Elf64_Phdr *p)
 {
     static const int64_t forbidden[] = {
-        DT_NEEDED,      DT_RELA,         DT_RELASZ,       DT_REL,           DT_RELSZ,
-        DT_JMPREL,      DT_PLTRELSZ,     DT_RELR,         DT_RELRSZ,        DT_INIT,
-        DT_FINI,        DT_INIT_ARRAY,   DT_FINI_ARRAY,   DT_PREINIT_ARRAY, DT_TEXTREL,
-        DT_AUXILIARY,   DT_FILTER,
+        DT_NEEDED,     DT_RELA,          DT_RELASZ,  DT_REL,       DT_RELSZ,  DT_JMPREL,
+        DT_PLTRELSZ,   DT_RELR,          DT_RELRSZ,  DT_INIT,      DT_FINI,   DT_INIT_ARRAY,
+        DT_FINI_ARRAY, DT_PREINIT_ARRAY, DT_TEXTREL, DT_AUXILIARY, DT_FILTER,
     };
     const Elf64_Dyn *d = file_range(r->a, p->p_offset, p->p_filesz, _Alignof(Elf64_Dyn));
 
@@ -85,9 +84,10 @@ static bool check_dynamic(struct reader *r, const Elf64_Phdr *p)
     for (uint64_t i = 0; i < p->p_filesz / sizeof(*d) && d[i].d_tag != DT_NULL; i++) {
         for (size_t k = 0; k < sizeof(forbidden) / sizeof(*forbidden); k++)
             if (d[i].d_tag == forbidden[k])
-                return reader_fail(r, ".dynamic: entry %llu (tag 0x%llx) asks for relocation, "
-                                   "initialisation or another library", (unsigned long long)i,
-                                   (unsigned long long)d[i].d_tag);
+                return reader_fail(r,
+                                   ".dynamic: entry %llu (tag 0x%llx) asks for relocation, "
+                                   "initialisation or another library",
+                                   (unsigned long long)i, (unsigned long long)d[i].d_tag);
         if (d[i].d_tag == DT_FLAGS && d[i].d_un.d_val & DF_TEXTREL)
             return reader_fail(r, ".dynamic: text relocations");
     }
@@ -97,10 +97,8 @@ static bool check_dynamic(struct reader *r, const Elf64_Phdr *p)
 static bool check_phdr(struct reader *r, const Elf64_Phdr *p, unsigned i)
 {
     switch (p->p_type) {
-    case PT_LOAD:
-        return add_segment(r, p, i);
-    case PT_DYNAMIC:
-        return check_dynamic(r, p);
+    case PT_LOAD: return add_segment(r, p, i);
+    case PT_DYNAMIC: return check_dynamic(r, p);
     case PT_GNU_STACK:
         if (p->p_flags & PF_X)
             return reader_fail(r, "program header %u: executable stack", i);
@@ -110,17 +108,15 @@ static bool check_phdr(struct reader *r, const Elf64_Phdr *p, unsigned i)
     case PT_NOTE:
     case PT_GNU_EH_FRAME:
     case PT_GNU_RELRO:
-    case PT_GNU_PROPERTY:
-        return true;
-    default:
-        return reader_fail(r, "program header %u: foreign type 0x%x", i, p->p_type);
+    case PT_GNU_PROPERTY: return true;
+    default: return reader_fail(r, "program header %u: foreign type 0x%x", i, p->p_type);
     }
 }
 
 static bool read_segments(struct reader *r, const Elf64_Ehdr *e)
 {
-    const Elf64_Phdr *p = file_range(r->a, e->e_phoff, (uint64_t)e->e_phnum * sizeof(*p),
-                                     _Alignof(Elf64_Phdr));
+    const Elf64_Phdr *p =
+        file_range(r->a, e->e_phoff, (uint64_t)e->e_phnum * sizeof(*p), _Alignof(Elf64_Phdr));
     unsigned executable = 0;
 
     if (!p)
@@ -173,10 +169,8 @@ static bool check_section(struct reader *r, const Elf64_Shdr *s, unsigned i, con
     case SHT_RELR:
     case SHT_INIT_ARRAY:
     case SHT_FINI_ARRAY:
-    case SHT_PREINIT_ARRAY:
-        return reader_fail(r, "section %u: relocations or initialisers", i);
-    default:
-        break;
+    case SHT_PREINIT_ARRAY: return reader_fail(r, "section %u: relocations or initialisers", i);
+    default: break;
     }
     if (strcmp(name, ".text") == 0)
         return place_section(r, s, name, true, &a->text);
@@ -193,8 +187,8 @@ static bool check_section(struct reader *r, const Elf64_Shdr *s, unsigned i, con
 
 static bool read_sections(struct reader *r, const Elf64_Ehdr *e)
 {
-    const Elf64_Shdr *s = file_range(r->a, e->e_shoff, (uint64_t)e->e_shnum * sizeof(*s),
-                                     _Alignof(Elf64_Shdr));
+    const Elf64_Shdr *s =
+        file_range(r->a, e->e_shoff, (uint64_t)e->e_shnum * sizeof(*s), _Alignof(Elf64_Shdr));
 
     if (!s || e->e_shstrndx >= e->e_shnum)
         return reader_fail(r, "section headers: not in the file, not aligned or without names");

@@ -105,8 +105,7 @@ static bool read_tables(struct reader *r)
     if (!check_span(r, #table, a->header->table, sizeof(type), _Alignof(type)))                    \
         return false;                                                                              \
     a->n##table = a->header->table.count;                                                          \
-    a->table = (const type *)(const void *)(base +                                                 \
-                                            (a->n##table ? a->header->table.offset : 0));
+    a->table = (const type *)(const void *)(base + (a->n##table ? a->header->table.offset : 0));
     LUCET_MODULE_TABLES(X)
 #undef X
     a->data_bytes = a->bytes + a->data.offset;
@@ -131,14 +130,10 @@ bool lucet_artifact_read(const void *bytes, size_t size, struct lucet_artifact *
 uint32_t lucet_artifact_count(const struct lucet_artifact *a, enum lucet_extern kind)
 {
     switch (kind) {
-    case LUCET_EXTERN_FUNC:
-        return a->nfuncs;
-    case LUCET_EXTERN_TABLE:
-        return a->ntables;
-    case LUCET_EXTERN_MEMORY:
-        return a->nmemories;
-    case LUCET_EXTERN_GLOBAL:
-        return a->nglobals;
+    case LUCET_EXTERN_FUNC: return a->nfuncs;
+    case LUCET_EXTERN_TABLE: return a->ntables;
+    case LUCET_EXTERN_MEMORY: return a->nmemories;
+    case LUCET_EXTERN_GLOBAL: return a->nglobals;
     }
     return 0;
 }
@@ -146,14 +141,10 @@ uint32_t lucet_artifact_count(const struct lucet_artifact *a, enum lucet_extern 
 uint32_t lucet_artifact_imported(const struct lucet_artifact *a, enum lucet_extern kind)
 {
     switch (kind) {
-    case LUCET_EXTERN_FUNC:
-        return a->header->nimported_funcs;
-    case LUCET_EXTERN_TABLE:
-        return a->header->nimported_tables;
-    case LUCET_EXTERN_MEMORY:
-        return a->header->nimported_memories;
-    case LUCET_EXTERN_GLOBAL:
-        return a->header->nimported_globals;
+    case LUCET_EXTERN_FUNC: return a->header->nimported_funcs;
+    case LUCET_EXTERN_TABLE: return a->header->nimported_tables;
+    case LUCET_EXTERN_MEMORY: return a->header->nimported_memories;
+    case LUCET_EXTERN_GLOBAL: return a->header->nimported_globals;
     }
     return 0;
 }
@@ -189,9 +180,12 @@ static const struct {
     char letter;
     const char *name;
 } valtypes[] = {
-    {LUCET_I32, 'i', "i32"},         {LUCET_I64, 'I', "i64"},
-    {LUCET_F32, 'f', "f32"},         {LUCET_F64, 'F', "f64"},
-    {LUCET_V128, 'v', "v128"},       {LUCET_FUNCREF, 'r', "funcref"},
+    {LUCET_I32, 'i', "i32"},
+    {LUCET_I64, 'I', "i64"},
+    {LUCET_F32, 'f', "f32"},
+    {LUCET_F64, 'F', "f64"},
+    {LUCET_V128, 'v', "v128"},
+    {LUCET_FUNCREF, 'r', "funcref"},
     {LUCET_EXTERNREF, 'e', "externref"},
 };
 #define NVALTYPES (sizeof(valtypes) / sizeof(valtypes[0]))

@@ -37,8 +37,8 @@ struct activation {
 
     /* Written and read by enter.S at these offsets. */
     void *host_sp;
-    void *guest_sp; /* 16-byte aligned; NULL: go on below the caller's frame */
-    const void *entry;  /* void (ctx, nest callee, argv) */
+    void *guest_sp;    /* 16-byte aligned; NULL: go on below the caller's frame */
+    const void *entry; /* void (ctx, nest callee, argv) */
     const void *callee;
     void *argv;
 
@@ -65,10 +65,10 @@ LUCET_STATIC_OFFSET(activation, argv, 64);
 
 /* Per thread. Reached by signal handlers and by enter.S, hence the initial-exec model. */
 struct thread {
-    struct activation *current; /* the innermost */
+    struct activation *current;  /* the innermost */
     struct lucet_activation abi; /* its values, which compiled code reads and writes */
-    struct thread *next, *prev; /* all threads that ever ran a guest and live */
-    void *signal_stack;         /* ours, NULL when the thread has one of its own */
+    struct thread *next, *prev;  /* all threads that ever ran a guest and live */
+    void *signal_stack;          /* ours, NULL when the thread has one of its own */
     size_t signal_stack_size;
     void *timer; /* timer_t */
     int tid;

@@ -35,8 +35,7 @@ static void finish(struct walk *w)
     beyond = w->total - LUCET__FRAMES_INNER;
     kept = beyond < LUCET__FRAMES_OUTER ? beyond : LUCET__FRAMES_OUTER;
     for (uint32_t i = 0; i < kept; i++)
-        w->out->pcs[LUCET__FRAMES_INNER + i] =
-            w->outer[(beyond - kept + i) % LUCET__FRAMES_OUTER];
+        w->out->pcs[LUCET__FRAMES_INNER + i] = w->outer[(beyond - kept + i) % LUCET__FRAMES_OUTER];
     w->out->count = LUCET__FRAMES_INNER + kept;
     w->out->truncated = beyond > kept;
 }

@@ -54,8 +54,7 @@ static void push(struct activation *act, struct lucet_vmctx *ctx)
     barrier();
     __atomic_store_n(&t->current, act, __ATOMIC_RELEASE);
     barrier();
-    t->abi.hostcall_limit =
-        act->stack_low + act->instance->region->limits.hostcall_reservation;
+    t->abi.hostcall_limit = act->stack_low + act->instance->region->limits.hostcall_reservation;
     t->abi.ctx = ctx;
     ctx->activation = &t->abi;
     /* In this order: a request that comes in between is not lost. */
@@ -178,8 +177,8 @@ static void store_results(const struct call *c, const struct lucet_module_type *
         memset(result->val.returned.fp + 4, 0, 12);
 }
 
-static enum lucet_error terminated(struct lucet_result *result,
-                                   enum lucet_terminated_reason reason, void *provided)
+static enum lucet_error terminated(struct lucet_result *result, enum lucet_terminated_reason reason,
+                                   void *provided)
 {
     result->tag = lucet_result_tag_terminated;
     result->val.terminated.reason = reason;
@@ -220,12 +219,9 @@ static enum lucet_error finish(const struct call *c, struct activation *act, boo
         return terminated(result, reason, NULL);
     }
     switch (act->outcome) {
-    case OUTCOME_FAULTED:
-        return faulted(act, result);
-    case OUTCOME_TERMINATED:
-        return terminated(result, act->reason, act->provided);
-    default:
-        return lucet_error_ok;
+    case OUTCOME_FAULTED: return faulted(act, result);
+    case OUTCOME_TERMINATED: return terminated(result, act->reason, act->provided);
+    default: return lucet_error_ok;
     }
 }
 

@@ -51,8 +51,7 @@ const char *lucet_error_name(enum lucet_error e)
 {
     switch (e) {
 #define X(code, name, text)                                                                        \
-    case lucet_error_##name:                                                                       \
-        return "lucet_error_" #name;
+    case lucet_error_##name: return "lucet_error_" #name;
         LUCET_ERRORS(X)
 #undef X
     }
@@ -63,8 +62,7 @@ const char *lucet_error_message(enum lucet_error e)
 {
     switch (e) {
 #define X(code, name, text)                                                                        \
-    case lucet_error_##name:                                                                       \
-        return text;
+    case lucet_error_##name: return text;
         LUCET_ERRORS(X)
 #undef X
     }
@@ -80,8 +78,7 @@ const char *lucet_trapcode_name(enum lucet_trapcode code)
 {
     switch (code) {
 #define X(number, id, text)                                                                        \
-    case lucet_trapcode_##id:                                                                      \
-        return #id;
+    case lucet_trapcode_##id: return #id;
         LUCET_TRAP_CODES(X)
 #undef X
     }
@@ -92,8 +89,7 @@ const char *lucet_trapcode_message(enum lucet_trapcode code)
 {
     switch (code) {
 #define X(number, id, text)                                                                        \
-    case lucet_trapcode_##id:                                                                      \
-        return text;
+    case lucet_trapcode_##id: return text;
         LUCET_TRAP_CODES(X)
 #undef X
     }

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/x86_64/machine.h"
 #include "runtime/runtime.h"
+#include "runtime/x86_64/machine.h"
 
 struct fault {
     enum lucet_trapcode code;
@@ -51,8 +51,7 @@ static bool judge(const struct activation *act, const struct lucet_dl_module *m,
     if (info->si_code <= 0) /* sent by someone */
         return false;
     switch (sig) {
-    case SIGILL:
-        return judge_instruction(m, pc, out);
+    case SIGILL: return judge_instruction(m, pc, out);
     case SIGFPE:
         *out = (struct fault){.code = info->si_code == FPE_INTOVF
                                           ? lucet_trapcode_integer_overflow
@@ -65,8 +64,7 @@ static bool judge(const struct activation *act, const struct lucet_dl_module *m,
             return true;
         }
         return judge_address(act, (uintptr_t)info->si_addr, out);
-    default:
-        return judge_address(act, (uintptr_t)info->si_addr, out);
+    default: return judge_address(act, (uintptr_t)info->si_addr, out);
     }
 }
 

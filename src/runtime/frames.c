@@ -177,8 +177,8 @@ static bool collect(const struct lucet_dl_module *m, struct frame_entry *out, ui
             if (f.start >= text->vaddr && f.start - text->vaddr < text->size &&
                 f.size <= text->size - (f.start - text->vaddr)) {
                 if (out)
-                    out[n] = (struct frame_entry){(uint32_t)f.start, (uint32_t)f.size,
-                                                  (uint32_t)offset};
+                    out[n] =
+                        (struct frame_entry){(uint32_t)f.start, (uint32_t)f.size, (uint32_t)offset};
                 n++;
             }
         }
@@ -260,25 +260,16 @@ static enum step one(struct machine *m, struct cursor *c)
     uint8_t op = (uint8_t)take(c, 1);
 
     switch (op & 0xc0) {
-    case 0x40: /* advance_loc */
-        return advance(m, op & 0x3f);
-    case 0x80: /* offset */
-        uleb(c);
-        return STEP_ON;
-    case 0xc0: /* restore */
-        return STEP_ON;
-    default:
-        break;
+    case 0x40: /* advance_loc */ return advance(m, op & 0x3f);
+    case 0x80: /* offset */ uleb(c); return STEP_ON;
+    case 0xc0: /* restore */ return STEP_ON;
+    default: break;
     }
     switch (op) {
-    case 0x00: /* nop */
-        return STEP_ON;
-    case 0x02: /* advance_loc1, 2, 4 */
-        return advance(m, take(c, 1));
-    case 0x03:
-        return advance(m, take(c, 2));
-    case 0x04:
-        return advance(m, take(c, 4));
+    case 0x00: /* nop */ return STEP_ON;
+    case 0x02: /* advance_loc1, 2, 4 */ return advance(m, take(c, 1));
+    case 0x03: return advance(m, take(c, 2));
+    case 0x04: return advance(m, take(c, 4));
     case 0x05: /* offset_extended, register */
     case 0x09:
         uleb(c);
@@ -287,25 +278,16 @@ static enum step one(struct machine *m, struct cursor *c)
     case 0x06: /* restore_extended, undefined, same_value, GNU_args_size */
     case 0x07:
     case 0x08:
-    case 0x2e:
-        uleb(c);
-        return STEP_ON;
-    case 0x0a:
-        return save_or_restore(m, true);
-    case 0x0b:
-        return save_or_restore(m, false);
+    case 0x2e: uleb(c); return STEP_ON;
+    case 0x0a: return save_or_restore(m, true);
+    case 0x0b: return save_or_restore(m, false);
     case 0x0c: /* def_cfa, def_cfa_register, def_cfa_offset */
         m->now.reg = uleb(c);
         m->now.offset = (int64_t)uleb(c);
         return STEP_ON;
-    case 0x0d:
-        m->now.reg = uleb(c);
-        return STEP_ON;
-    case 0x0e:
-        m->now.offset = (int64_t)uleb(c);
-        return STEP_ON;
-    default:
-        return STEP_UNKNOWN;
+    case 0x0d: m->now.reg = uleb(c); return STEP_ON;
+    case 0x0e: m->now.offset = (int64_t)uleb(c); return STEP_ON;
+    default: return STEP_UNKNOWN;
     }
 }
 

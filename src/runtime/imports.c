@@ -45,8 +45,7 @@ static bool lets_references_out(const struct lucet_instance *i, const struct luc
     const struct lucet_artifact *a = &i->module->artifact;
 
     switch (m->kind) {
-    case LUCET_EXTERN_TABLE:
-        return a->tables[m->index].elem == LUCET_FUNCREF;
+    case LUCET_EXTERN_TABLE: return a->tables[m->index].elem == LUCET_FUNCREF;
     case LUCET_EXTERN_GLOBAL:
         return a->globals[m->index].mutable && a->globals[m->index].type == LUCET_FUNCREF;
     case LUCET_EXTERN_FUNC: {
@@ -54,8 +53,7 @@ static bool lets_references_out(const struct lucet_instance *i, const struct luc
         return memchr(lucet_artifact_params(a, t), LUCET_FUNCREF,
                       (size_t)t->nparams + t->nresults) != NULL;
     }
-    default:
-        return false;
+    default: return false;
     }
 }
 
@@ -69,8 +67,7 @@ static enum lucet_error hold(const struct import *p)
     own = lucet__store_of_instance(p->instance);
     if (!own)
         return lucet__no_memory();
-    return lucet__store_link(own, p->definition.store,
-                             lets_references_out(p->instance, p->record));
+    return lucet__store_link(own, p->definition.store, lets_references_out(p->instance, p->record));
 }
 
 static enum lucet_error import_func(const struct import *p)
@@ -107,18 +104,18 @@ static enum lucet_error import_table(const struct import *p)
 {
     struct lucet_instance *i = p->instance;
     const struct lucet_module_table *wanted = &i->module->artifact.tables[p->record->index];
-    struct lucet_table *desc = p->definition.object
-                                   ? &p->definition.object->u.table.desc
-                                   : lucet__table_desc(p->definition.instance,
-                                                       exported_index(&p->definition));
+    struct lucet_table *desc =
+        p->definition.object
+            ? &p->definition.object->u.table.desc
+            : lucet__table_desc(p->definition.instance, exported_index(&p->definition));
     const struct table *t = desc->owner;
 
     if (t->elem != wanted->elem)
         return mismatch(p, "the table has another element type");
     if (!limits_fit(desc->size, t->declared_max, wanted->min, wanted->max, wanted->flags))
         return mismatch(p, "the table has other limits");
-    LUCET__AT(i->ctx, struct lucet_table *,
-              i->module->artifact.header->layout.imported_tables)[p->record->index] = desc;
+    LUCET__AT(i->ctx, struct lucet_table *, i->module->artifact.header->layout.imported_tables)
+    [p->record->index] = desc;
     return lucet_error_ok;
 }
 
@@ -127,10 +124,10 @@ static enum lucet_error import_memory(const struct import *p)
     struct lucet_instance *i = p->instance;
     const struct lucet_artifact *a = &i->module->artifact;
     const struct lucet_module_memory *wanted = &a->memories[p->record->index];
-    struct lucet_memory *desc = p->definition.object
-                                    ? &p->definition.object->u.memory.desc
-                                    : lucet__memory_desc(p->definition.instance,
-                                                         exported_index(&p->definition));
+    struct lucet_memory *desc =
+        p->definition.object
+            ? &p->definition.object->u.memory.desc
+            : lucet__memory_desc(p->definition.instance, exported_index(&p->definition));
     struct memory *m = desc->owner;
 
     if (!limits_fit(desc->size / LUCET_WASM_PAGE, m->declared_max, wanted->min, wanted->max,
@@ -139,12 +136,13 @@ static enum lucet_error import_memory(const struct import *p)
     if (p->record->index == 0) {
         if (a->header->heap.reserved_size + a->header->heap.guard_size > m->space ||
             a->header->heap.front_guard > LUCET__GUARD)
-            return fail(p, lucet_error_limits_exceeded, "the memory has less address space than "
+            return fail(p, lucet_error_limits_exceeded,
+                        "the memory has less address space than "
                         "the code assumes");
         i->memory0 = m;
     }
-    LUCET__AT(i->ctx, struct lucet_memory *,
-              a->header->layout.imported_memories)[p->record->index] = desc;
+    LUCET__AT(i->ctx, struct lucet_memory *, a->header->layout.imported_memories)
+    [p->record->index] = desc;
     return lucet_error_ok;
 }
 
@@ -203,24 +201,17 @@ static enum lucet_error resolve(struct lucet_linker *l, struct import *p)
                          p->record->symbol.size);
         return p->record->symbol.size
                    ? fail(p, lucet_error_module, "unknown import: no host function %s", symbol)
-                   : fail(p, lucet_error_module, "unknown import: the linker has nothing of that "
-                                                 "name");
+                   : fail(p, lucet_error_module,
+                          "unknown import: the linker has nothing of that "
+                          "name");
     }
     if ((uint32_t)p->definition.kind != p->record->kind)
         return mismatch(p, "it is of another kind");
     switch (p->record->kind) {
-    case LUCET_EXTERN_FUNC:
-        e = import_func(p);
-        break;
-    case LUCET_EXTERN_TABLE:
-        e = import_table(p);
-        break;
-    case LUCET_EXTERN_MEMORY:
-        e = import_memory(p);
-        break;
-    default:
-        e = import_global(p);
-        break;
+    case LUCET_EXTERN_FUNC: e = import_func(p); break;
+    case LUCET_EXTERN_TABLE: e = import_table(p); break;
+    case LUCET_EXTERN_MEMORY: e = import_memory(p); break;
+    default: e = import_global(p); break;
     }
     return e;
 }

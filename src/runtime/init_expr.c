@@ -10,13 +10,9 @@ void lucet__init_value(const struct lucet_instance *i, struct lucet_init init, u
     out[0] = out[1] = 0;
     switch (op->kind) {
     case LUCET_INIT_I32:
-    case LUCET_INIT_F32:
-        out[0] = (uint32_t)op->value[0];
-        break;
+    case LUCET_INIT_F32: out[0] = (uint32_t)op->value[0]; break;
     case LUCET_INIT_I64:
-    case LUCET_INIT_F64:
-        out[0] = op->value[0];
-        break;
+    case LUCET_INIT_F64: out[0] = op->value[0]; break;
     case LUCET_INIT_V128:
         out[0] = op->value[0];
         out[1] = op->value[1];
@@ -30,7 +26,6 @@ void lucet__init_value(const struct lucet_instance *i, struct lucet_init init, u
     case LUCET_INIT_REF_FUNC:
         out[0] = (uintptr_t)lucet__func_record(i, (uint32_t)op->value[0]);
         break;
-    default: /* null */
-        break;
+    default: /* null */ break;
     }
 }

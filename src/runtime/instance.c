@@ -9,8 +9,8 @@ struct lucet_memory *lucet__memory_desc(const struct lucet_instance *i, uint32_t
 
     if (index < h->nimported_memories)
         return LUCET__AT(i->ctx, struct lucet_memory *, h->layout.imported_memories)[index];
-    return &LUCET__AT(i->ctx, struct lucet_memory, h->layout.memories)[index -
-                                                                      h->nimported_memories];
+    return &LUCET__AT(i->ctx, struct lucet_memory,
+                      h->layout.memories)[index - h->nimported_memories];
 }
 
 struct lucet_table *lucet__table_desc(const struct lucet_instance *i, uint32_t index)
@@ -102,7 +102,8 @@ enum lucet_error lucet_instance_grow_heap(struct lucet_instance *i, uint32_t add
     if (before < 0)
         return lucet__fail(lucet_error_limits_exceeded,
                            "%u more pages are above the module's maximum or the limit of %llu "
-                           "bytes", additional_pages, (unsigned long long)i->memory0->grow_limit);
+                           "bytes",
+                           additional_pages, (unsigned long long)i->memory0->grow_limit);
     if (previous_pages)
         *previous_pages = (uint32_t)before;
     return lucet_error_ok;

@@ -19,18 +19,20 @@ static enum lucet_error check_region(const struct lucet_region *r, const struct 
     if (guest > l->globals_size)
         return lucet__fail(lucet_error_limits_exceeded,
                            "globals and scratch space need %llu bytes, the region's globals_size "
-                           "is %llu", guest, (unsigned long long)l->globals_size);
+                           "is %llu",
+                           guest, (unsigned long long)l->globals_size);
     if (a->nmemories == 0 || h->nimported_memories > 0)
         return lucet_error_ok;
     if (assumed > l->heap_address_space_size)
         return lucet__fail(lucet_error_limits_exceeded,
                            "its code assumes %llu bytes of address space for the heap, the "
-                           "region's heap_address_space_size is %llu", assumed,
-                           (unsigned long long)l->heap_address_space_size);
+                           "region's heap_address_space_size is %llu",
+                           assumed, (unsigned long long)l->heap_address_space_size);
     if (h->heap.front_guard > LUCET__GUARD)
         return lucet__fail(lucet_error_limits_exceeded,
                            "its code assumes a guard of %llu bytes before the heap, regions have "
-                           "%llu", (unsigned long long)h->heap.front_guard,
+                           "%llu",
+                           (unsigned long long)h->heap.front_guard,
                            (unsigned long long)LUCET__GUARD);
     return lucet_error_ok;
 }
@@ -82,8 +84,8 @@ static void init_funcrefs(struct lucet_instance *i)
 
 static enum lucet_error build(struct lucet_instance *i, struct lucet_linker *linker)
 {
-    enum lucet_error e = lucet__slot_take(i->region, i->module, i->module->artifact.header->layout.size,
-                                          &i->slot);
+    enum lucet_error e =
+        lucet__slot_take(i->region, i->module, i->module->artifact.header->layout.size, &i->slot);
 
     if (e != lucet_error_ok)
         return e;
@@ -131,8 +133,8 @@ static struct lucet_instance *instance_new(struct lucet_region *region,
     i->module = module;
     i->region = region;
     i->embed_ctx = o->embed_ctx;
-    i->heap_limit = o->heap_memory_limit && o->heap_memory_limit < limit ? o->heap_memory_limit
-                                                                         : limit;
+    i->heap_limit =
+        o->heap_memory_limit && o->heap_memory_limit < limit ? o->heap_memory_limit : limit;
     i->table_entries_left = region->limits.table_entries;
     i->start_done = module->artifact.header->start == LUCET_NONE;
     if (allocate_arrays(i))

@@ -217,8 +217,10 @@ static enum lucet_error define_host(struct lucet_linker *l, const struct key *k,
 
     d.signature = lucet__signature_parse(signature);
     if (d.signature == 0)
-        return lucet__fail(lucet_error_invalid_argument, "host function %.*s: \"%s\" is no "
-                           "signature", (int)k->name_len, k->name, signature);
+        return lucet__fail(lucet_error_invalid_argument,
+                           "host function %.*s: \"%s\" is no "
+                           "signature",
+                           (int)k->name_len, k->name, signature);
     return define(l, k, d);
 }
 
@@ -326,8 +328,8 @@ enum lucet_error lucet_linker_memory(struct lucet_linker *l, const char *module,
     if (!o)
         return lucet__no_memory();
     struct memory *m = &o->u.memory.own;
-    *m = (struct memory){.desc = &o->u.memory.desc, .grow_limit = limit * LUCET_WASM_PAGE,
-                         .declared_max = max};
+    *m = (struct memory){
+        .desc = &o->u.memory.desc, .grow_limit = limit * LUCET_WASM_PAGE, .declared_max = max};
     *m->desc = (struct lucet_memory){.max_pages = limit, .owner = m};
     enum lucet_error e = lucet__memory_map(m, MEMORY_SPACE);
     if (e == lucet_error_ok)
@@ -354,8 +356,8 @@ enum lucet_error lucet_linker_table(struct lucet_linker *l, const char *module, 
     if (!o)
         return lucet__no_memory();
     struct table *t = &o->u.table.own;
-    *t = (struct table){.desc = &o->u.table.desc, .grow_limit = TABLE_LIMIT, .declared_max = max,
-                        .elem = type};
+    *t = (struct table){
+        .desc = &o->u.table.desc, .grow_limit = TABLE_LIMIT, .declared_max = max, .elem = type};
     *t->desc = (struct lucet_table){.max = max < UINT32_MAX ? max : UINT32_MAX, .owner = t};
     enum lucet_error e = lucet__table_reset(t, min);
     if (e != lucet_error_ok) {

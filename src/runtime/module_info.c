@@ -22,8 +22,8 @@ static const char *keep(struct lucet_dl_module *m, size_t slot, const char *text
 static const char *keep_signature(struct lucet_dl_module *m, size_t slot, uint32_t func)
 {
     char text[2048];
-    size_t n = lucet_artifact_signature(&m->artifact, lucet__func_type(m, func), text,
-                                        sizeof(text));
+    size_t n =
+        lucet_artifact_signature(&m->artifact, lucet__func_type(m, func), text, sizeof(text));
 
     return keep(m, slot, text, n);
 }
@@ -33,8 +33,8 @@ static bool make_room(struct lucet_dl_module *m)
     const struct lucet_artifact *a = &m->artifact;
 
     if (!m->extern_names)
-        m->extern_names = calloc(2 * (size_t)a->nexports + 3 * (size_t)a->nimports + 1,
-                                 sizeof(char *));
+        m->extern_names =
+            calloc(2 * (size_t)a->nexports + 3 * (size_t)a->nimports + 1, sizeof(char *));
     return m->extern_names != NULL;
 }
 
@@ -116,8 +116,7 @@ void lucet_dl_module_requirements(const struct lucet_dl_module *m,
     if (a->nmemories == 0)
         return;
     out->heap_memory_size = a->memories[0].min * LUCET_WASM_PAGE;
-    out->heap_maximum = a->memories[0].flags & LUCET_HAS_MAX
-                            ? a->memories[0].max * LUCET_WASM_PAGE
-                            : UINT64_MAX;
+    out->heap_maximum =
+        a->memories[0].flags & LUCET_HAS_MAX ? a->memories[0].max * LUCET_WASM_PAGE : UINT64_MAX;
     out->heap_address_space_size = a->header->heap.reserved_size + a->header->heap.guard_size;
 }

@@ -17,8 +17,8 @@ static enum lucet_error map_image(struct lucet_dl_module *m, int fd)
 
     if (a->image_size == 0)
         return lucet_error_ok;
-    void *base = mmap(NULL, a->image_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                      -1, 0);
+    void *base =
+        mmap(NULL, a->image_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base == MAP_FAILED)
         return lucet__fail_errno(lucet_error_no_memory, "cannot reserve room for the module");
     m->base = base;
@@ -52,8 +52,10 @@ static enum lucet_error check_machine(const struct lucet_artifact *a)
     if (lacking) {
         char names[256];
         lucet_cpu_feature_list(lacking, names, sizeof(names));
-        return lucet__fail(lucet_error_unsupported, "this CPU lacks features it was compiled for: "
-                           "%s", names);
+        return lucet__fail(lucet_error_unsupported,
+                           "this CPU lacks features it was compiled for: "
+                           "%s",
+                           names);
     }
     return lucet_error_ok;
 }

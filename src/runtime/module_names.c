@@ -31,8 +31,8 @@ static bool make_functions(struct lucet_dl_module *m)
     }
     for (uint32_t i = 0; i < a->nfuncs; i++) /* an import's code is a gate, among the helpers */
         if (i >= a->header->nimported_funcs)
-            m->functions[n++] = (struct function_entry){
-                (uint32_t)lucet_artifact_code(a, a->funcs[i].code), i};
+            m->functions[n++] =
+                (struct function_entry){(uint32_t)lucet_artifact_code(a, a->funcs[i].code), i};
     for (uint32_t i = 0; i < a->nhelpers; i++)
         m->functions[n++] = (struct function_entry){
             (uint32_t)lucet_artifact_code(a, a->helpers[i].code), a->nfuncs + i};
@@ -73,8 +73,8 @@ static const char *name_of(struct lucet_dl_module *m, const struct function_entr
     char buf[LUCET__NAME_MAX];
 
     if (!*cached) {
-        struct lucet_str s = f->index < a->nfuncs ? guest_name(a, f->index)
-                                                  : a->helpers[f->index - a->nfuncs].name;
+        struct lucet_str s =
+            f->index < a->nfuncs ? guest_name(a, f->index) : a->helpers[f->index - a->nfuncs].name;
         *cached = strdup(lucet__printable(buf, sizeof(buf), lucet_artifact_str(a, s), s.size));
     }
     return *cached ? *cached : "";
@@ -86,8 +86,8 @@ static const char *module_name(struct lucet_dl_module *m)
     char buf[LUCET__NAME_MAX];
 
     if (!m->name)
-        m->name = strdup(lucet__printable(buf, sizeof(buf), lucet_artifact_str(&m->artifact, s),
-                                          s.size));
+        m->name =
+            strdup(lucet__printable(buf, sizeof(buf), lucet_artifact_str(&m->artifact, s), s.size));
     return m->name ? m->name : "";
 }
 

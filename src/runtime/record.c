@@ -61,8 +61,10 @@ static enum lucet_error fill(struct record *r, struct lucet_instance *i, uint32_
     const struct lucet_module_type *t = &m->artifact.types[f->type];
 
     if (t->thunk == 0)
-        return lucet__fail(lucet_error_module, "type %u has no thunk, but function %u may be "
-                           "called by other instances", f->type, func);
+        return lucet__fail(lucet_error_module,
+                           "type %u has no thunk, but function %u may be "
+                           "called by other instances",
+                           f->type, func);
     *r = (struct record){
         .ref = {.code = lucet__code(m, t->thunk),
                 .type = m->type_ids[f->type],
@@ -130,8 +132,10 @@ enum lucet_error lucet__host_record(struct lucet_instance *i, uint32_t func, voi
     uint32_t type = m->artifact.funcs[func].type;
 
     if (m->artifact.types[type].host == 0)
-        return lucet__fail(lucet_error_module, "type %u has no host trampoline, but imported "
-                           "function %u has it", type, func);
+        return lucet__fail(lucet_error_module,
+                           "type %u has no host trampoline, but imported "
+                           "function %u has it",
+                           type, func);
     if (!i->host_records)
         i->host_records = calloc(m->artifact.header->nimported_funcs, sizeof(*i->host_records));
     if (!i->host_records)

@@ -48,7 +48,8 @@ static enum lucet_error check_limits(const struct lucet_alloc_limits *l)
     if (l->stack_size < l->hostcall_reservation + MIN_GUEST_STACK)
         return lucet__fail(lucet_error_invalid_argument,
                            "limits: stack_size leaves the guest less than %llu bytes beside "
-                           "hostcall_reservation", (unsigned long long)MIN_GUEST_STACK);
+                           "hostcall_reservation",
+                           (unsigned long long)MIN_GUEST_STACK);
     return lucet_error_ok;
 }
 
@@ -60,8 +61,8 @@ static uint64_t slot_front(const struct lucet_alloc_limits *l)
 
 static void place_slots(struct lucet_region *r, uint64_t stride)
 {
-    uintptr_t first = round_up((uintptr_t)r->base + LUCET__GUARD + slot_front(&r->limits),
-                               HEAP_ALIGNMENT);
+    uintptr_t first =
+        round_up((uintptr_t)r->base + LUCET__GUARD + slot_front(&r->limits), HEAP_ALIGNMENT);
 
     for (size_t i = 0; i < r->capacity; i++) {
         struct slot *s = &r->slots[i];

@@ -63,7 +63,8 @@ enum lucet_error lucet_instance_run_func_idx(struct lucet_instance *i, uint32_t 
     lucet__clear_error();
     if (!i)
         return errored(lucet__fail(lucet_error_invalid_argument, "lucet_instance_run_func_idx: "
-                                   "NULL"), result);
+                                                                 "NULL"),
+                       result);
     if (table < i->module->artifact.ntables) {
         const struct lucet_table *t = lucet__table_desc(i, table);
         const struct table *own = t->owner;
@@ -71,8 +72,9 @@ enum lucet_error lucet_instance_run_func_idx(struct lucet_instance *i, uint32_t 
             r = (const struct record *)(uintptr_t)t->elems[index];
     }
     if (!r)
-        return errored(lucet__fail(lucet_error_func_not_found, "no function at %u of table %u",
-                                   index, table), result);
+        return errored(
+            lucet__fail(lucet_error_func_not_found, "no function at %u of table %u", index, table),
+            result);
     return call(&(struct call){.instance = i,
                                .ctx = r->owner ? r->owner->ctx : i->ctx,
                                .module = r->module,
@@ -90,7 +92,8 @@ enum lucet_error lucet_instance_run_start(struct lucet_instance *i, struct lucet
                        result);
     if (i->start_done)
         return errored(lucet__fail(lucet_error_start_already_run,
-                                   "the start function has run, or there is none"), result);
+                                   "the start function has run, or there is none"),
+                       result);
     return call(&(struct call){.instance = i,
                                .ctx = i->ctx,
                                .module = i->module,

@@ -21,7 +21,7 @@
 #include "runtime/activation.h"
 
 #define LUCET__PAGE 4096u
-#define LUCET__GUARD (UINT64_C(64) << 10)     /* around guest stacks, before heaps */
+#define LUCET__GUARD (UINT64_C(64) << 10) /* around guest stacks, before heaps */
 #define LUCET__NO_MAX UINT64_MAX
 
 static inline uint64_t round_up(uint64_t n, uint64_t unit)
@@ -60,7 +60,7 @@ uint64_t lucet__signature_parse(const char *letters);
 /* A function as a value; what compiled code knows comes first. */
 struct record {
     struct lucet_funcref ref;
-    struct lucet_instance *owner; /* NULL: private to its module, runs in whoever runs */
+    struct lucet_instance *owner;         /* NULL: private to its module, runs in whoever runs */
     const struct lucet_dl_module *module; /* whose text holds ref.code */
     uint32_t func;                        /* there */
 };
@@ -71,7 +71,7 @@ struct image {
     uint64_t offset, size; /* in the memory, whole pages */
 };
 
-struct frame_entry { /* a function as .eh_frame describes it */
+struct frame_entry {      /* a function as .eh_frame describes it */
     uint32_t start, size; /* of the code, from the image's base */
     uint32_t fde;         /* offset in .eh_frame */
 };
@@ -83,7 +83,7 @@ struct function_entry { /* for names: by start */
 
 struct lucet_dl_module {
     atomic_uint refs;
-    uint64_t id; /* never used again */
+    uint64_t id;                    /* never used again */
     struct lucet_artifact artifact; /* points into `file` */
     const uint8_t *file;
     size_t file_size;
@@ -103,7 +103,7 @@ struct lucet_dl_module {
     pthread_mutex_t mutex; /* guards what is made on demand, below */
     bool image_made;
     struct image image;
-    char **extern_names; /* see module_info.c */
+    char **extern_names;              /* see module_info.c */
     struct function_entry *functions; /* sorted */
     uint32_t nfunctions;
     char **function_names; /* per entry of functions */
@@ -178,7 +178,7 @@ struct lucet_region {
     uint64_t size, stride;
     struct slot *slots;
     pthread_mutex_t mutex; /* guards what follows */
-    uint32_t *free; /* a stack */
+    uint32_t *free;        /* a stack */
     size_t nfree;
 };
 
@@ -198,10 +198,10 @@ void lucet__region_retain(struct lucet_region *r);
 /* What a memory's owner knows beyond its descriptor, which stands where compiled code reads it. */
 struct memory {
     struct lucet_memory *desc;
-    uint64_t space;       /* reservation and guard from the base */
-    uint64_t grow_limit;  /* bytes */
+    uint64_t space;        /* reservation and guard from the base */
+    uint64_t grow_limit;   /* bytes */
     uint64_t declared_max; /* pages; LUCET__NO_MAX */
-    struct slot *slot;    /* it lies in a slot's heap, else in a mapping of its own: */
+    struct slot *slot;     /* it lies in a slot's heap, else in a mapping of its own: */
     uint8_t *mapping;
     uint64_t mapping_size;
 };
@@ -216,9 +216,9 @@ void lucet__memory_unmap(struct memory *m);
 
 struct table {
     struct lucet_table *desc;
-    uint64_t grow_limit;   /* entries */
-    uint64_t declared_max; /* LUCET__NO_MAX */
-    uint32_t elem;         /* enum lucet_valtype */
+    uint64_t grow_limit;    /* entries */
+    uint64_t declared_max;  /* LUCET__NO_MAX */
+    uint32_t elem;          /* enum lucet_valtype */
     uint64_t *entries_left; /* of the instance's allowance; NULL = no bound beyond grow_limit */
 };
 /* table.c. Entries before, or -1. New entries are null. */
@@ -234,7 +234,7 @@ enum instance_state {
     INSTANCE_TERMINATED, /* both must be reset, the former unless continue_after_fault */
 };
 
-struct stop; /* stop.c: shared with kill switches */
+struct stop;  /* stop.c: shared with kill switches */
 struct store; /* store.c */
 
 struct lucet_instance {
@@ -245,13 +245,13 @@ struct lucet_instance {
     struct store *store; /* NULL: not linked with others; guarded by the stores' mutex */
     struct lucet_instance *store_next;
 
-    struct memory *memory0; /* own or imported; NULL = no memory */
+    struct memory *memory0;  /* own or imported; NULL = no memory */
     struct memory *memories; /* own */
     struct table *tables;    /* own */
     uint64_t table_entries_left;
-    struct record *records; /* per instance, when the module is not private */
+    struct record *records;        /* per instance, when the module is not private */
     struct record *export_records; /* per export, of private modules others import from */
-    struct record *host_records; /* per imported function; used when it is the host's */
+    struct record *host_records;   /* per imported function; used when it is the host's */
     uint64_t heap_limit;
     uint8_t *dropped; /* bits: element segments, then data segments */
 
@@ -261,7 +261,7 @@ struct lucet_instance {
 
     enum instance_state state;
     bool start_done, continue_after_fault;
-    uint32_t depth;  /* runs in progress */
+    uint32_t depth;   /* runs in progress */
     pthread_t runner; /* while depth > 0 */
 
     struct trace trace;
@@ -357,9 +357,9 @@ struct definition {
     struct object *object;
     struct lucet_instance *instance;
 
-    uint64_t signature;   /* of host: interned */
+    uint64_t signature;    /* of host: interned */
     uint32_t export_index; /* of instance: which export */
-    struct store *store;  /* of object or instance */
+    struct store *store;   /* of object or instance */
 };
 
 /* With the linker's lock held, between these two. */
@@ -444,7 +444,7 @@ LUCET_NORETURN void lucet__terminate(struct activation *act, enum lucet_terminat
 
 /* timeout.c: the thread's timer fires the stop signal at the earliest deadline of the chain. */
 enum lucet_error lucet__timer_prepare(struct thread *t);
-void lucet__timer_set(struct thread *t); /* from the chain's deadlines */
+void lucet__timer_set(struct thread *t);    /* from the chain's deadlines */
 void lucet__timer_repeat(struct thread *t); /* soon and again: a stop waits for a host function */
 void lucet__timer_release(struct thread *t);
 uint64_t lucet__now(void);

@@ -64,11 +64,10 @@ static enum lucet_error apply_elems(struct lucet_instance *i)
 
     for (uint32_t k = 0; k < a->nelems; k++) {
         const struct lucet_module_elem *e = &a->elems[k];
-        if (e->mode == LUCET_ACTIVE &&
-            !lucet__elem_copy(i, k, lucet__table_desc(i, e->table), offset_of(i, e->offset), 0,
-                              e->count))
-            return lucet__instantiation_trap(lucet_trapcode_table_out_of_bounds,
-                                             "element segment", k);
+        if (e->mode == LUCET_ACTIVE && !lucet__elem_copy(i, k, lucet__table_desc(i, e->table),
+                                                         offset_of(i, e->offset), 0, e->count))
+            return lucet__instantiation_trap(lucet_trapcode_table_out_of_bounds, "element segment",
+                                             k);
         if (e->mode != LUCET_PASSIVE)
             lucet__drop(i, k);
     }

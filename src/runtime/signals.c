@@ -5,8 +5,8 @@
 #include <unistd.h>
 
 #include "module/cpu.h"
-#include "runtime/x86_64/machine.h"
 #include "runtime/runtime.h"
+#include "runtime/x86_64/machine.h"
 
 bool lucet__have_fsgsbase;
 uint8_t lucet__vector_level;

@@ -71,8 +71,8 @@ enum lucet_error lucet__slot_take(struct lucet_region *r, const struct lucet_dl_
             s->context_accessible = context_size;
     }
     if (good && !s->stack_accessible)
-        good = s->stack_accessible = protect(s->stack, r->limits.stack_size,
-                                             PROT_READ | PROT_WRITE);
+        good = s->stack_accessible =
+            protect(s->stack, r->limits.stack_size, PROT_READ | PROT_WRITE);
     if (!good) {
         enum lucet_error e = lucet__fail_errno(lucet_error_no_memory, "cannot use a slot");
         push(s);

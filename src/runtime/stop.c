@@ -18,8 +18,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "runtime/x86_64/machine.h"
 #include "runtime/runtime.h"
+#include "runtime/x86_64/machine.h"
 
 enum state { IDLE, CANCELLED, RUNNING, STOPPING, STOP_REMOTE, STOP_TIMEOUT, DISABLED };
 
@@ -99,8 +99,8 @@ bool lucet__stop_requested(const struct stop *s, enum lucet_terminated_reason *r
 {
     int state = atomic_load(&s->state);
 
-    *reason = state == STOP_TIMEOUT ? lucet_terminated_reason_timeout
-                                    : lucet_terminated_reason_remote;
+    *reason =
+        state == STOP_TIMEOUT ? lucet_terminated_reason_timeout : lucet_terminated_reason_remote;
     return state == STOPPING || state == STOP_REMOTE || state == STOP_TIMEOUT;
 }
 
@@ -183,8 +183,8 @@ static void send_signal(pid_t tid)
 static enum lucet_kill_result stop_running(struct stop *s)
 {
     struct activation *current = __atomic_load_n(&s->thread->current, __ATOMIC_RELAXED);
-    bool in_host = current != s->act ||
-                   __atomic_load_n(&s->thread->abi.guest_frame, __ATOMIC_RELAXED) != NULL;
+    bool in_host =
+        current != s->act || __atomic_load_n(&s->thread->abi.guest_frame, __ATOMIC_RELAXED) != NULL;
 
     send_signal(s->thread->tid);
     atomic_store(&s->state, STOP_REMOTE);
@@ -206,8 +206,7 @@ enum lucet_kill_result lucet_kill_switch_terminate(struct lucet_kill_switch *k)
             if (change(k->stop, RUNNING, STOPPING))
                 return stop_running(k->stop);
             break;
-        default:
-            return lucet_kill_not_terminable;
+        default: return lucet_kill_not_terminable;
         }
     }
 }

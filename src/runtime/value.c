@@ -8,8 +8,7 @@ uint8_t lucet__valtype_of(enum lucet_val_type t)
     switch (t) {
     case lucet_val_type_c_ptr:
     case lucet_val_type_u64:
-    case lucet_val_type_i64:
-        return LUCET_I64;
+    case lucet_val_type_i64: return LUCET_I64;
     case lucet_val_type_guest_ptr:
     case lucet_val_type_u8:
     case lucet_val_type_u16:
@@ -19,18 +18,12 @@ uint8_t lucet__valtype_of(enum lucet_val_type t)
     case lucet_val_type_i32:
     case lucet_val_type_usize:
     case lucet_val_type_isize:
-    case lucet_val_type_bool:
-        return LUCET_I32;
-    case lucet_val_type_f32:
-        return LUCET_F32;
-    case lucet_val_type_f64:
-        return LUCET_F64;
-    case lucet_val_type_v128:
-        return LUCET_V128;
-    case lucet_val_type_funcref:
-        return LUCET_FUNCREF;
-    case lucet_val_type_externref:
-        return LUCET_EXTERNREF;
+    case lucet_val_type_bool: return LUCET_I32;
+    case lucet_val_type_f32: return LUCET_F32;
+    case lucet_val_type_f64: return LUCET_F64;
+    case lucet_val_type_v128: return LUCET_V128;
+    case lucet_val_type_funcref: return LUCET_FUNCREF;
+    case lucet_val_type_externref: return LUCET_EXTERNREF;
     }
     return 0;
 }
@@ -39,27 +32,17 @@ uint8_t lucet__valtype_of(enum lucet_val_type t)
 static uint64_t integer(const struct lucet_val *v)
 {
     switch (v->ty) {
-    case lucet_val_type_u8:
-        return v->inner_val.as_u8;
-    case lucet_val_type_u16:
-        return v->inner_val.as_u16;
+    case lucet_val_type_u8: return v->inner_val.as_u8;
+    case lucet_val_type_u16: return v->inner_val.as_u16;
     case lucet_val_type_u32:
-    case lucet_val_type_guest_ptr:
-        return v->inner_val.as_u32;
-    case lucet_val_type_usize:
-        return v->inner_val.as_usize;
-    case lucet_val_type_i8:
-        return (uint64_t)(int64_t)v->inner_val.as_i8;
-    case lucet_val_type_i16:
-        return (uint64_t)(int64_t)v->inner_val.as_i16;
-    case lucet_val_type_i32:
-        return (uint64_t)(int64_t)v->inner_val.as_i32;
-    case lucet_val_type_isize:
-        return (uint64_t)v->inner_val.as_isize;
-    case lucet_val_type_bool:
-        return v->inner_val.as_bool;
-    default:
-        return v->inner_val.as_u64;
+    case lucet_val_type_guest_ptr: return v->inner_val.as_u32;
+    case lucet_val_type_usize: return v->inner_val.as_usize;
+    case lucet_val_type_i8: return (uint64_t)(int64_t)v->inner_val.as_i8;
+    case lucet_val_type_i16: return (uint64_t)(int64_t)v->inner_val.as_i16;
+    case lucet_val_type_i32: return (uint64_t)(int64_t)v->inner_val.as_i32;
+    case lucet_val_type_isize: return (uint64_t)v->inner_val.as_isize;
+    case lucet_val_type_bool: return v->inner_val.as_bool;
+    default: return v->inner_val.as_u64;
     }
 }
 
@@ -77,21 +60,11 @@ bool lucet__value_store(const struct lucet_val *v, uint8_t valtype, void *out)
     if (lucet__valtype_of(v->ty) != valtype && !(valtype == LUCET_I64 && is_small(v->ty)))
         return false;
     switch (valtype) {
-    case LUCET_V128:
-        memcpy(out, v->inner_val.as_v128, 16);
-        return true;
-    case LUCET_I32:
-        bits = (uint32_t)integer(v);
-        break;
-    case LUCET_F32:
-        bits = v->inner_val.as_u32;
-        break;
-    case LUCET_I64:
-        bits = integer(v);
-        break;
-    default:
-        bits = v->inner_val.as_u64;
-        break;
+    case LUCET_V128: memcpy(out, v->inner_val.as_v128, 16); return true;
+    case LUCET_I32: bits = (uint32_t)integer(v); break;
+    case LUCET_F32: bits = v->inner_val.as_u32; break;
+    case LUCET_I64: bits = integer(v); break;
+    default: bits = v->inner_val.as_u64; break;
     }
     memcpy(out, &bits, sizeof(bits));
     return true;

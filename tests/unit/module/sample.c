@@ -127,11 +127,19 @@ static void fill_header(struct builder *b)
     h->module_name = str(b, "sample");
     h->producer = str(b, "by hand");
     h->cpu = str(b, "x86-64-v2");
-    h->layout = (struct lucet_layout){.memories = 512, .imported_memories = 512, .tables = 544,
-                                      .imported_tables = 608, .imported_funcs = 608,
-                                      .imported_globals = 616, .type_ids = 632, .funcrefs = 656,
-                                      .guest_part = 4096, .scratch = 4096, .scratch_size = 64,
-                                      .globals = 4096 + 64, .globals_size = 64,
+    h->layout = (struct lucet_layout){.memories = 512,
+                                      .imported_memories = 512,
+                                      .tables = 544,
+                                      .imported_tables = 608,
+                                      .imported_funcs = 608,
+                                      .imported_globals = 616,
+                                      .type_ids = 632,
+                                      .funcrefs = 656,
+                                      .guest_part = 4096,
+                                      .scratch = 4096,
+                                      .scratch_size = 64,
+                                      .globals = 4096 + 64,
+                                      .globals_size = 64,
                                       .size = 4096 + 128};
 }
 
@@ -156,12 +164,24 @@ static void write_elf(struct sample *s)
     };
     Elf64_Shdr h[5] = {
         {0},
-        {.sh_name = 1, .sh_type = SHT_PROGBITS, .sh_flags = SHF_ALLOC | SHF_EXECINSTR,
-         .sh_addr = TEXT_AT, .sh_offset = TEXT_AT, .sh_size = TEXT_SIZE},
-        {.sh_name = 7, .sh_type = SHT_PROGBITS, .sh_flags = SHF_ALLOC, .sh_addr = META_AT,
-         .sh_offset = META_AT, .sh_size = s->metadata_size},
-        {.sh_name = 21, .sh_type = SHT_PROGBITS, .sh_flags = SHF_ALLOC, .sh_addr = DATA_AT,
-         .sh_offset = DATA_AT, .sh_size = DATA_SIZE},
+        {.sh_name = 1,
+         .sh_type = SHT_PROGBITS,
+         .sh_flags = SHF_ALLOC | SHF_EXECINSTR,
+         .sh_addr = TEXT_AT,
+         .sh_offset = TEXT_AT,
+         .sh_size = TEXT_SIZE},
+        {.sh_name = 7,
+         .sh_type = SHT_PROGBITS,
+         .sh_flags = SHF_ALLOC,
+         .sh_addr = META_AT,
+         .sh_offset = META_AT,
+         .sh_size = s->metadata_size},
+        {.sh_name = 21,
+         .sh_type = SHT_PROGBITS,
+         .sh_flags = SHF_ALLOC,
+         .sh_addr = DATA_AT,
+         .sh_offset = DATA_AT,
+         .sh_size = DATA_SIZE},
         {.sh_name = 33, .sh_type = SHT_STRTAB, .sh_offset = SHSTR_AT, .sh_size = sizeof(names)},
     };
     memcpy(s->bytes, &e, sizeof(e));
@@ -178,8 +198,8 @@ struct lucet_module_header *sample_header(struct sample *s)
 
 struct sample sample_build(void)
 {
-    struct sample s = {.size = FILE_SIZE, .metadata = META_AT, .text = TEXT_AT,
-                       .text_size = TEXT_SIZE};
+    struct sample s = {
+        .size = FILE_SIZE, .metadata = META_AT, .text = TEXT_AT, .text_size = TEXT_SIZE};
     struct builder b = {.s = &s, .used = sizeof(struct lucet_module_header)};
 
     s.bytes = aligned_alloc(PAGE, FILE_SIZE);

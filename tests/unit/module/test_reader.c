@@ -44,8 +44,9 @@ static unsigned touch(const struct lucet_artifact *a)
     }
     for (uint32_t i = 0; i < a->nelems; i++)
         for (uint32_t k = 0; k < a->elems[i].count; k++)
-            sum += a->elems[i].is_exprs ? a->init_ops[a->elem_inits[a->elems[i].first + k].first].kind
-                                        : a->funcs[a->elem_funcs[a->elems[i].first + k]].type;
+            sum += a->elems[i].is_exprs
+                       ? a->init_ops[a->elem_inits[a->elems[i].first + k].first].kind
+                       : a->funcs[a->elem_funcs[a->elems[i].first + k]].type;
     for (uint32_t i = 0; i < a->ndatas; i++)
         for (uint64_t k = 0; k < a->datas[i].size; k++)
             sum += a->data_bytes[a->datas[i].bytes + k];

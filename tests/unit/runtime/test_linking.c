@@ -110,7 +110,8 @@ static void imports_must_have_the_declared_types(void **state)
 
 static void bad_registrations_are_refused(void **state)
 {
-    const struct lucet_hostcall bad = {"f", "x:", (void (*)(void))host_i_i}, null = {"f", NULL, NULL};
+    const struct lucet_hostcall bad = {"f", "x:", (void (*)(void))host_i_i},
+                                null = {"f", NULL, NULL};
     struct lucet_linker *l;
 
     (void)state;
@@ -125,8 +126,9 @@ static void bad_registrations_are_refused(void **state)
     assert_int_equal(lucet_linker_memory(l, "m", "m", 0, 65537), lucet_error_invalid_argument);
     assert_int_equal(lucet_linker_table(l, "m", "t", lucet_val_type_i32, 0, 1),
                      lucet_error_invalid_argument);
-    assert_int_equal(lucet_linker_table(l, "m", "t", lucet_val_type_funcref, UINT32_MAX, UINT64_MAX),
-                     lucet_error_invalid_argument);
+    assert_int_equal(
+        lucet_linker_table(l, "m", "t", lucet_val_type_funcref, UINT32_MAX, UINT64_MAX),
+        lucet_error_invalid_argument);
     assert_int_equal(lucet_linker_instance(l, "m", NULL), lucet_error_invalid_argument);
     assert_int_equal(lucet_linker_new(NULL), lucet_error_invalid_argument);
     lucet_linker_release(l);
@@ -263,11 +265,11 @@ static void references_carried_by_the_host_stay_valid(void **state)
     struct lucet_instance *giver =
         add(&s, "(module (func $f (result i32) (i32.const 77)) (elem declare func $f)"
                 " (func (export \"get\") (result funcref) (ref.func $f)))");
-    struct lucet_instance *taker =
-        add(&s, "(module (table $t 2 funcref) (type $v (func (result i32)))"
-                " (func (export \"set\") (param funcref) (table.set $t (i32.const 1) (local.get 0)))"
-                " (func (export \"call\") (result i32)"
-                "   (call_indirect $t (type $v) (i32.const 1))))");
+    struct lucet_instance *taker = add(
+        &s, "(module (table $t 2 funcref) (type $v (func (result i32)))"
+            " (func (export \"set\") (param funcref) (table.set $t (i32.const 1) (local.get 0)))"
+            " (func (export \"call\") (result i32)"
+            "   (call_indirect $t (type $v) (i32.const 1))))");
     assert_int_equal(lucet_instance_call(giver, "get", 3, 0, NULL, 1, &ref, &r), lucet_error_ok);
     assert_int_equal(ref.ty, lucet_val_type_funcref);
     assert_int_equal(lucet_instance_run(taker, "set", 1, &ref, &r), lucet_error_ok);
@@ -293,7 +295,8 @@ static void host_functions_travel(void **state)
     struct lucet_dl_module *m =
         guest_module("(module (import \"h\" \"who\" (func $w (result i32)))"
                      " (export \"again\" (func $w)) (table (export \"t\") 2 funcref)"
-                     " (elem (i32.const 0) $w))", &guest_default);
+                     " (elem (i32.const 0) $w))",
+                     &guest_default);
     struct lucet_instance_options o = {.linker = s.linker, .embed_ctx = (void *)1};
     struct lucet_instance *first, *second;
     assert_int_equal(lucet_region_new_instance_with(s.region, m, &o, &first), lucet_error_ok);
@@ -303,7 +306,8 @@ static void host_functions_travel(void **state)
                      " (import \"first\" \"t\" (table $t 2 funcref)) (type $v (func (result i32)))"
                      " (func (export \"direct\") (result i32) (call $w))"
                      " (func (export \"indirect\") (result i32)"
-                     "   (call_indirect $t (type $v) (i32.const 0))))", &guest_default);
+                     "   (call_indirect $t (type $v) (i32.const 0))))",
+                     &guest_default);
     o.embed_ctx = (void *)2;
     assert_int_equal(lucet_region_new_instance_with(s.region, m, &o, &second), lucet_error_ok);
     lucet_dl_module_release(m);

@@ -37,8 +37,9 @@ static void files_that_are_no_artifacts_are_refused(void **state)
     assert_int_equal(lucet_dl_module_load("/dev/zero", &m), lucet_error_dl);
     write_file(path, "", 0);
     assert_int_equal(lucet_dl_module_load(path, &m), lucet_error_dl);
-    write_file(path, "\x7f"
-                     "ELF",
+    write_file(path,
+               "\x7f"
+               "ELF",
                4);
     assert_int_equal(lucet_dl_module_load(path, &m), lucet_error_module);
     unlink(path);

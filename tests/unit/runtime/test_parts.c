@@ -19,20 +19,24 @@ static void names_are_made_harmless(void **state)
         {"%n%s", "%n%s"},
         {"back\\slash", "back\\x5cslash"},
         {"\x7f", "\\x7f"},
-        {"\xc2\x9b" "31m", "\\xc2\\x9b31m"},                 /* C1 control */
-        {"\xe2\x80\xae" "abc", "\\xe2\\x80\\xaeabc"},         /* right-to-left override */
-        {"\xff\xc0\x80", "\\xff\\xc0\\x80"},                  /* no UTF-8 */
-        {"\xed\xa0\x80", "\\xed\\xa0\\x80"},                  /* surrogate */
-        {"\xe2\x82", "\\xe2\\x82"},                           /* cut off */
+        {"\xc2\x9b"
+         "31m",
+         "\\xc2\\x9b31m"}, /* C1 control */
+        {"\xe2\x80\xae"
+         "abc",
+         "\\xe2\\x80\\xaeabc"},              /* right-to-left override */
+        {"\xff\xc0\x80", "\\xff\\xc0\\x80"}, /* no UTF-8 */
+        {"\xed\xa0\x80", "\\xed\\xa0\\x80"}, /* surrogate */
+        {"\xe2\x82", "\\xe2\\x82"},          /* cut off */
         {"", ""},
     };
     char buf[LUCET__NAME_MAX], small[12];
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
-        assert_string_equal(lucet__printable(buf, sizeof(buf), cases[i].name,
-                                             strlen(cases[i].name)),
-                            cases[i].expected);
+        assert_string_equal(
+            lucet__printable(buf, sizeof(buf), cases[i].name, strlen(cases[i].name)),
+            cases[i].expected);
     assert_string_equal(lucet__printable(buf, sizeof(buf), "a\0b", 3), "a\\x00b");
     assert_string_equal(lucet__printable(small, sizeof(small), "0123456789abcdef", 16),
                         "01234567...");

@@ -188,9 +188,9 @@ static void large_initial_memories_are_fresh_whoever_had_the_slot(void **state)
 {
     (void)state;
     guest_begin();
-    struct lucet_dl_module *modules[] = {with_image('a', 4), with_image('b', 6),
-                                         guest_module("(module (memory (export \"m\") 5))",
-                                                      &guest_default)};
+    struct lucet_dl_module *modules[] = {
+        with_image('a', 4), with_image('b', 6),
+        guest_module("(module (memory (export \"m\") 5))", &guest_default)};
     struct lucet_region *region = guest_region(1);
     static const uint8_t order[] = {0, 0, 1, 0, 2, 1, 1, 2, 2, 0};
     for (size_t i = 0; i < sizeof(order); i++) {
