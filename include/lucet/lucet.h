@@ -54,7 +54,8 @@ struct lucet_extern_desc {
                            print unescaped. Names with inner NULs: use name_len */
     size_t module_len, name_len;
     enum lucet_extern_kind kind;
-    const char *signature; /* functions: "iI:f" (i I f F v r e = i32 i64 f32 f64 v128 funcref externref) */
+    const char
+        *signature; /* functions: "iI:f" (i I f F v r e = i32 i64 f32 f64 v128 funcref externref) */
 };
 LUCET_API size_t lucet_dl_module_export_count(const struct lucet_dl_module *m);
 LUCET_API enum lucet_error lucet_dl_module_export(const struct lucet_dl_module *m, size_t i,
@@ -65,10 +66,10 @@ LUCET_API enum lucet_error lucet_dl_module_import(const struct lucet_dl_module *
 
 /* What an instance of the module needs of a region, in bytes. */
 struct lucet_module_requirements {
-    uint64_t heap_memory_size; /* initial memory 0 */
-    uint64_t heap_maximum;     /* declared maximum, UINT64_MAX when none */
+    uint64_t heap_memory_size;        /* initial memory 0 */
+    uint64_t heap_maximum;            /* declared maximum, UINT64_MAX when none */
     uint64_t heap_address_space_size; /* reservation + guard that the code assumes */
-    uint64_t context_size;     /* globals and everything else in the instance's context */
+    uint64_t context_size;            /* globals and everything else in the instance's context */
 };
 LUCET_API void lucet_dl_module_requirements(const struct lucet_dl_module *m,
                                             struct lucet_module_requirements *out);
@@ -82,9 +83,10 @@ struct lucet_alloc_limits {
     uint64_t stack_size;              /* guest stack;                          default 128 KiB */
     uint64_t hostcall_reservation;    /* part of it kept for host functions;   default 32 KiB */
     uint64_t globals_size;            /* globals and scratch space;            default 4 KiB */
-    uint64_t signal_stack_size;       /* alternate signal stack per thread;    default max(MINSIGSTKSZ, 16 KiB) */
-    uint64_t context_size;            /* the rest of the context;              default 64 KiB */
-    uint64_t table_entries;           /* entries over all tables of an instance; default 10,000,000 */
+    uint64_t
+        signal_stack_size; /* alternate signal stack per thread;    default max(MINSIGSTKSZ, 16 KiB) */
+    uint64_t context_size;  /* the rest of the context;              default 64 KiB */
+    uint64_t table_entries; /* entries over all tables of an instance; default 10,000,000 */
 };
 /* The defaults above. */
 LUCET_API struct lucet_alloc_limits lucet_alloc_limits_default(void);
@@ -144,7 +146,7 @@ struct lucet_instance_options {
     struct lucet_linker *linker; /* NULL: the module may import nothing */
     void *embed_ctx;             /* lucet_instance_embed_ctx(), lucet_vmctx_get_delegate() */
     uint64_t heap_memory_limit;  /* bytes; 0 = the region's */
-    bool run_start;              /* run the start function (and report its fault as runtime_fault) */
+    bool run_start; /* run the start function (and report its fault as runtime_fault) */
 };
 
 /* Creates an instance: memory, globals, tables and segments are initialised; the start function is

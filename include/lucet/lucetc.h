@@ -40,11 +40,11 @@ struct lucetc_options {
     uint64_t guard_size;        /* bytes behind it; 0 = 4 GiB */
     uint64_t max_memory_size;   /* refuse modules whose initial memory exceeds it; 0 = none */
     bool precise_traps;
-    bool allow_undefined;       /* imports without binding are linked by module and name */
-    unsigned jobs;              /* threads; 0 = number of CPUs */
+    bool allow_undefined; /* imports without binding are linked by module and name */
+    unsigned jobs;        /* threads; 0 = number of CPUs */
     const struct lucetc_bindings *bindings; /* NULL = no function may be imported */
-    const char *precious;       /* keep intermediate files in this directory; NULL = do not */
-    const char *linker;         /* ld.lld; NULL = found in PATH or where LLVM is installed */
+    const char *precious; /* keep intermediate files in this directory; NULL = do not */
+    const char *linker;   /* ld.lld; NULL = found in PATH or where LLVM is installed */
     /* Progress: called from the compiling thread; done of total are in bytes of code. May be NULL. */
     void (*progress)(void *arg, uint64_t done, uint64_t total);
     void *progress_arg;
@@ -54,9 +54,9 @@ LUCET_API struct lucetc_options lucetc_options_default(void);
 
 /* What went wrong with a module, in detail. */
 struct lucetc_diagnostic {
-    const char *kind;        /* "malformed", "invalid", "limit", "unsupported", "import", "internal",
+    const char *kind; /* "malformed", "invalid", "limit", "unsupported", "import", "internal",
                                 "io": static storage */
-    uint64_t offset;         /* byte offset in the module, UINT64_MAX when none applies */
+    uint64_t offset;  /* byte offset in the module, UINT64_MAX when none applies */
     uint32_t function_index; /* UINT32_MAX when none applies */
     char function_name[128]; /* escaped; "" when unknown */
     char message[512];       /* escaped, one line */
@@ -66,8 +66,8 @@ struct lucetc_diagnostic {
  * failure nothing is left behind. `diagnostic` may be NULL. May be called from several threads at once.
  * Errors: compile (see diagnostic), io, no_memory, invalid_argument, internal. */
 LUCET_API enum lucet_error lucetc_compile(const void *wasm, size_t size,
-                                          const struct lucetc_options *options,
-                                          const char *output, struct lucetc_diagnostic *diagnostic);
+                                          const struct lucetc_options *options, const char *output,
+                                          struct lucetc_diagnostic *diagnostic);
 
 /* Resolved name of the CPU that NULL means, and "22.1.8": static storage. For cache keys. */
 LUCET_API const char *lucetc_host_cpu(void);

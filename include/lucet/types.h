@@ -172,15 +172,15 @@ struct lucet_frame {
     uintptr_t pc;              /* absolute address */
     const char *module_name;   /* "" when unknown; owned by the module */
     const char *function_name; /* sanitised for terminals; "" when unknown; owned by the module */
-    uint32_t function_index;   /* in the module's function space, UINT32_MAX for generated helpers */
-    uint32_t offset;           /* of pc from the function's first byte */
+    uint32_t function_index; /* in the module's function space, UINT32_MAX for generated helpers */
+    uint32_t offset;         /* of pc from the function's first byte */
 };
 
 struct lucet_runtime_fault {
     bool fatal; /* the host should not go on with this process */
     enum lucet_trapcode trapcode;
-    uintptr_t rip_addr; /* program counter */
-    uintptr_t fault_addr; /* address of a memory fault, else 0 */
+    uintptr_t rip_addr;                      /* program counter */
+    uintptr_t fault_addr;                    /* address of a memory fault, else 0 */
     const char *module_name, *function_name; /* of the innermost wasm frame; never NULL; as above */
     uint32_t function_index;
     /* Owned by the instance; valid until it runs, is reset or released. */

@@ -35,7 +35,7 @@ static void call_if_pending(struct emitter *e, LLVMValueRef context, LLVMValueRe
     LLVMPositionBuilderAtEnd(e->b, next);
 }
 
-/* Step 5: a stale base would let this guest address another one's memory. */
+/* Step 4: a stale base would let this guest address another one's memory. */
 static void restore_gs(struct emitter *e, LLVMValueRef context)
 {
     if (!uses_fsgsbase(e->c)) {

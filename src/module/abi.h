@@ -12,6 +12,7 @@
 
 /* Trap codes as they stand in the instruction: llvm.ubsantrap(code), i.e. `ud1l code(%eax),%eax`
  * on x86-64. 1..127. Public names are in include/lucet/types.h (lucet_trapcode_*), same values. */
+/* clang-format off */
 #define LUCET_TRAP_CODES(X)                                                                        \
     X(1, stack_overflow, "stack overflow")                                                         \
     X(2, heap_out_of_bounds, "out of bounds memory access")                                        \
@@ -25,6 +26,7 @@
     X(10, unreachable, "unreachable")                                                              \
     X(11, heap_misaligned, "unaligned atomic")                                                     \
     X(127, unknown, "unknown trap")
+/* clang-format on */
 
 enum lucet_abi_trap {
 #define X(code, id, text) LUCET_TRAP_##id = (code),
@@ -71,11 +73,11 @@ struct lucet_table {
 /* One per guest stack in use: what trampolines and thunks read and write while guest code runs.
  * The runtime's own fields follow in its private struct. */
 struct lucet_activation {
-    uint8_t *hostcall_limit;   /* a host call may begin only while the stack pointer is >= this */
-    void *guest_frame;         /* NULL in guest code; in a host call, the address of the return
+    uint8_t *hostcall_limit; /* a host call may begin only while the stack pointer is >= this */
+    void *guest_frame;       /* NULL in guest code; in a host call, the address of the return
                                   address into the guest frame that made it */
-    struct lucet_vmctx *ctx;   /* context of the running instance; thunks switch it */
-    uint32_t pending;          /* nonzero: a stop request that arrived during a host call */
+    struct lucet_vmctx *ctx; /* context of the running instance; thunks switch it */
+    uint32_t pending;        /* nonzero: a stop request that arrived during a host call */
     uint32_t reserved;
 };
 
@@ -83,6 +85,7 @@ struct lucet_activation {
  * `R f(struct lucet_vmctx *, args...)`, entered by trampolines exactly like host functions.
  * Indices, sizes and addresses are passed as u32/u64 as in wasm. They do not return on a trap.
  *   name            signature in wasm letters */
+/* clang-format off */
 #define LUCET_BUILTINS(X)                                                                          \
     X(memory_grow, "iI:i")      /* memory, pages -> previous pages or -1 */                        \
     X(memory_copy, "iiIII:")    /* dst memory, src memory, dst, src, n */                          \
@@ -96,12 +99,13 @@ struct lucet_activation {
     X(elem_drop, "i:")          /* segment */                                                      \
     X(stop, ":")                /* act on activation.pending; returns when there is nothing to do */ \
     X(set_gs, ":")              /* put gs back (artifacts that do not use FSGSBASE) */
+/* clang-format on */
 
 enum lucet_builtin {
 #define X(id, sig) LUCET_BUILTIN_##id,
     LUCET_BUILTINS(X)
 #undef X
-    LUCET_BUILTIN_COUNT
+        LUCET_BUILTIN_COUNT
 };
 #define LUCET_BUILTIN_SLOTS 32 /* room in the context; > LUCET_BUILTIN_COUNT for later ones */
 
@@ -109,10 +113,10 @@ enum lucet_builtin {
  * struct lucet_layout gives, by the host-written arrays; then, from a page boundary on, by what
  * guest code itself writes: scratch space for results, then globals. */
 struct lucet_vmctx {
-    uint8_t *gs_base;                      /* base of memory 0; what gs holds while this runs */
-    struct lucet_activation *activation;   /* valid while the instance runs */
-    uint8_t *scratch;                      /* = (uint8_t *)this + layout.scratch */
-    void *instance;                        /* private to the runtime */
+    uint8_t *gs_base;                    /* base of memory 0; what gs holds while this runs */
+    struct lucet_activation *activation; /* valid while the instance runs */
+    uint8_t *scratch;                    /* = (uint8_t *)this + layout.scratch */
+    void *instance;                      /* private to the runtime */
     const void *builtins[LUCET_BUILTIN_SLOTS];
     uint64_t reserved[4];
 };

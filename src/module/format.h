@@ -46,6 +46,7 @@ struct lucet_str {
 
 /* CPU features an artifact may need. The loader refuses it when the CPU lacks one. Detection bits
  * and LLVM names are in cpu.c. */
+/* clang-format off */
 #define LUCET_CPU_FEATURES(X)                                                                      \
     X(0, sse3) X(1, ssse3) X(2, sse4_1) X(3, sse4_2) X(4, popcnt) X(5, cx16) X(6, sahf)            \
     X(7, avx) X(8, avx2) X(9, bmi) X(10, bmi2) X(11, lzcnt) X(12, movbe) X(13, fma) X(14, f16c)    \
@@ -53,6 +54,7 @@ struct lucet_str {
     X(22, vpclmulqdq) X(23, avx512f) X(24, avx512bw) X(25, avx512dq) X(26, avx512vl)               \
     X(27, avx512cd) X(28, avx512ifma) X(29, avx512vbmi) X(30, avx512vbmi2) X(31, avx512vnni)       \
     X(32, avx512bitalg) X(33, avx512vpopcntdq) X(34, avxvnni) X(35, other)
+/* clang-format on */
 
 enum lucet_arch { LUCET_ARCH_X86_64 = 62, LUCET_ARCH_AARCH64 = 183 }; /* ELF e_machine */
 
@@ -66,21 +68,21 @@ struct lucet_heap_layout {
 /* Offsets from the context, in bytes. Arrays before `guest_part` are written by the runtime only,
  * before the instance runs; what follows is written by guest code. */
 struct lucet_layout {
-    uint32_t memories;         /* struct lucet_memory [own memories] */
+    uint32_t memories;          /* struct lucet_memory [own memories] */
     uint32_t imported_memories; /* struct lucet_memory *[imported memories] */
-    uint32_t tables;           /* struct lucet_table [own tables] */
-    uint32_t imported_tables;  /* struct lucet_table *[imported tables] */
-    uint32_t imported_funcs;   /* const struct lucet_funcref *[imported functions] */
-    uint32_t imported_globals; /* void *[imported globals]: address of the owner's cell when
+    uint32_t tables;            /* struct lucet_table [own tables] */
+    uint32_t imported_tables;   /* struct lucet_table *[imported tables] */
+    uint32_t imported_funcs;    /* const struct lucet_funcref *[imported functions] */
+    uint32_t imported_globals;  /* void *[imported globals]: address of the owner's cell when
                                   mutable, unused otherwise */
-    uint32_t type_ids;         /* uint64_t [types] */
-    uint32_t funcrefs;         /* const struct lucet_funcref *[module.ref_funcs] */
-    uint32_t guest_part;       /* multiple of 4096 */
-    uint32_t scratch;          /* >= guest_part, 16-byte aligned */
+    uint32_t type_ids;          /* uint64_t [types] */
+    uint32_t funcrefs;          /* const struct lucet_funcref *[module.ref_funcs] */
+    uint32_t guest_part;        /* multiple of 4096 */
+    uint32_t scratch;           /* >= guest_part, 16-byte aligned */
     uint32_t scratch_size;
-    uint32_t globals;          /* 16-byte aligned */
+    uint32_t globals; /* 16-byte aligned */
     uint32_t globals_size;
-    uint32_t size;             /* of the whole context */
+    uint32_t size; /* of the whole context */
 };
 
 enum lucet_module_flags {
@@ -90,19 +92,30 @@ enum lucet_module_flags {
     LUCET_MODULE_COUNTS_INSTRUCTIONS = 1u << 2,
 };
 
-enum lucet_valtype { /* the binary format's bytes */
-    LUCET_I32 = 0x7f, LUCET_I64 = 0x7e, LUCET_F32 = 0x7d, LUCET_F64 = 0x7c, LUCET_V128 = 0x7b,
-    LUCET_FUNCREF = 0x70, LUCET_EXTERNREF = 0x6f,
+/* The binary format's bytes. */
+enum lucet_valtype {
+    LUCET_I32 = 0x7f,
+    LUCET_I64 = 0x7e,
+    LUCET_F32 = 0x7d,
+    LUCET_F64 = 0x7c,
+    LUCET_V128 = 0x7b,
+    LUCET_FUNCREF = 0x70,
+    LUCET_EXTERNREF = 0x6f,
 };
 
-enum lucet_extern { LUCET_EXTERN_FUNC, LUCET_EXTERN_TABLE, LUCET_EXTERN_MEMORY, LUCET_EXTERN_GLOBAL };
+enum lucet_extern {
+    LUCET_EXTERN_FUNC,
+    LUCET_EXTERN_TABLE,
+    LUCET_EXTERN_MEMORY,
+    LUCET_EXTERN_GLOBAL
+};
 
 struct lucet_module_type {
-    uint32_t valtypes;       /* index into valtypes[]: parameters, then results */
+    uint32_t valtypes; /* index into valtypes[]: parameters, then results */
     uint16_t nparams, nresults;
-    lucet_code entry;        /* void (ctx, nest body, value *argv): calls `body` from the host; 0 = none */
-    lucet_code thunk;        /* for records that carry a context; 0 when the module is private */
-    lucet_code host;         /* host trampoline; 0 when no import has this signature */
+    lucet_code entry; /* void (ctx, nest body, value *argv): calls `body` from the host; 0 = none */
+    lucet_code thunk; /* for records that carry a context; 0 when the module is private */
+    lucet_code host;  /* host trampoline; 0 when no import has this signature */
 };
 
 struct lucet_module_import {
@@ -115,26 +128,26 @@ struct lucet_module_import {
 
 struct lucet_module_export {
     struct lucet_str name;
-    uint32_t kind, index;    /* enum lucet_extern */
+    uint32_t kind, index; /* enum lucet_extern */
 };
 
 /* Exports are in order of their names (memcmp, then length), without duplicates. */
 
 struct lucet_module_func {
     uint32_t type;
-    lucet_code code;     /* body; for an import, its gate */
+    lucet_code code;       /* body; for an import, its gate */
     struct lucet_str name; /* from the name section, for people; size 0 = none */
-    uint32_t wasm_offset; /* of the body in the .wasm file; 0 for imports */
+    uint32_t wasm_offset;  /* of the body in the .wasm file; 0 for imports */
 };
 
 struct lucet_module_table {
     uint64_t min, max;
-    uint32_t elem; /* enum lucet_valtype */
+    uint32_t elem;  /* enum lucet_valtype */
     uint32_t flags; /* LUCET_HAS_MAX */
 };
 
 struct lucet_module_memory {
-    uint64_t min, max; /* pages */
+    uint64_t min, max;        /* pages */
     uint32_t flags, reserved; /* LUCET_HAS_MAX */
 };
 #define LUCET_HAS_MAX 1u
@@ -145,10 +158,14 @@ struct lucet_init {
 };
 
 enum lucet_init_kind {
-    LUCET_INIT_I32 = 1, LUCET_INIT_I64, LUCET_INIT_F32, LUCET_INIT_F64, LUCET_INIT_V128,
+    LUCET_INIT_I32 = 1,
+    LUCET_INIT_I64,
+    LUCET_INIT_F32,
+    LUCET_INIT_F64,
+    LUCET_INIT_V128,
     LUCET_INIT_GLOBAL_GET, /* value[0] = global index */
     LUCET_INIT_REF_NULL,
-    LUCET_INIT_REF_FUNC,   /* value[0] = function index */
+    LUCET_INIT_REF_FUNC, /* value[0] = function index */
 };
 
 struct lucet_init_op {
@@ -168,20 +185,21 @@ struct lucet_module_global {
 enum lucet_segment_mode { LUCET_ACTIVE, LUCET_PASSIVE, LUCET_DECLARATIVE };
 
 struct lucet_module_elem {
-    uint32_t mode, type;     /* enum lucet_segment_mode, enum lucet_valtype */
+    uint32_t mode, type; /* enum lucet_segment_mode, enum lucet_valtype */
     uint32_t table;
-    uint32_t first, count;   /* elem_funcs[first..) when is_exprs is 0, else elem_inits[first..) */
+    uint32_t first, count; /* elem_funcs[first..) when is_exprs is 0, else elem_inits[first..) */
     uint32_t is_exprs;
     struct lucet_init offset; /* active only */
 };
 
 struct lucet_module_data {
     uint32_t mode, memory;
-    uint64_t bytes;           /* offset in section .lucet.data */
+    uint64_t bytes; /* offset in section .lucet.data */
     uint64_t size;
     struct lucet_init offset; /* active only */
 };
 
+/* clang-format off */
 #define LUCET_MODULE_TABLES(X)                                                                     \
     X(types, struct lucet_module_type)                                                             \
     X(valtypes, uint8_t)                                                                           \
@@ -199,28 +217,30 @@ struct lucet_module_data {
     X(ref_funcs, uint32_t) /* functions that ref.func in bodies names; layout.funcrefs' order */   \
     X(helpers, struct lucet_module_helper) /* generated code that is no wasm function */           \
     X(strings, char)
+/* clang-format on */
 
 /* Gates, thunks, trampolines, entries, accessors: for backtraces, objdump and the audit. */
 struct lucet_module_helper {
     lucet_code code;
-    struct lucet_str name; /* "gate.3.0", "thunk.3", "host.3", "entry.3", "import.7", "builtin.memory_grow" */
+    struct lucet_str
+        name; /* "gate.3.0", "thunk.3", "host.3", "entry.3", "import.7", "builtin.memory_grow" */
 };
 
 struct lucet_module_header {
     char magic[8];
     uint32_t format_version, abi_version;
-    uint32_t arch; /* enum lucet_arch */
-    uint32_t flags; /* enum lucet_module_flags */
+    uint32_t arch;         /* enum lucet_arch */
+    uint32_t flags;        /* enum lucet_module_flags */
     uint64_t cpu_features; /* set of 1 << LUCET_CPU_FEATURES bit */
     struct lucet_heap_layout heap;
     struct lucet_layout layout;
     uint32_t start; /* function index or LUCET_NONE */
     uint32_t nimported_funcs, nimported_tables, nimported_memories, nimported_globals;
-    uint32_t size; /* of the whole section */
+    uint32_t size;      /* of the whole section */
     uint64_t data_size; /* of section .lucet.data */
     struct lucet_str module_name;
     struct lucet_str producer; /* "lucetc 0.1.0 (LLVM 22.1.8)" */
-    struct lucet_str cpu; /* LLVM's name of the CPU compiled for */
+    struct lucet_str cpu;      /* LLVM's name of the CPU compiled for */
 #define X(name, type) struct lucet_span name;
     LUCET_MODULE_TABLES(X)
 #undef X
