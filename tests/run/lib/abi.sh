@@ -1,5 +1,6 @@
 # For the tests of docs/abi.md: what lucetc makes of tests/guests/abi.wat, as text. Sourced.
 # shellcheck shell=bash
+# shellcheck disable=SC2016 # patterns for grep and WebAssembly text are full of dollars
 
 skip() {
     echo "skipped: $*"
@@ -11,7 +12,7 @@ PATH=$LUCET_SRC/build/corpora/bin:$PATH
 command -v wasm-tools >/dev/null || skip "there is no wasm-tools"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cd "$work"
+cd "$work" || exit
 
 passed=0 failures=0
 
