@@ -7,7 +7,8 @@ if(TARGET lucet-shared)
         get_filename_component(name ${source} NAME_WE)
         add_executable(example_${name} ${source})
         set_target_properties(example_${name} PROPERTIES OUTPUT_NAME ${name}
-            RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/examples)
+            RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/examples
+            INSTALL_RPATH ${CMAKE_LIBRARY_OUTPUT_DIRECTORY}) # never installed
         target_link_libraries(example_${name} PRIVATE lucet_flags lucet-shared)
     endforeach()
 endif()

@@ -13,6 +13,9 @@ set(CMAKE_C_EXTENSIONS ON)
 set(CMAKE_C_VISIBILITY_PRESET hidden)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+# Otherwise CMake ends the run path of what it builds with a colon, which glibc takes to mean the
+# current directory: a program started in a hostile directory would load its libraries from there.
+set(CMAKE_BUILD_WITH_INSTALL_RPATH ON)
 
 if(CMAKE_C_COMPILER_ID STREQUAL GNU AND CMAKE_C_COMPILER_VERSION VERSION_LESS 12)
     message(FATAL_ERROR "gcc 12 or later is needed, this is ${CMAKE_C_COMPILER_VERSION}")

@@ -122,13 +122,16 @@ function(lucet_programs dir)
         endif()
         add_executable(program_${name} ${sources_${name}})
         set_target_properties(program_${name} PROPERTIES OUTPUT_NAME ${name})
-        target_link_libraries(program_${name} PRIVATE lucet_flags ${libs})
+        set(program_libs ${libs})
+        if(name STREQUAL lucet-wasi) # runs lucetc; LLVM would cost it its quick start
+            list(REMOVE_ITEM program_libs lucet_lucetc)
+        endif()
+        target_link_libraries(program_${name} PRIVATE lucet_flags ${program_libs})
         if(name STREQUAL lucet-objdump)
             target_link_libraries(program_${name} PRIVATE Zydis::Zydis)
         endif()
         if(name STREQUAL lucet-wasi)
-            # It runs lucetc, and does not link the compiler. Its cache knows by this file's date
-            # that LLVM has been replaced.
+            # Its cache knows by this file's date that LLVM has been replaced.
             get_filename_component(llvm "${LUCET_LLVM_LIBDIR}/libLLVM.so" REALPATH)
             target_compile_definitions(program_${name} PRIVATE
                 LUCET_VERSION="${PROJECT_VERSION}" LUCET_LLVM_LIBRARY="${llvm}")

@@ -67,6 +67,14 @@ case $err in
 esac
 check "no leftovers" "" "$(find "$LUCET_CACHE_DIR" -name '.tmp*')"
 
+# An empty entry of a run path means the current directory, which may be hostile.
+for program in "$LUCET_BIN"/*; do
+    path=$(readelf -d "$program" | sed -n 's/.*R\(UN\)\?PATH.*\[\(.*\)\]/:\2:/p')
+    case $path in
+    *::* | *:[!/]*) fail "run path of ${program##*/}: $path" ;;
+    esac
+done
+
 cat >"$work/functions.c" <<'C'
 #include <stdio.h>
 static int ready;
