@@ -1,0 +1,249 @@
+/* The N-th system call or allocation fails, for every N: each time a clean error, and nothing is
+ * left behind. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "run/guest.h"
+
+#ifndef LUCET_SANITIZE /* the sanitizers have their own ideas of these functions */
+
+static bool armed;
+static long countdown; /* calls until one fails */
+static unsigned kinds; /* which may fail */
+enum { MAPPING = 1, ALLOCATION = 2, FILES = 4 };
+
+static bool fails(unsigned kind)
+{
+    return armed && kinds & kind && countdown-- == 0;
+}
+
+void *mmap(void *p, size_t size, int protection, int flags, int fd, off_t offset)
+{
+    if (fails(MAPPING)) {
+        errno = ENOMEM;
+        return MAP_FAILED;
+    }
+    return (void *)syscall(SYS_mmap, p, size, protection, flags, fd, offset);
+}
+
+int mprotect(void *p, size_t size, int protection)
+{
+    if (fails(MAPPING)) {
+        errno = ENOMEM;
+        return -1;
+    }
+    return (int)syscall(SYS_mprotect, p, size, protection);
+}
+
+int madvise(void *p, size_t size, int advice)
+{
+    if (fails(MAPPING)) {
+        errno = EINVAL;
+        return -1;
+    }
+    return (int)syscall(SYS_madvise, p, size, advice);
+}
+
+int memfd_create(const char *name, unsigned flags)
+{
+    if (fails(FILES)) {
+        errno = EMFILE;
+        return -1;
+    }
+    return (int)syscall(SYS_memfd_create, name, flags);
+}
+
+ssize_t pwrite(int fd, const void *bytes, size_t size, off_t offset)
+{
+    if (fails(FILES)) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return syscall(SYS_pwrite64, fd, bytes, size, offset);
+}
+
+int ftruncate(int fd, off_t size)
+{
+    if (fails(FILES)) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return (int)syscall(SYS_ftruncate, fd, size);
+}
+
+extern void *__libc_malloc(size_t);
+extern void *__libc_calloc(size_t, size_t);
+extern void *__libc_realloc(void *, size_t);
+
+void *malloc(size_t size)
+{
+    return fails(ALLOCATION) ? NULL : __libc_malloc(size);
+}
+
+void *calloc(size_t n, size_t size)
+{
+    return fails(ALLOCATION) ? NULL : __libc_calloc(n, size);
+}
+
+void *realloc(void *p, size_t size)
+{
+    return fails(ALLOCATION) ? NULL : __libc_realloc(p, size);
+}
+
+static unsigned mappings(void)
+{
+    char line[512];
+    unsigned n = 0;
+    FILE *f = fopen("/proc/self/maps", "r");
+
+    while (fgets(line, sizeof(line), f))
+        n += strstr(line, "lucet-") != NULL;
+    fclose(f);
+    return n;
+}
+
+static unsigned descriptors(void)
+{
+    DIR *d = opendir("/proc/self/fd");
+    unsigned n = 0;
+
+    while (readdir(d))
+        n++;
+    closedir(d);
+    return n;
+}
+
+static uint8_t *artifact;
+static size_t artifact_size;
+
+static void host(struct lucet_vmctx *ctx)
+{
+    (void)ctx;
+}
+
+/* A life with all there is. Returns the first error. */
+static enum lucet_error live(struct lucet_region **region_left)
+{
+    struct lucet_dl_module *m = NULL;
+    struct lucet_region *region = NULL;
+    struct lucet_linker *linker = NULL;
+    struct lucet_instance *one = NULL, *two = NULL;
+    struct lucet_instance_options o = {0};
+    struct lucet_result r;
+    enum lucet_error e;
+
+    if ((e = lucet_dl_module_load_bytes(artifact, artifact_size, &m)) != lucet_error_ok ||
+        (e = lucet_mmap_region_create(2, NULL, &region)) != lucet_error_ok ||
+        (e = lucet_linker_new(&linker)) != lucet_error_ok ||
+        (e = lucet_linker_func(linker, "h", "f", ":", (void (*)(void))host)) != lucet_error_ok ||
+        (e = lucet_linker_memory(linker, "h", "m", 1, 2)) != lucet_error_ok ||
+        (e = lucet_linker_table(linker, "h", "t", lucet_val_type_funcref, 2, 2)) != lucet_error_ok)
+        goto out;
+    o.linker = linker;
+    if ((e = lucet_region_new_instance_with(region, m, &o, &one)) != lucet_error_ok ||
+        (e = lucet_region_new_instance_with(region, m, &o, &two)) != lucet_error_ok ||
+        (e = lucet_instance_run(one, "run", 0, NULL, &r)) != lucet_error_ok ||
+        (e = lucet_instance_reset(one)) != lucet_error_ok)
+        goto out;
+    if (lucet_instance_run(one, "trap", 0, NULL, &r) != lucet_error_runtime_fault)
+        e = lucet_error_internal;
+    else if (r.tag != lucet_result_tag_faulted ||
+             r.val.faulted.trapcode != lucet_trapcode_unreachable)
+        e = lucet_error_internal;
+out:
+    lucet_instance_release(one);
+    lucet_instance_release(two);
+    lucet_linker_release(linker);
+    lucet_dl_module_release(m);
+    *region_left = region;
+    return e;
+}
+
+static void fail_each(unsigned which, bool may_succeed)
+{
+    struct lucet_region *region = NULL;
+    unsigned maps = 0, fds = 0, failed = 0;
+
+    for (long n = 0;; n++) {
+        kinds = which;
+        countdown = n;
+        armed = true;
+        enum lucet_error e = live(&region);
+        armed = false;
+        bool over = countdown >= 0;
+        if (region) {
+            /* A slot may be given up when it cannot be cleaned; with everything else gone the
+             * region can still be released. */
+            assert_true(lucet_region_used_slots(region) <= 2);
+            lucet_region_release(region);
+        }
+        if (e != lucet_error_ok) {
+            failed++;
+            if (e == lucet_error_internal || lucet_error_message(e)[0] == 'u')
+                fail_msg("call %ld: %s (%s)", n, lucet_error_name(e), lucet_error_detail());
+        } else if (!over) {
+            assert_true(may_succeed);
+        }
+        if (n == 0) {
+            maps = mappings();
+            fds = descriptors();
+        }
+        if (over)
+            break;
+    }
+    assert_true(failed > 0 || may_succeed);
+    assert_int_equal(mappings(), maps);
+    assert_int_equal(descriptors(), fds);
+}
+
+static void every_failure_is_clean(void **state)
+{
+    static const char wat[] =
+        "(module (import \"h\" \"f\" (func $h)) (import \"h\" \"t\" (table $t 2 funcref))"
+        " (memory 3) (table $own 10 externref)"
+        " (func $f (call $h)) (elem (i32.const 0) $f) (global funcref (ref.func $f))"
+        " (func (export \"run\") (drop (memory.grow (i32.const 1)))"
+        "   (drop (table.grow $own (ref.null extern) (i32.const 10)))"
+        "   (call_indirect $t (i32.const 0)))"
+        " (func (export \"trap\") unreachable)"
+        " (data (i32.const 0) \"";
+    struct text t = {0};
+
+    (void)state;
+    guest_begin();
+    text_add(&t, "%s", wat);
+    for (int i = 0; i < 90000; i++)
+        text_add(&t, "x");
+    text_add(&t, "\"))");
+    artifact = guest_artifact(t.s, &guest_default, &artifact_size);
+    text_free(&t);
+    struct lucet_region *region;
+    assert_int_equal(live(&region), lucet_error_ok); /* makes what a thread needs once */
+    lucet_region_release(region);
+    fail_each(MAPPING, true);
+    fail_each(ALLOCATION, true);
+    fail_each(FILES, true);
+    free(artifact);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_failure_is_clean)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+#else
+
+int main(void)
+{
+    return 0;
+}
+
+#endif
