@@ -34,7 +34,9 @@ static struct audit_value load_host_part(const struct audit_unit *u, int64_t at,
     if (in_memories >= 0 && in_memories / (int64_t)sizeof(struct lucet_memory) < u->in->nmemories) {
         const bool first = u->in->header->nimported_memories == 0;
         if (first && in_memories == offsetof(struct lucet_memory, size))
-            return value_range(0, (int64_t)u->in->header->heap.reserved_size);
+            return u->in->header->heap.reserved_size >> 47
+                       ? value_unknown()
+                       : value_range(0, (int64_t)u->in->header->heap.reserved_size);
         if (in_memories % sizeof(struct lucet_memory) != 0)
             return value_unknown();
     }
@@ -85,7 +87,7 @@ struct audit_value unit_table_entry(const struct audit_unit *u, const struct aud
         return value_unknown();
 
     struct audit_value v = unit_address(u, s, m);
-    if (!value_is(&v, VALUE_IMAGE) || v.hi < v.lo || v.hi - v.lo > 4 * MAX_TABLE ||
+    if (!value_is(&v, VALUE_IMAGE) || v.lo < 0 || v.hi < v.lo || v.hi - v.lo > 4 * MAX_TABLE ||
         !audit_readonly(u->in, v.lo, (uint64_t)(v.hi - v.lo) + 4))
         return value_unknown();
     v.kind = VALUE_TABLE;

@@ -50,19 +50,25 @@ static unsigned access_size(const struct audit_mem *m)
     return m->size ? m->size : 1;
 }
 
+/* The loader would refuse sizes that no address space has. */
+static int64_t address_space(uint64_t size)
+{
+    return (int64_t)(size >> 47 ? 0 : size);
+}
+
 static enum audit_memory classify_gs(const struct audit_unit *u, const struct audit_state *s,
                                      const struct audit_mem *m, char why[WHY_SIZE])
 {
     const struct lucet_heap_layout *heap = &u->in->header->heap;
     const struct audit_value a = unit_address(u, s, m);
-    const int64_t end = (int64_t)(heap->reserved_size + heap->guard_size);
+    const int64_t end = address_space(heap->reserved_size) + address_space(heap->guard_size);
     const uint8_t reg = m->base != REG_NONE ? m->base : m->index;
 
     if (m->vector_index || m->base == REG_RIP || !value_is(&a, VALUE_NUMBER)) {
         show_registers(s, m, why, "gs + no number");
         return MEMORY_OTHER;
     }
-    if (a.lo < -(int64_t)heap->front_guard || a.hi > end - (int64_t)access_size(m)) {
+    if (a.lo < -address_space(heap->front_guard) || a.hi > end - (int64_t)access_size(m)) {
         show_registers(s, m, why, "gs + what may lie outside");
         return MEMORY_OTHER;
     }
