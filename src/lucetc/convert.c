@@ -1,5 +1,7 @@
 /* Conversions between numeric types. */
-#include "lucetc/func.h"
+#include <string.h>
+
+#include "lucetc/vector.h"
 
 TRANSLATOR(emit_wrap)
 {
@@ -56,15 +58,19 @@ TRANSLATOR(emit_trunc)
     push(f, arg & TO_SIGNED ? LLVMBuildFPToSI(b, x, to, "") : LLVMBuildFPToUI(b, x, to, ""));
 }
 
+LLVMValueRef saturating_trunc(struct emitter *e, LLVMValueRef x, LLVMTypeRef to, bool is_signed)
+{
+    const char *name = is_signed ? "llvm.fptosi.sat" : "llvm.fptoui.sat";
+    LLVMTypeRef overloads[] = {to, LLVMTypeOf(x)};
+    const unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
+    LLVMValueRef func = LLVMGetIntrinsicDeclaration(e->module, id, overloads, 2);
+    return LLVMBuildCall2(e->b, LLVMGlobalGetValueType(func), func, &x, 1, "");
+}
+
 TRANSLATOR(emit_trunc_sat)
 {
     (void)in;
-    LLVMValueRef x = pop(f);
-    const char *name = arg & TO_SIGNED ? "llvm.fptosi.sat" : "llvm.fptoui.sat";
-    LLVMTypeRef overloads[] = {integer_type(f, arg), LLVMTypeOf(x)};
-    const unsigned id = LLVMLookupIntrinsicID(name, 15);
-    LLVMValueRef func = LLVMGetIntrinsicDeclaration(f->e->module, id, overloads, 2);
-    push(f, LLVMBuildCall2(f->e->b, LLVMGlobalGetValueType(func), func, &x, 1, ""));
+    push(f, saturating_trunc(f->e, pop(f), integer_type(f, arg), arg & TO_SIGNED));
 }
 
 TRANSLATOR(emit_convert)

@@ -254,8 +254,6 @@ LLVMValueRef emitter_intrinsic(struct emitter *e, enum intrinsic id)
         [INTRINSIC_addressofreturnaddress] = {"llvm.addressofreturnaddress", e->ptr},
         [INTRINSIC_rdgsbase] = {"llvm.x86.rdgsbase.64", NULL},
         [INTRINSIC_wrgsbase] = {"llvm.x86.wrgsbase.64", NULL},
-        [INTRINSIC_fence_f32] = {"llvm.arithmetic.fence", e->f32},
-        [INTRINSIC_fence_f64] = {"llvm.arithmetic.fence", e->f64},
     };
     if (!e->intrinsics[id])
         e->intrinsics[id] = declare_intrinsic(e, table[id].name, table[id].overload);

@@ -14,8 +14,6 @@ enum intrinsic {
     INTRINSIC_addressofreturnaddress,
     INTRINSIC_rdgsbase,
     INTRINSIC_wrgsbase,
-    INTRINSIC_fence_f32,
-    INTRINSIC_fence_f64,
     INTRINSIC_COUNT
 };
 

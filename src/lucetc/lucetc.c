@@ -24,7 +24,7 @@
 #define PAGE 4096u
 
 /* What the code generator can translate; the decoder refuses the rest by name. */
-#define FEATURES (WASM_FEATURES_2_0 & ~(uint32_t)WASM_FEATURE_SIMD)
+#define FEATURES WASM_FEATURES_2_0
 
 struct lucetc_options lucetc_options_default(void)
 {

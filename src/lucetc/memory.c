@@ -2,7 +2,7 @@
  * whatever a 32-bit index can reach, and what the guard cannot contain is checked explicitly. */
 #include <stdio.h>
 
-#include "lucetc/func.h"
+#include "lucetc/vector.h"
 
 static bool is_imported(const struct func *f, uint32_t memory)
 {
@@ -31,7 +31,7 @@ static bool guard_contains(const struct compilation *c, uint64_t offset, uint64_
     return reach <= c->reserved_size + c->guard_size;
 }
 
-static LLVMValueRef address(struct func *f, LLVMValueRef index, const struct wasm_instr *in,
+LLVMValueRef memory_address(struct func *f, LLVMValueRef index, const struct wasm_instr *in,
                             uint64_t width)
 {
     struct emitter *e = f->e;
@@ -47,7 +47,7 @@ static LLVMValueRef address(struct func *f, LLVMValueRef index, const struct was
     return offset_ptr(e, base, offset);
 }
 
-static void finish_access(struct func *f, LLVMValueRef access)
+void finish_access(struct func *f, LLVMValueRef access)
 {
     LLVMSetAlignment(access, 1);
     if (f->e->c->options->precise_traps)
@@ -72,7 +72,8 @@ TRANSLATOR(emit_load)
 {
     LLVMBuilderRef b = f->e->b;
     LLVMTypeRef narrow = access_type(f, arg), wide = emitter_valtype(f->e, arg >> 16);
-    LLVMValueRef load = LLVMBuildLoad2(b, narrow, address(f, pop(f), in, access_bits(arg) / 8), "");
+    LLVMValueRef load =
+        LLVMBuildLoad2(b, narrow, memory_address(f, pop(f), in, access_bits(arg) / 8), "");
     finish_access(f, load);
     if (narrow == wide)
         push(f, load);
@@ -87,7 +88,7 @@ TRANSLATOR(emit_store)
     LLVMValueRef value = pop(f);
     if (LLVMTypeOf(value) != narrow)
         value = LLVMBuildTrunc(b, value, narrow, "");
-    LLVMValueRef to = address(f, pop(f), in, access_bits(arg) / 8);
+    LLVMValueRef to = memory_address(f, pop(f), in, access_bits(arg) / 8);
     finish_access(f, LLVMBuildStore(b, value, to));
 }
 
