@@ -11,8 +11,12 @@
  *   lucet_instance_run(inst, "add", 2, (struct lucet_val[]){LUCET_VAL_I32(1), LUCET_VAL_I32(2)}, &r);
  *
  * Threads: modules, regions and linkers may be used from any number of threads at once. An
- * instance belongs to one thread at a time. Kill switches may be fired from any thread. No
- * function may be called from a signal handler unless it says so. */
+ * instance belongs to one thread at a time; instances that share memories, tables or mutable
+ * globals, or call each other, count as one. Kill switches may be fired from any thread. No
+ * function may be called from a signal handler unless it says so.
+ *
+ * Host functions run on the stack of the guest that called them, with at least the region's
+ * hostcall_reservation to themselves. They may run other instances, and the same one again. */
 #ifndef LUCET_H
 #define LUCET_H
 
@@ -126,7 +130,10 @@ LUCET_API enum lucet_error lucet_linker_func(struct lucet_linker *l, const char 
                                              const char *name, const char *signature,
                                              void (*func)(void));
 /* Registers all exports of an instance under a wasm module name: functions, tables, memories and
- * globals, shared and live. The linker holds the instance; so does whoever imports from it. */
+ * globals, shared and live. The linker holds the instance; so does whoever imports from it. And
+ * where function references may travel both ways (through a table, a mutable global, a function
+ * that takes or gives references), the two live and keep their slots until both are released:
+ * otherwise a reference could outlive its function. */
 LUCET_API enum lucet_error lucet_linker_instance(struct lucet_linker *l, const char *module,
                                                  struct lucet_instance *inst);
 /* Host-made entities, owned by the linker and whoever imports them. min/max in pages or entries;
@@ -168,7 +175,8 @@ LUCET_API enum lucet_error lucet_region_new_instance_with_ctx(struct lucet_regio
 /* Drops the caller's reference. Never while the instance runs. NULL is allowed. */
 LUCET_API void lucet_instance_release(struct lucet_instance *inst);
 /* Puts memory, globals, tables and segments back to their initial state. Needed after a fault or
- * a termination before the instance may run again. */
+ * a termination before the instance may run again. What it imports stays as it is, except that its
+ * active segments are written again; a start function is to be run again. */
 LUCET_API enum lucet_error lucet_instance_reset(struct lucet_instance *inst);
 /* For tests, and for artifacts compiled with --precise-traps: lets the instance run again after a fault
  * without a reset, in the state in which the fault left it. Off by default, because in other artifacts
@@ -243,7 +251,11 @@ LUCET_API enum lucet_error lucet_instance_set_timeout(struct lucet_instance *ins
 
 /* Handlers (SIGSEGV, SIGBUS, SIGILL, SIGFPE and the stop signal, SIGURG by default) are installed
  * when the first region is created, and act on faults of guest code only: everything else goes to
- * the handlers that were there before. An embedder may do it explicitly. */
+ * the handlers that were there before. Creating another region puts them back in place if someone
+ * has replaced them meanwhile. An embedder may do it explicitly.
+ *
+ * At its first run of a guest, a thread gets an alternate signal stack (unless it has one that is
+ * large enough) and these five signals are unblocked in it: they must stay so. */
 LUCET_API enum lucet_error lucet_install_signal_handlers(void);
 /* Puts the earlier handlers back. Error instance_not_returned while a guest runs. */
 LUCET_API enum lucet_error lucet_remove_signal_handlers(void);
@@ -263,7 +275,9 @@ LUCET_API uint32_t lucet_vmctx_current_memory(struct lucet_vmctx *vmctx); /* pag
 /* The previous size in pages, or -1. */
 LUCET_API int32_t lucet_vmctx_grow_memory(struct lucet_vmctx *vmctx, uint32_t additional_pages);
 /* Ends the run as terminated with reason `provided`. Does not return: frames of host functions
- * above are dropped without cleaning up, so call it when you own nothing. */
+ * above are dropped without cleaning up, so call it when you own nothing. Only with the vmctx of
+ * the host function that is running: another one, such as that of a run further out, aborts the
+ * process. */
 LUCET_API LUCET_NORETURN void lucet_vmctx_terminate(struct lucet_vmctx *vmctx, void *info);
 /* Ends the run as faulted. The same warning. */
 LUCET_API LUCET_NORETURN void lucet_vmctx_trap(struct lucet_vmctx *vmctx, enum lucet_trapcode code);

@@ -70,8 +70,8 @@ struct lucet_table {
     void *owner; /* private to the runtime */
 };
 
-/* One per guest stack in use: what trampolines and thunks read and write while guest code runs.
- * The runtime's own fields follow in its private struct. */
+/* One per thread: what trampolines and thunks read and write while guest code runs. The runtime
+ * saves and restores its contents around nested runs, so that pointers to it stay valid. */
 struct lucet_activation {
     uint8_t *hostcall_limit; /* a host call may begin only while the stack pointer is >= this */
     void *guest_frame;       /* NULL in guest code; in a host call, the address of the return

@@ -161,6 +161,52 @@ static void imports_exports_and_requirements_are_told(void **state)
     lucet_dl_module_release(m);
 }
 
+/* .eh_frame serves backtraces only: whatever it says, a fault stays a fault. */
+static void damaged_unwind_tables_only_spoil_backtraces(void **state)
+{
+    static const char deep[] = "(module (func $f (export \"f\") (param i32)"
+                               " (if (local.get 0)"
+                               "   (then (call $f (i32.sub (local.get 0) (i32.const 1))))"
+                               "   (else unreachable))))";
+    struct lucet_artifact a;
+    struct lucet_artifact_error err;
+    unsigned refused = 0, damaged = 0;
+    uint64_t random = 88172645463325252u;
+    size_t size;
+
+    (void)state;
+    guest_begin();
+    uint8_t *bytes = guest_artifact(deep, &guest_default, &size);
+    assert_true(lucet_artifact_read(bytes, size, &a, &err));
+    assert_true(a.eh_frame.size > 0);
+    struct lucet_region *region = guest_region(1);
+    for (int round = 0; round < 3000; round++) {
+        struct lucet_dl_module *m;
+        struct lucet_result r;
+        random ^= random << 13, random ^= random >> 7, random ^= random << 17;
+        uint8_t *at = bytes + a.eh_frame.offset + random % a.eh_frame.size, before = *at;
+        *at = (uint8_t)(random >> 40);
+        enum lucet_error e = lucet_dl_module_load_bytes(bytes, size, &m);
+        if (e == lucet_error_ok) {
+            struct lucet_instance *inst = guest_instance(region, m, NULL, NULL);
+            assert_int_equal(lucet_instance_run(inst, "f", 1, (struct lucet_val[]){I32(20)}, &r),
+                             lucet_error_runtime_fault);
+            assert_int_equal(r.val.faulted.trapcode, lucet_trapcode_unreachable);
+            assert_true(r.val.faulted.backtrace_len >= 1 && r.val.faulted.backtrace_len <= 64);
+            damaged += r.val.faulted.backtrace_len != 22; /* 21 and the entry */
+            lucet_instance_release(inst);
+            lucet_dl_module_release(m);
+        } else {
+            assert_int_equal(e, lucet_error_module);
+            refused++;
+        }
+        *at = before;
+    }
+    assert_true(refused > 0 && damaged > 0);
+    lucet_region_release(region);
+    free(bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +215,7 @@ int main(void)
         cmocka_unit_test(nothing_of_a_module_is_writable),
         cmocka_unit_test(a_module_for_another_cpu_is_refused),
         cmocka_unit_test(imports_exports_and_requirements_are_told),
+        cmocka_unit_test(damaged_unwind_tables_only_spoil_backtraces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
