@@ -60,10 +60,11 @@ static enum lucet_error make_work_dir(struct compilation *c, const char *output,
 static void remove_work_dir(char *dir)
 {
     DIR *d = opendir(dir);
+    const int fd = d ? dirfd(d) : -1;
     struct dirent *entry;
-    while (d && (entry = readdir(d)))
+    while (fd >= 0 && (entry = readdir(d)))
         if (entry->d_name[0] != '.')
-            unlinkat(dirfd(d), entry->d_name, 0);
+            unlinkat(fd, entry->d_name, 0);
     if (d)
         closedir(d);
     rmdir(dir);

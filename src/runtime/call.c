@@ -165,7 +165,7 @@ static void store_results(const struct call *c, const struct lucet_module_type *
     result->tag = lucet_result_tag_returned;
     for (uint32_t k = 0; k < t->nresults && c->results; k++)
         c->results[k] = lucet__value_load(types[k], values[k]);
-    if (t->nresults == 0)
+    if (t->nresults == 0 || !values)
         return;
     if (types[0] == LUCET_F32 || types[0] == LUCET_F64 || types[0] == LUCET_V128)
         memcpy(result->val.returned.fp, values[0], 16);

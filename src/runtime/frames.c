@@ -154,8 +154,9 @@ static int by_start(const void *a, const void *b)
     return (x->start > y->start) - (x->start < y->start);
 }
 
-/* Calls for every FDE in .text; without `out`, counts them. False: damaged. */
-static bool collect(const struct lucet_dl_module *m, struct frame_entry *out, uint32_t *count)
+/* Writes an entry for every FDE in .text, `capacity` at most, and counts them. False: damaged. */
+static bool collect(const struct lucet_dl_module *m, struct frame_entry *out, uint32_t capacity,
+                    uint32_t *count)
 {
     const struct section s = eh_frame(m);
     const struct lucet_artifact_section *text = &m->artifact.text;
@@ -176,7 +177,7 @@ static bool collect(const struct lucet_dl_module *m, struct frame_entry *out, ui
                 return false;
             if (f.start >= text->vaddr && f.start - text->vaddr < text->size &&
                 f.size <= text->size - (f.start - text->vaddr)) {
-                if (out)
+                if (n < capacity)
                     out[n] =
                         (struct frame_entry){(uint32_t)f.start, (uint32_t)f.size, (uint32_t)offset};
                 n++;
@@ -193,12 +194,12 @@ enum lucet_error lucet__frames_index(struct lucet_dl_module *m)
     uint32_t n = 0;
     bool sorted = true;
 
-    if (m->artifact.eh_frame.size > UINT32_MAX || !collect(m, NULL, &n))
+    if (m->artifact.eh_frame.size > UINT32_MAX || !collect(m, NULL, 0, &n))
         return lucet__fail(lucet_error_module, ".eh_frame: damaged");
     m->frames = malloc(((size_t)n + 1) * sizeof(*m->frames));
     if (!m->frames)
         return lucet__no_memory();
-    collect(m, m->frames, &m->nframes);
+    collect(m, m->frames, n, &m->nframes);
     for (uint32_t i = 1; i < n && sorted; i++)
         sorted = m->frames[i - 1].start < m->frames[i].start;
     if (!sorted)

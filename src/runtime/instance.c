@@ -134,7 +134,7 @@ static enum lucet_error find_global(struct lucet_instance *i, const char *name, 
 enum lucet_error lucet_instance_get_global(struct lucet_instance *i, const char *name,
                                            size_t name_len, struct lucet_val *out)
 {
-    uint32_t index;
+    uint32_t index = 0;
 
     lucet__clear_error();
     if (!i || !name || !out)
@@ -149,7 +149,7 @@ enum lucet_error lucet_instance_get_global(struct lucet_instance *i, const char 
 enum lucet_error lucet_instance_set_global(struct lucet_instance *i, const char *name,
                                            size_t name_len, struct lucet_val value)
 {
-    uint32_t index;
+    uint32_t index = 0;
     uint64_t bytes[2] = {0, 0};
 
     lucet__clear_error();
