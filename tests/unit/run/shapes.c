@@ -2,27 +2,27 @@
 
 #include <stdio.h>
 
-char shape_letter(unsigned mix, unsigned i)
+char mix_letter(unsigned mix, unsigned i)
 {
     static const char *const mixes[SHAPE_MIXES] = {"i", "I", "F", "f", "iIfF", "FFiIfIi"};
     return mixes[mix][i % strlen(mixes[mix])];
 }
 
-const char *shape_type(char letter)
+const char *mix_valtype(char letter)
 {
     return letter == 'i' ? "i32" : letter == 'I' ? "i64" : letter == 'f' ? "f32" : "f64";
 }
 
-void shape_add_const(struct text *t, char letter, unsigned value)
+void mix_add_const(struct text *t, char letter, unsigned value)
 {
     /* The upper half of an i64 counts too. */
     if (letter == 'I')
         text_add(t, "(i64.const 0x%x%08x)", value, value);
     else
-        text_add(t, "(%s.const %u)", shape_type(letter), value);
+        text_add(t, "(%s.const %u)", mix_valtype(letter), value);
 }
 
-uint64_t shape_bits(char letter, unsigned value)
+uint64_t mix_bits(char letter, unsigned value)
 {
     const float f = (float)value;
     const double d = value;
@@ -37,17 +37,17 @@ uint64_t shape_bits(char letter, unsigned value)
                            : d_bits;
 }
 
-void shape_add_types(struct text *t, const char *keyword, unsigned mix, unsigned n)
+void mix_add_types(struct text *t, const char *keyword, unsigned mix, unsigned n)
 {
     if (n > 0)
         text_add(t, " (%s", keyword);
     for (unsigned i = 0; i < n; i++)
-        text_add(t, " %s", shape_type(shape_letter(mix, i)));
+        text_add(t, " %s", mix_valtype(mix_letter(mix, i)));
     if (n > 0)
         text_add(t, ")");
 }
 
-void shape_add_to_i64(struct text *t, char letter, const char *inner)
+void mix_add_to_i64(struct text *t, char letter, const char *inner)
 {
     switch (letter) {
     case 'i': text_add(t, "(i64.extend_i32_u %s)", inner); break;
@@ -57,23 +57,23 @@ void shape_add_to_i64(struct text *t, char letter, const char *inner)
     }
 }
 
-uint64_t shape_hash(unsigned mix, unsigned n, unsigned base)
+uint64_t mix_hash(unsigned mix, unsigned n, unsigned base)
 {
     uint64_t h = 0;
 
     for (unsigned i = 0; i < n; i++)
-        h = h * 31 + shape_bits(shape_letter(mix, i), base + i);
+        h = h * 31 + mix_bits(mix_letter(mix, i), base + i);
     return h;
 }
 
-void shape_add_locals(struct text *t, unsigned mix, unsigned n)
+void mix_add_locals(struct text *t, unsigned mix, unsigned n)
 {
     text_add(t, " (local $h i64)");
     for (unsigned i = 0; i < n; i++)
-        text_add(t, " (local $r%u %s)", i, shape_type(shape_letter(mix, i)));
+        text_add(t, " (local $r%u %s)", i, mix_valtype(mix_letter(mix, i)));
 }
 
-void shape_add_hash(struct text *t, unsigned mix, unsigned n)
+void mix_add_hash(struct text *t, unsigned mix, unsigned n)
 {
     for (unsigned i = n; i-- > 0;)
         text_add(t, " (local.set $r%u)", i);
@@ -81,7 +81,7 @@ void shape_add_hash(struct text *t, unsigned mix, unsigned n)
         char inner[32];
         snprintf(inner, sizeof inner, "(local.get $r%u)", i);
         text_add(t, " (local.set $h (i64.add (i64.mul (local.get $h) (i64.const 31)) ");
-        shape_add_to_i64(t, shape_letter(mix, i), inner);
+        mix_add_to_i64(t, mix_letter(mix, i), inner);
         text_add(t, "))");
     }
     text_add(t, " (local.get $h)");
