@@ -121,15 +121,27 @@ static void return_host_results(struct emitter *e, const struct wasm_functype *t
     LLVMBuildAggregateRet(e->b, all, t->nresults);
 }
 
+/* Where results go that do not come in a register. The running context may be another module's, laid
+ * out otherwise (references travel, and instances export what they import): it is asked itself. */
+static void make_outs(struct emitter *e, const struct wasm_functype *t, LLVMValueRef context,
+                      LLVMValueRef *outs)
+{
+    if (t->nresults < 2)
+        return;
+    LLVMValueRef scratch =
+        load_at(e, e->ptr, context, offsetof(struct lucet_vmctx, scratch), ALIAS_CONTEXT);
+    for (uint32_t i = 0; i < t->nresults; i++)
+        outs[i] = offset_ptr(e, scratch, (uint64_t)i * LUCET_RESULT_SLOT);
+}
+
 void emit_host_trampoline(struct emitter *e, LLVMValueRef func, struct helper h)
 {
     const struct wasm_functype *t = &e->c->module->types[h.a];
     LLVMValueRef context = LLVMGetParam(func, 0), record = LLVMGetParam(func, 1);
     LLVMValueRef outs[1000];
-    for (uint32_t i = 0; i < t->nresults; i++)
-        outs[i] = offset_ptr(e, context, e->c->layout.scratch + (uint64_t)i * LUCET_RESULT_SLOT);
 
     leave_guest(e, context);
+    make_outs(e, t, context, outs);
     LLVMValueRef body =
         load_at(e, e->ptr, record, offsetof(struct lucet_funcref, body), ALIAS_CONTEXT);
     LLVMTypeRef result = t->nresults ? emitter_valtype(e, t->results[0]) : e->void_type;

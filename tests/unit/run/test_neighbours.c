@@ -365,6 +365,92 @@ static void a_shared_memory_grows_for_both(void **state)
     lucet_region_release(region);
 }
 
+/* A host function with several results, called through an instance that hands its import on: the
+ * results belong in the caller's context, which is laid out otherwise than that of the instance whose
+ * module has the trampoline. */
+static int64_t three_results(struct lucet_vmctx *ctx, int32_t n, int64_t *second, int64_t *third)
+{
+    (void)ctx;
+    *second = n + 2;
+    *third = n + 3;
+    return n + 1;
+}
+
+static int32_t two_results(struct lucet_vmctx *ctx, int32_t n, int32_t *second)
+{
+    (void)ctx;
+    *second = n + 2;
+    return n + 1;
+}
+
+/* `filler` types make the context's front part larger. */
+static struct lucet_dl_module *with_types(unsigned filler, const char *rest,
+                                          const struct guest_mode *mode)
+{
+    struct text wat = {0};
+
+    text_add(&wat, "(module");
+    for (unsigned i = 0; i < filler; i++)
+        text_add(&wat, " (type (func (param i32)))");
+    text_add(&wat, "%s)", rest);
+    struct lucet_dl_module *module = guest_module(wat.s, mode);
+    text_free(&wat);
+    return module;
+}
+
+static void host_results_come_to_the_caller_behind_another_instance(void **state)
+{
+    static const char owner_text[] =
+        " (import \"host\" \"three\" (func $three (param i32) (result i64 i64 i64)))"
+        " (import \"host\" \"two\" (func $two (param i32) (result i32 i32)))"
+        " (export \"three\" (func $three)) (export \"two\" (func $two))"
+        " (table (export \"table\") 2 funcref) (elem (i32.const 0) func $three $two)";
+    static const char user_text[] =
+        " (type $three (func (param i32) (result i64 i64 i64)))"
+        " (type $two (func (param i32) (result i32 i32)))"
+        " (import \"owner\" \"three\" (func $three (type $three)))"
+        " (import \"owner\" \"two\" (func $two (type $two)))"
+        " (import \"owner\" \"table\" (table 2 funcref))"
+        " (func $fold (param i64 i64 i64) (result i64)"
+        "   (i64.add (i64.add (i64.mul (local.get 0) (i64.const 1000000))"
+        "     (i64.mul (local.get 1) (i64.const 1000))) (local.get 2)))"
+        " (func $fold2 (param i32 i32) (result i32)"
+        "   (i32.add (i32.mul (local.get 0) (i32.const 1000)) (local.get 1)))"
+        " (func (export \"three\") (result i64) (call $fold (call $three (i32.const 10))))"
+        " (func (export \"two\") (result i32) (call $fold2 (call $two (i32.const 10))))"
+        " (func (export \"three by table\") (result i64)"
+        "   (call $fold (call_indirect (type $three) (i32.const 10) (i32.const 0))))"
+        " (func (export \"two by table\") (result i32)"
+        "   (call $fold2 (call_indirect (type $two) (i32.const 10) (i32.const 1))))";
+    static const unsigned fillers[][2] = {{0, 2000}, {2000, 0}};
+
+    (void)state;
+    guest_begin();
+    struct lucet_region *region = guest_region(2);
+    for (unsigned m = 0; m < GUEST_MODES; m++)
+        for (unsigned f = 0; f < 2; f++) {
+            struct lucet_linker *l =
+                linker_with("host", "three", "i:III", (void (*)(void))three_results);
+            assert_int_equal(
+                lucet_linker_func(l, "host", "two", "i:ii", (void (*)(void))two_results), 0);
+            struct lucet_dl_module *a = with_types(fillers[f][0], owner_text, &guest_modes[m]);
+            struct lucet_dl_module *b = with_types(fillers[f][1], user_text, &guest_modes[m]);
+            struct lucet_instance *owner = guest_instance(region, a, l, NULL);
+            assert_int_equal(lucet_linker_instance(l, "owner", owner), lucet_error_ok);
+            struct lucet_instance *user = guest_instance(region, b, l, NULL);
+            assert_int_equal(guest_call(user, "three", 0, NULL), 11012013);
+            assert_int_equal(guest_call(user, "three by table", 0, NULL), 11012013);
+            assert_int_equal((uint32_t)guest_call(user, "two", 0, NULL), 11012);
+            assert_int_equal((uint32_t)guest_call(user, "two by table", 0, NULL), 11012);
+            lucet_instance_release(user);
+            lucet_instance_release(owner);
+            lucet_linker_release(l);
+            lucet_dl_module_release(a);
+            lucet_dl_module_release(b);
+        }
+    lucet_region_release(region);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -375,6 +461,7 @@ int main(void)
         cmocka_unit_test(indirect_calls_between_modules_compare_types),
         cmocka_unit_test(functions_in_a_foreign_table_stay_alive),
         cmocka_unit_test(a_shared_memory_grows_for_both),
+        cmocka_unit_test(host_results_come_to_the_caller_behind_another_instance),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
