@@ -67,8 +67,8 @@ static LLVMValueRef difference(const struct emitter *e, LLVMValueRef func, LLVMV
     return LLVMConstTrunc(d, e->i32);
 }
 
-/* Bytes and differences in turn. Two passes: the type must be known before the global that the
- * differences refer to exists. */
+/* Bytes and differences in turn. Two passes, the first without values: the type must be known before
+ * the global that the differences refer to exists. */
 static unsigned pieces(const struct image *m, const struct emitter *e, LLVMValueRef base,
                        LLVMValueRef *values, LLVMTypeRef *types)
 {
@@ -76,17 +76,15 @@ static unsigned pieces(const struct image *m, const struct emitter *e, LLVMValue
     size_t at = 0;
     for (size_t i = 0; i <= m->nfixups; i++) {
         const size_t end = i < m->nfixups ? m->fixups[i].offset : m->size;
+        types[n] = LLVMArrayType2(e->i8, end - at);
         if (values)
             values[n] = bytes_constant(e, m->bytes + at, end - at);
-        else
-            types[n] = LLVMArrayType2(e->i8, end - at);
         n++;
         if (i == m->nfixups)
             break;
+        types[n] = e->i32;
         if (values)
             values[n] = difference(e, m->fixups[i].func, base);
-        else
-            types[n] = e->i32;
         n++;
         at = end + sizeof(lucet_code);
     }
@@ -103,7 +101,7 @@ bool image_emit(const struct image *m, struct emitter *e, const char *name, cons
         pieces(m, e, NULL, NULL, types);
         LLVMTypeRef type = LLVMStructTypeInContext(e->llvm, types, (unsigned)n, true);
         LLVMValueRef global = LLVMAddGlobal(e->module, type, name);
-        pieces(m, e, global, values, NULL);
+        pieces(m, e, global, values, types);
         LLVMSetInitializer(global, LLVMConstStructInContext(e->llvm, values, (unsigned)n, true));
         LLVMSetGlobalConstant(global, true);
         LLVMSetSection(global, section);

@@ -107,6 +107,14 @@ static void do_register(struct script *s, const json_t *command)
         FAIL(s, "registering failed: %s: %s", lucet_error_name(e), lucet_error_detail());
 }
 
+/* Offsets of 2^32 and more in 32-bit memories: later versions of the suite read 64 bits and call the
+ * module invalid; to WebAssembly 2.0, which has 32, it is malformed. */
+static bool same_kind(const char *expected, const char *got, const char *text)
+{
+    return strcmp(expected, got) == 0 ||
+           (strcmp(got, "malformed") == 0 && text && strcmp(text, "offset out of range") == 0);
+}
+
 /* assert_invalid, assert_malformed: `kind` is the diagnostic's. */
 static void do_refused(struct script *s, const json_t *command)
 {
@@ -127,7 +135,7 @@ static void do_refused(struct script *s, const json_t *command)
     store_try(&s->store, file, false, &o);
     if (o.failed_at == STAGE_DONE)
         FAIL(s, "accepted, though %s: %s", kind, text ? text : "");
-    else if (o.failed_at != STAGE_COMPILE || strcmp(o.diagnostic.kind, kind) != 0)
+    else if (o.failed_at != STAGE_COMPILE || !same_kind(kind, o.diagnostic.kind, text))
         FAIL(s, "expected \"%s: %s\", got \"%s\"", kind, text ? text : "", o.message);
     else
         PASS(s);
