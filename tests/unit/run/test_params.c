@@ -11,12 +11,12 @@ static void add_takers(struct text *t)
     for (unsigned m = 0; m < SHAPE_MIXES; m++) {
         for (unsigned n = 0; n <= SHAPE_MAX; n++) {
             text_add(t, "(func $take_%u_%u (export \"take %u %u\")", m, n, m, n);
-            shape_add_types(t, "param", m, n);
+            mix_add_types(t, "param", m, n);
             text_add(t, " (result i64)");
-            shape_add_locals(t, m, n);
+            mix_add_locals(t, m, n);
             for (unsigned i = 0; i < n; i++)
                 text_add(t, " (local.get %u)", i);
-            shape_add_hash(t, m, n);
+            mix_add_hash(t, m, n);
             text_add(t, ")\n");
         }
     }
@@ -32,14 +32,14 @@ static void add_givers(struct text *t, const char *callee, const char *name)
                          way ? " indirect" : "", m, n);
                 for (unsigned i = 0; i < n; i++) {
                     text_add(t, " ");
-                    shape_add_const(t, shape_letter(m, i), BASE + i);
+                    mix_add_const(t, mix_letter(m, i), BASE + i);
                 }
                 if (way == 0) {
                     text_add(t, " (call $%s_%u_%u))\n", callee, m, n);
                     continue;
                 }
                 text_add(t, " (i32.const %u) (call_indirect", m * (SHAPE_MAX + 1) + n);
-                shape_add_types(t, "param", m, n);
+                mix_add_types(t, "param", m, n);
                 text_add(t, " (result i64)))\n");
             }
         }
@@ -58,7 +58,7 @@ static void expect_hashes(struct lucet_instance *inst, const char *name)
         for (unsigned n = 0; n <= SHAPE_MAX; n++) {
             char full[64];
             snprintf(full, sizeof full, "%s %u %u", name, m, n);
-            if (guest_call(inst, full, 0, NULL) != shape_hash(m, n, BASE))
+            if (guest_call(inst, full, 0, NULL) != mix_hash(m, n, BASE))
                 fail_msg("%s: wrong parameters", full);
         }
     }
@@ -68,7 +68,7 @@ static struct lucet_val value(char letter, unsigned v)
 {
     switch (letter) {
     case 'i': return LUCET_VAL_I32((int32_t)v);
-    case 'I': return LUCET_VAL_I64((int64_t)shape_bits('I', v));
+    case 'I': return LUCET_VAL_I64((int64_t)mix_bits('I', v));
     case 'f': return LUCET_VAL_F32((float)v);
     default: return LUCET_VAL_F64((double)v);
     }
@@ -83,9 +83,9 @@ static void expect_entries(struct lucet_instance *inst)
             struct lucet_result r;
             char name[32];
             for (unsigned i = 0; i <= SHAPE_MAX; i++)
-                args[i] = value(shape_letter(m, i), BASE + i);
+                args[i] = value(mix_letter(m, i), BASE + i);
             snprintf(name, sizeof name, "take %u %u", m, n);
-            if (guest_call(inst, name, n, args) != shape_hash(m, n, BASE))
+            if (guest_call(inst, name, n, args) != mix_hash(m, n, BASE))
                 fail_msg("%s: wrong parameters", name);
             assert_int_equal(lucet_instance_run(inst, name, n + 1, args, &r),
                              lucet_error_type_mismatch);
@@ -131,7 +131,7 @@ static void parameters_arrive_in_another_instance(void **state)
     for (unsigned m = 0; m < SHAPE_MIXES; m++) {
         for (unsigned n = 0; n <= SHAPE_MAX; n++) {
             text_add(&user, "(import \"owner\" \"take %u %u\" (func $far_%u_%u", m, n, m, n);
-            shape_add_types(&user, "param", m, n);
+            mix_add_types(&user, "param", m, n);
             text_add(&user, " (result i64)))\n");
         }
     }

@@ -16,13 +16,13 @@ static void add_callees(struct text *t)
     for (unsigned m = 0; m < SHAPE_MIXES; m++) {
         for (unsigned n = 0; n <= SHAPE_MAX; n++) {
             text_add(t, "(func $ret_%u_%u (export \"ret %u %u\")", m, n, m, n);
-            shape_add_types(t, "result", m, n);
+            mix_add_types(t, "result", m, n);
             for (unsigned i = 0; i < n; i++) {
                 text_add(t, " ");
-                shape_add_const(t, shape_letter(m, i), base_of(m, n) + i);
+                mix_add_const(t, mix_letter(m, i), base_of(m, n) + i);
             }
             text_add(t, ")\n(func (export \"forward %u %u\")", m, n);
-            shape_add_types(t, "result", m, n);
+            mix_add_types(t, "result", m, n);
             text_add(t, " (call $ret_%u_%u))\n", m, n);
         }
     }
@@ -32,9 +32,9 @@ static void add_callees(struct text *t)
 static void add_caller(struct text *t, const char *name, const char *call, unsigned m, unsigned n)
 {
     text_add(t, "(func (export \"%s %u %u\") (result i64)", name, m, n);
-    shape_add_locals(t, m, n);
+    mix_add_locals(t, m, n);
     text_add(t, " %s", call);
-    shape_add_hash(t, m, n);
+    mix_add_hash(t, m, n);
     text_add(t, ")\n");
 }
 
@@ -49,7 +49,7 @@ static void add_callers(struct text *t, const char *callee, const char *name)
             add_caller(t, name, call.s, m, n);
             text_free(&call);
             text_add(&call, "(call_indirect");
-            shape_add_types(&call, "result", m, n);
+            mix_add_types(&call, "result", m, n);
             text_add(&call, " (i32.const %u))", m * (SHAPE_MAX + 1) + n);
             snprintf(indirect, sizeof indirect, "%s indirect", name);
             add_caller(t, indirect, call.s, m, n);
@@ -70,7 +70,7 @@ static void add_imports(struct text *t, const char *module, const char *name, co
         for (unsigned n = 0; n <= SHAPE_MAX; n++) {
             text_add(t, "(import \"%s\" \"%s %u %u\" (func $%s_%u_%u", module, name, m, n, prefix,
                      m, n);
-            shape_add_types(t, "result", m, n);
+            mix_add_types(t, "result", m, n);
             text_add(t, "))\n");
         }
     }
@@ -83,7 +83,7 @@ static void expect_hashes(struct lucet_instance *inst, const char *name)
             char full[64];
             snprintf(full, sizeof full, "%s %u %u", name, m, n);
             const uint64_t h = guest_call(inst, full, 0, NULL);
-            if (h != shape_hash(m, n, base_of(m, n)))
+            if (h != mix_hash(m, n, base_of(m, n)))
                 fail_msg("%s: wrong results", full);
         }
     }
@@ -91,7 +91,7 @@ static void expect_hashes(struct lucet_instance *inst, const char *name)
 
 static bool is_value(const struct lucet_val *v, char letter, unsigned value)
 {
-    const uint64_t bits = shape_bits(letter, value);
+    const uint64_t bits = mix_bits(letter, value);
     switch (letter) {
     case 'i': return v->ty == lucet_val_type_i32 && v->inner_val.as_u32 == bits;
     case 'I': return v->ty == lucet_val_type_i64 && v->inner_val.as_u64 == bits;
@@ -112,7 +112,7 @@ static void expect_results(struct lucet_instance *inst, const char *name)
             assert_int_equal(lucet_instance_call(inst, full, strlen(full), 0, NULL, n, results, &r),
                              lucet_error_ok);
             for (unsigned i = 0; i < n; i++) {
-                if (!is_value(&results[i], shape_letter(m, i), base_of(m, n) + i))
+                if (!is_value(&results[i], mix_letter(m, i), base_of(m, n) + i))
                     fail_msg("%s: result %u is wrong", full, i);
             }
         }
@@ -184,8 +184,8 @@ static unsigned host_mix, host_n;
 
 static void write_result(void *to, unsigned i)
 {
-    const char letter = shape_letter(host_mix, i);
-    const uint64_t bits = shape_bits(letter, base_of(host_mix, host_n) + i);
+    const char letter = mix_letter(host_mix, i);
+    const uint64_t bits = mix_bits(letter, base_of(host_mix, host_n) + i);
 
     memcpy(to, &bits, letter == 'i' || letter == 'f' ? 4 : 8);
 }
@@ -222,10 +222,10 @@ static struct lucet_linker *link_host(void)
     assert_int_equal(lucet_linker_new(&linker), lucet_error_ok);
     for (unsigned m = 0; m < SHAPE_MIXES; m++) {
         for (unsigned n = 0; n <= SHAPE_MAX; n++) {
-            const char first = shape_letter(m, 0);
+            const char first = mix_letter(m, 0);
             char signature[SHAPE_MAX + 2] = ":";
             for (unsigned i = 0; i < n; i++)
-                signature[i + 1] = shape_letter(m, i);
+                signature[i + 1] = mix_letter(m, i);
             void (*f)(void) = n == 0         ? (void (*)(void))host_none
                               : first == 'i' ? (void (*)(void))host_i
                               : first == 'I' ? (void (*)(void))host_I
@@ -255,7 +255,7 @@ static void results_arrive_from_host_functions(void **state)
         struct lucet_instance *inst = guest_instance(region, module, linker, NULL);
         for (host_mix = 0; host_mix < SHAPE_MIXES; host_mix++) {
             for (host_n = 0; host_n <= SHAPE_MAX; host_n++) {
-                const uint64_t hash = shape_hash(host_mix, host_n, base_of(host_mix, host_n));
+                const uint64_t hash = mix_hash(host_mix, host_n, base_of(host_mix, host_n));
                 char name[64];
                 snprintf(name, sizeof name, "host %u %u", host_mix, host_n);
                 if (guest_call(inst, name, 0, NULL) != hash)
