@@ -33,11 +33,11 @@ LUCET_API enum lucet_error lucet_wasi_ctx_preopen(struct lucet_wasi_ctx *ctx, co
 LUCET_API enum lucet_error lucet_wasi_ctx_max_descriptors(struct lucet_wasi_ctx *ctx,
                                                           uint32_t count);
 
-/* Registers all of wasi_snapshot_preview1 with a linker, both as native symbols
+/* Registers all of wasi_snapshot_preview1 and wasi_unstable with a linker, both as native symbols
  * ("lucet_wasi_fd_write") and by name. The instance's embed_ctx must be the struct lucet_wasi_ctx. */
 LUCET_API enum lucet_error lucet_wasi_link(struct lucet_linker *linker);
 
-/* JSON bindings for lucetc: wasi_snapshot_preview1 and wasi_unstable where compatible. Static. */
+/* JSON bindings for lucetc: wasi_snapshot_preview1 and the older wasi_unstable. Static. */
 LUCET_API const char *lucet_wasi_bindings_json(void);
 
 /* True when the guest called proc_exit; its code is in *code. Look here when a run ends as

@@ -5,6 +5,11 @@ static const char bindings[] = "{\"wasi_snapshot_preview1\":{"
 #define WASI_FIRST(name, signature, ...) "\"" #name "\":\"lucet_wasi_" #name "\""
 #define WASI(name, signature, ...) ",\"" #name "\":\"lucet_wasi_" #name "\""
 #include "wasi/table.def"
+                               "},\"wasi_unstable\":{"
+#define WASI_FIRST(name, signature, ...) "\"" #name "\":\"lucet_wasi_" #name "\""
+#define WASI(name, signature, ...) ",\"" #name "\":\"lucet_wasi_" #name "\""
+#define WASI_CHANGED(name, signature, ...) ",\"" #name "\":\"lucet_wasi_unstable_" #name "\""
+#include "wasi/table.def"
                                "}}";
 
 const char *lucet_wasi_bindings_json(void)

@@ -4,6 +4,7 @@
 
 #include "lucet/wasi.h"
 #include "wasi/fd_table.h"
+#include "wasi/terminal.h"
 
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -24,6 +25,10 @@ struct wasi_strings {
 struct lucet_wasi_ctx {
     struct wasi_strings args, environment;
     struct wasi_fd_table fds;
+
+    /* Of all descriptors that are terminals, since they are likely the same one: a guest could
+     * otherwise put a control character together from what is harmless on each. */
+    struct wasi_terminal terminal;
 
     bool exited;
     uint32_t exit_code;

@@ -2,8 +2,6 @@
 #ifndef LUCET_WASI_FD_TABLE_H
 #define LUCET_WASI_FD_TABLE_H
 
-#include "wasi/terminal.h"
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,7 +18,6 @@ struct wasi_fd {
                          so it is never changed: flags are applied to each operation instead */
     uint64_t base, inheriting;
     char *guest_path; /* preopens; owned */
-    struct wasi_terminal terminal;
 };
 
 struct wasi_fd_table {

@@ -9,6 +9,9 @@ struct lucet_vmctx;
 
 #define WASI(name, signature, ...)                                                                 \
     uint32_t lucet_wasi_##name(struct lucet_vmctx *vmctx, ##__VA_ARGS__);
+#define WASI_CHANGED(name, signature, ...)                                                         \
+    WASI(name, signature, __VA_ARGS__)                                                             \
+    WASI(unstable_##name, signature, __VA_ARGS__)
 #include "wasi/table.def"
 
 #endif

@@ -136,14 +136,14 @@ static uint32_t transfer_stream(struct wasi_transfer *t, struct iovec *iov, int 
 static uint32_t write_filtered(struct wasi_transfer *t, struct wasi_buffers *b, size_t *moved)
 {
     struct lucet_wasi_ctx *ctx = wasi_ctx(t->vmctx);
-    struct wasi_terminal state = t->fd->terminal;
+    struct wasi_terminal state = ctx->terminal;
     struct iovec out = {.iov_base = ctx->buffer};
     out.iov_len = wasi_buffers_peek(b, ctx->buffer, sizeof(ctx->buffer));
     wasi_terminal_filter(&state, ctx->buffer, out.iov_len);
     uint32_t error = transfer_stream(t, &out, 1, moved);
     if (!error) {
         wasi_buffers_peek(b, ctx->buffer, *moved);
-        wasi_terminal_filter(&t->fd->terminal, ctx->buffer, *moved);
+        wasi_terminal_filter(&ctx->terminal, ctx->buffer, *moved);
     }
     return error;
 }

@@ -4,7 +4,8 @@
  * an event at once (an error, a file, which is always ready), a deadline, or a descriptor to
  * poll(). Descriptors named more than once share a pollfd, so that their number is bounded by the
  * guest's descriptors and not by its subscriptions. */
-#include "wasi/abi.h"
+#include "wasi/poll.h"
+
 #include "wasi/clock.h"
 #include "wasi/errno.h"
 #include "wasi/functions.h"
@@ -34,6 +35,7 @@ struct item {
 struct polling {
     struct lucet_vmctx *vmctx;
     struct lucet_wasi_ctx *ctx;
+    const struct wasi_subscription_format *format;
     unsigned char *events;
     uint32_t emitted;
     uint32_t count;
@@ -104,7 +106,7 @@ static uint32_t read_subscriptions(struct polling *p, const unsigned char *list)
 {
     for (uint32_t i = 0; i < p->count; i++) {
         struct wasi_subscription s;
-        memcpy(&s, list + i * sizeof(s), sizeof(s));
+        p->format->read(list + (size_t)i * p->format->size, &s);
         struct item *item = &p->item[i];
         item->userdata = s.userdata;
         item->type = s.tag;
@@ -187,18 +189,18 @@ static uint32_t run(struct polling *p, const unsigned char *list)
     return error;
 }
 
-uint32_t lucet_wasi_poll_oneoff(struct lucet_vmctx *vmctx, uint32_t in, uint32_t events,
-                                uint32_t count, uint32_t out)
+uint32_t wasi_poll_oneoff(struct lucet_vmctx *vmctx, const struct wasi_subscription_format *format,
+                          uint32_t in, uint32_t events, uint32_t count, uint32_t out)
 {
     struct polling p = {
         .vmctx = vmctx,
         .ctx = wasi_ctx(vmctx),
+        .format = format,
         .events = wasi_guest(vmctx, events, (uint64_t)count * sizeof(struct wasi_event)),
         .count = count,
         .deadline = UINT64_MAX,
     };
-    const unsigned char *list =
-        wasi_guest(vmctx, in, (uint64_t)count * sizeof(struct wasi_subscription));
+    const unsigned char *list = wasi_guest(vmctx, in, (uint64_t)count * format->size);
     void *result = wasi_guest(vmctx, out, 4);
     if (list == NULL || p.events == NULL || result == NULL) {
         return WASI_EFAULT;
@@ -213,4 +215,17 @@ uint32_t lucet_wasi_poll_oneoff(struct lucet_vmctx *vmctx, uint32_t in, uint32_t
         wasi_put32(result, p.emitted);
     }
     return error;
+}
+
+static void read_subscription(const unsigned char *from, struct wasi_subscription *to)
+{
+    memcpy(to, from, sizeof(*to));
+}
+
+uint32_t lucet_wasi_poll_oneoff(struct lucet_vmctx *vmctx, uint32_t in, uint32_t events,
+                                uint32_t count, uint32_t out)
+{
+    static const struct wasi_subscription_format format = {sizeof(struct wasi_subscription),
+                                                           read_subscription};
+    return wasi_poll_oneoff(vmctx, &format, in, events, count, out);
 }

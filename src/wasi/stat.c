@@ -1,5 +1,6 @@
 /* File status and times. */
-#include "wasi/abi.h"
+#include "wasi/stat.h"
+
 #include "wasi/errno.h"
 #include "wasi/functions.h"
 #include "wasi/guest.h"
@@ -22,13 +23,13 @@ static uint64_t nanoseconds(struct timespec t)
     return ns;
 }
 
-static uint32_t report(int host, void *out)
+static uint32_t report(int host, struct wasi_filestat *out)
 {
     struct stat st;
     if (fstat(host, &st) != 0) {
         return wasi_errno_from_host(errno);
     }
-    const struct wasi_filestat stat = {
+    *out = (struct wasi_filestat){
         .dev = st.st_dev,
         .ino = st.st_ino,
         .filetype = wasi_filetype_from_mode(st.st_mode, host),
@@ -38,19 +39,25 @@ static uint32_t report(int host, void *out)
         .mtim = nanoseconds(st.st_mtim),
         .ctim = nanoseconds(st.st_ctim),
     };
-    memcpy(out, &stat, sizeof(stat));
     return WASI_OK;
+}
+
+uint32_t wasi_fd_stat(struct lucet_vmctx *vmctx, uint32_t fd, struct wasi_filestat *out)
+{
+    struct wasi_fd *f;
+    uint32_t error = wasi_fd_get(&wasi_ctx(vmctx)->fds, fd, R(FD_FILESTAT_GET), &f);
+    return error ? error : report(f->host, out);
 }
 
 uint32_t lucet_wasi_fd_filestat_get(struct lucet_vmctx *vmctx, uint32_t fd, uint32_t out)
 {
-    struct wasi_fd *f;
-    void *result = wasi_guest(vmctx, out, sizeof(struct wasi_filestat));
-    if (result == NULL) {
-        return WASI_EFAULT;
+    struct wasi_filestat stat;
+    void *result = wasi_guest(vmctx, out, sizeof(stat));
+    uint32_t error = result ? wasi_fd_stat(vmctx, fd, &stat) : (uint32_t)WASI_EFAULT;
+    if (!error) {
+        memcpy(result, &stat, sizeof(stat));
     }
-    uint32_t error = wasi_fd_get(&wasi_ctx(vmctx)->fds, fd, R(FD_FILESTAT_GET), &f);
-    return error ? error : report(f->host, result);
+    return error;
 }
 
 /* Pins the file that a path means, without opening it for anything. */
@@ -73,18 +80,27 @@ static uint32_t pin(struct lucet_vmctx *vmctx, uint32_t fd, uint64_t rights, uin
     return wasi_path_open(dir->host, ctx->path[0], flags, 0, host);
 }
 
+uint32_t wasi_path_stat(struct lucet_vmctx *vmctx, uint32_t fd, uint32_t lookup, uint32_t path,
+                        uint32_t len, struct wasi_filestat *out)
+{
+    int host;
+    uint32_t error = pin(vmctx, fd, R(PATH_FILESTAT_GET), lookup, path, len, &host);
+    if (!error) {
+        error = report(host, out);
+        close(host);
+    }
+    return error;
+}
+
 uint32_t lucet_wasi_path_filestat_get(struct lucet_vmctx *vmctx, uint32_t fd, uint32_t lookup,
                                       uint32_t path, uint32_t len, uint32_t out)
 {
-    int host;
-    void *result = wasi_guest(vmctx, out, sizeof(struct wasi_filestat));
-    if (result == NULL) {
-        return WASI_EFAULT;
-    }
-    uint32_t error = pin(vmctx, fd, R(PATH_FILESTAT_GET), lookup, path, len, &host);
+    struct wasi_filestat stat;
+    void *result = wasi_guest(vmctx, out, sizeof(stat));
+    uint32_t error =
+        result ? wasi_path_stat(vmctx, fd, lookup, path, len, &stat) : (uint32_t)WASI_EFAULT;
     if (!error) {
-        error = report(host, result);
-        close(host);
+        memcpy(result, &stat, sizeof(stat));
     }
     return error;
 }

@@ -66,4 +66,27 @@ run "$lucet_wasi" "$work/compiled.bin" args x
 check "an artifact, told by its bytes and not its name" "[compiled.bin][args][x]" "$out"
 run bash -c '"$0" <(cat "$1") args' "$lucet_wasi" "$basic"
 check_match "a program from a pipe" '^\[[0-9]+\]\[args\]$' "$out"
+
+# The version before preview 1, and both ways to link: by the bindings' symbols, and by name.
+cat >"$work/old.c" <<'C'
+#define IMPORT(name) __attribute__((import_module("wasi_unstable"), import_name(name)))
+IMPORT("fd_write") int fd_write(int, const void *, int, int *);
+IMPORT("fd_seek") int fd_seek(int, long long, int, long long *);
+IMPORT("proc_exit") _Noreturn void proc_exit(int);
+void _start(void)
+{
+    static const struct { const char *p; int n; } iov = {"old\n", 4};
+    int n;
+    long long at;
+    fd_write(1, &iov, 1, &n);
+    fd_seek(1, 0, 0 /* from here */, &at);
+    proc_exit((int)at + n);
+}
+C
+"$WASM_CC" --target=wasm32 -O2 -nostdlib "$work/old.c" -o "$work/old.wasm"
+run "$lucet_wasi" "$work/old.wasm"
+check "wasi_unstable" "old 8" "$out $status"
+"$LUCET_BIN/lucetc" --allow-undefined "$work/old.wasm" -o "$work/old.so"
+run "$lucet_wasi" "$work/old.so"
+check "linked by name" "old 8" "$out $status"
 finish

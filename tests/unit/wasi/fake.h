@@ -19,7 +19,7 @@
 #include <cmocka.h>
 
 enum {
-    MEMORY_SIZE = 256 << 10,
+    MEMORY_SIZE = 512 << 10,
     OUT = 0x100, /* where results go */
     OUT2 = 0x200,
     IOVS = 0x1000,

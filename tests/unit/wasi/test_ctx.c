@@ -143,6 +143,12 @@ static void bindings_name_every_function(void **state)
     assert_int_equal(json_object_size(functions), 46);
     assert_string_equal(json_string_value(json_object_get(functions, "fd_write")),
                         "lucet_wasi_fd_write");
+    const json_t *unstable = json_object_get(json, "wasi_unstable");
+    assert_int_equal(json_object_size(unstable), 46);
+    assert_string_equal(json_string_value(json_object_get(unstable, "fd_write")),
+                        "lucet_wasi_fd_write");
+    assert_string_equal(json_string_value(json_object_get(unstable, "fd_seek")),
+                        "lucet_wasi_unstable_fd_seek");
     json_decref(json);
 }
 

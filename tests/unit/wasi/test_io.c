@@ -306,6 +306,21 @@ static void terminals_get_inert_text(void **state)
     text[got] = '\0';
     assert_string_equal(text, expected);
 
+    /* U+009B in two halves, each the middle of a sequence on its own descriptor. */
+    int second = dup(slave);
+    assert_int_equal(lucet_wasi_ctx_stdio(guest->ctx, 2, second, true), lucet_error_ok);
+    assert_int_equal(write_text(1, "\xe2"), WASI_OK);
+    assert_int_equal(write_text(2, "\xc2"), WASI_OK);
+    assert_int_equal(write_text(1, "\x9b\n"), WASI_OK);
+    static const char halves[] = "\xe2\xc2?\r\n";
+    for (got = 0; got < sizeof(halves) - 1;) {
+        ssize_t n = read(master, text + got, sizeof(text) - 1 - got);
+        assert_true(n > 0);
+        got += (size_t)n;
+    }
+    text[got] = '\0';
+    assert_string_equal(text, halves);
+
     /* It shows as a terminal: a character device without a position. */
     assert_int_equal(lucet_wasi_fd_fdstat_get(guest, 1, OUT), WASI_OK);
     assert_int_equal(guest->memory[OUT], WASI_FILETYPE_CHARACTER_DEVICE);
