@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,8 +109,12 @@ void cache_remove(const struct cache *c, const char *name)
 
 void cache_temporary(const struct cache *c, char path[PATH_MAX])
 {
-    static unsigned count;
-    snprintf(path, PATH_MAX, "%.*s/.tmp-%ld-%u", PATH_MAX - 64, c->path, (long)getpid(), count++);
+    /* Not by the process: containers that share a cache number theirs alike, and what one has
+     * compiled would be taken for the other's. */
+    uint64_t random[2];
+    randombytes_buf(random, sizeof random);
+    snprintf(path, PATH_MAX, "%.*s/.tmp-%016" PRIx64 "%016" PRIx64, PATH_MAX - 64, c->path,
+             random[0], random[1]);
 }
 
 static uint64_t limit(void)
