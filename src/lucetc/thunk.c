@@ -25,6 +25,21 @@ static void switch_instance(struct emitter *e, LLVMValueRef from, LLVMValueRef t
     LLVMBuildCall2(e->b, LLVMGlobalGetValueType(wr), wr, &base, 1, "");
 }
 
+/* Without FSGSBASE gs is set by a function of the runtime. It runs on the guest's stack, and were that
+ * to end there, the fault would be the host's: so it must have room like any host function. */
+static void check_room(struct emitter *e, LLVMValueRef context)
+{
+    if (uses_fsgsbase(e->c))
+        return;
+    LLVMValueRef func = emitter_intrinsic(e, INTRINSIC_addressofreturnaddress);
+    LLVMValueRef frame = LLVMBuildCall2(e->b, LLVMGlobalGetValueType(func), func, NULL, 0, "");
+    LLVMValueRef activation =
+        load_field(e, e->ptr, context, offsetof(struct lucet_vmctx, activation));
+    LLVMValueRef limit =
+        load_field(e, e->ptr, activation, offsetof(struct lucet_activation, hostcall_limit));
+    trap_if(e, LLVMBuildICmp(e->b, LLVMIntULT, frame, limit, ""), LUCET_TRAP_stack_overflow);
+}
+
 /* Results in scratch space are in the callee's; the caller looks in its own. */
 static void copy_scratch(struct emitter *e, const struct wasm_functype *t, LLVMValueRef from,
                          LLVMValueRef to)
@@ -63,6 +78,7 @@ void emit_thunk(struct emitter *e, LLVMValueRef func, struct helper h)
     LLVMPositionBuilderAtEnd(e->b, other);
     LLVMValueRef args[2 + 1000];
     LLVMGetParams(func, args);
+    check_room(e, caller);
     switch_instance(e, caller, owner);
     LLVMValueRef result = emitter_call(e, type, body, owner, NULL, args, LLVMCountParams(func));
     switch_instance(e, owner, caller);

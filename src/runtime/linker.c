@@ -267,6 +267,20 @@ enum lucet_error lucet_linker_instance(struct lucet_linker *l, const char *modul
     return define(l, &k, d);
 }
 
+/* A function that a global begins with must live as long as the global. */
+static bool hold_function(const struct object *o, struct store *store)
+{
+    const struct record *r;
+
+    if (o->kind != lucet_extern_global || o->u.global.type != LUCET_FUNCREF)
+        return true;
+    r = (const struct record *)(uintptr_t)o->u.global.value[0];
+    if (!r || !r->owner)
+        return true;
+    struct store *of = lucet__store_of_instance(r->owner);
+    return of && lucet__store_link(store, of, false) == lucet_error_ok;
+}
+
 /* Takes over the object, also when it fails. */
 static enum lucet_error define_object(struct lucet_linker *l, const char *module, const char *name,
                                       struct object *o)
@@ -275,6 +289,10 @@ static enum lucet_error define_object(struct lucet_linker *l, const char *module
 
     if (!d.store) {
         lucet__object_destroy(o);
+        return lucet__no_memory();
+    }
+    if (!hold_function(o, d.store)) {
+        lucet__store_release(d.store);
         return lucet__no_memory();
     }
     struct key k = key(KEY_ITEM, module, name);

@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include "runtime/x86_64/machine.h"
+
 /* "poke" and "peek" access memory on both sides of a call into whatever "next" is. */
 static const char player[] =
     "(module (type $void (func)) (import \"next\" \"play\" (func $next (param i32) (result i32)))"
@@ -365,6 +367,41 @@ static void a_shared_memory_grows_for_both(void **state)
     lucet_region_release(region);
 }
 
+/* A global of the host that begins with an instance's function keeps the instance. */
+static void a_function_in_a_global_of_the_host_stays_alive(void **state)
+{
+    static const char owner_text[] =
+        "(module (func $f (result i32) (i32.const 77)) (export \"f\" (func $f))"
+        " (global (export \"ref\") funcref (ref.func $f)))";
+    static const char user_text[] =
+        "(module (type $f (func (result i32))) (import \"host\" \"g\" (global $g funcref))"
+        " (table 1 funcref)"
+        " (func (export \"call\") (result i32)"
+        "   (table.set (i32.const 0) (global.get $g)) (call_indirect (type $f) (i32.const 0))))";
+    struct lucet_linker *l;
+    struct lucet_val ref;
+
+    (void)state;
+    guest_begin();
+    struct lucet_region *region = guest_region(2);
+    struct lucet_dl_module *a = guest_module(owner_text, &guest_default);
+    struct lucet_dl_module *b = guest_module(user_text, &guest_default);
+    struct lucet_instance *owner = guest_instance(region, a, NULL, NULL);
+    assert_int_equal(lucet_linker_new(&l), lucet_error_ok);
+    assert_int_equal(lucet_instance_get_global(owner, "ref", 3, &ref), lucet_error_ok);
+    assert_int_equal(lucet_linker_global(l, "host", "g", ref, false), lucet_error_ok);
+    lucet_instance_release(owner);
+    lucet_dl_module_release(a);
+    assert_int_equal(lucet_region_used_slots(region), 1);
+    struct lucet_instance *user = guest_instance(region, b, l, NULL);
+    lucet_linker_release(l);
+    assert_int_equal((uint32_t)guest_call(user, "call", 0, NULL), 77);
+    lucet_instance_release(user);
+    assert_int_equal(lucet_region_used_slots(region), 0);
+    lucet_dl_module_release(b);
+    lucet_region_release(region);
+}
+
 /* A host function with several results, called through an instance that hands its import on: the
  * results belong in the caller's context, which is laid out otherwise than that of the instance whose
  * module has the trampoline. */
@@ -451,6 +488,56 @@ static void host_results_come_to_the_caller_behind_another_instance(void **state
     lucet_region_release(region);
 }
 
+/* Two instances call each other until the stack is used up, from every depth that differs by a small
+ * frame: somewhere the end lies in what the thunks call. */
+static void endless_calls_between_instances_end_at_any_depth(void **state)
+{
+    static const char owner_text[] =
+        "(module (type $f (func (param i32) (result i32)))"
+        " (table (export \"table\") 2 funcref) (elem (i32.const 0) func $f)"
+        " (func $f (param i32) (result i32)"
+        "   (i32.add (call_indirect (type $f) (local.get 0) (i32.const 1)) (i32.const 1))))";
+    static const char user_text[] =
+        "(module (type $f (func (param i32) (result i32)))"
+        " (import \"owner\" \"table\" (table 2 funcref)) (elem (i32.const 1) func $f)"
+        " (func $f (param i32) (result i32)"
+        "   (i32.add (call_indirect (type $f) (local.get 0) (i32.const 0)) (i32.const 1)))"
+        " (func $deeper (export \"deeper\") (param $n i32) (result i32)"
+        "   (if (result i32) (local.get $n)"
+        "     (then (i32.add (call $deeper (i32.sub (local.get $n) (i32.const 1))) (i32.const 1)))"
+        "     (else (call $f (i32.const 0))))))";
+    static const struct guest_mode modes[] = {{.opt_level = lucetc_opt_speed},
+                                              {.opt_level = lucetc_opt_speed, .cpu = "x86-64-v2"},
+                                              {.opt_level = lucetc_opt_none, .cpu = "x86-64-v2"}};
+
+    (void)state;
+    guest_begin();
+    struct lucet_region *region = guest_region(2);
+    const bool have = lucet__have_fsgsbase;
+    for (unsigned m = 0; m < 3; m++) {
+        lucet__have_fsgsbase = have && modes[m].cpu == NULL;
+        struct lucet_linker *l;
+        assert_int_equal(lucet_linker_new(&l), lucet_error_ok);
+        struct lucet_dl_module *a = guest_module(owner_text, &modes[m]);
+        struct lucet_dl_module *b = guest_module(user_text, &modes[m]);
+        struct lucet_instance *owner = guest_instance(region, a, l, NULL);
+        assert_int_equal(lucet_linker_instance(l, "owner", owner), lucet_error_ok);
+        struct lucet_instance *user = guest_instance(region, b, l, NULL);
+        for (unsigned n = 0; n < 100; n++) {
+            assert_int_equal(guest_trap(user, "deeper", ARGS(I32(n))),
+                             lucet_trapcode_stack_overflow);
+            assert_int_equal(lucet_instance_reset(user), lucet_error_ok);
+        }
+        lucet_instance_release(user);
+        lucet_instance_release(owner);
+        lucet_linker_release(l);
+        lucet_dl_module_release(a);
+        lucet_dl_module_release(b);
+    }
+    lucet__have_fsgsbase = have;
+    lucet_region_release(region);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -461,7 +548,9 @@ int main(void)
         cmocka_unit_test(indirect_calls_between_modules_compare_types),
         cmocka_unit_test(functions_in_a_foreign_table_stay_alive),
         cmocka_unit_test(a_shared_memory_grows_for_both),
+        cmocka_unit_test(a_function_in_a_global_of_the_host_stays_alive),
         cmocka_unit_test(host_results_come_to_the_caller_behind_another_instance),
+        cmocka_unit_test(endless_calls_between_instances_end_at_any_depth),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
