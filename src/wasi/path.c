@@ -47,6 +47,7 @@ uint32_t wasi_path_open(int dir, const char *path, int flags, unsigned mode, int
     if (!(flags & O_PATH)) {
         how.flags |= O_NOCTTY;
     }
+    *out = -1;
     for (int i = 0; i < RESOLVE_ATTEMPTS; i++) {
         long fd = syscall(SYS_openat2, dir, path, &how, sizeof(how));
         if (fd >= 0) {

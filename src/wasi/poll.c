@@ -174,11 +174,6 @@ static void emit_ready(struct polling *p)
 static uint32_t run(struct polling *p, const unsigned char *list)
 {
     int ready;
-    p->item = calloc(p->count, sizeof(*p->item));
-    p->fds = calloc(p->count, sizeof(*p->fds));
-    if (p->item == NULL || p->fds == NULL) {
-        return WASI_ENOMEM;
-    }
     uint32_t error = read_subscriptions(p, list);
     if (!error) {
         error = wasi_poll(p->vmctx, p->fds, p->fd_count, p->immediate ? 0 : p->deadline, &ready);
@@ -208,9 +203,13 @@ uint32_t wasi_poll_oneoff(struct lucet_vmctx *vmctx, const struct wasi_subscript
     if (count == 0 || count > SUBSCRIPTIONS_AT_MOST) {
         return WASI_EINVAL;
     }
-    uint32_t error = run(&p, list);
-    free(p.item);
-    free(p.fds);
+    struct item *item = calloc(count, sizeof(*item));
+    struct pollfd *fds = calloc(count, sizeof(*fds));
+    p.item = item;
+    p.fds = fds;
+    uint32_t error = item && fds ? run(&p, list) : (uint32_t)WASI_ENOMEM;
+    free(item);
+    free(fds);
     if (!error) {
         wasi_put32(result, p.emitted);
     }

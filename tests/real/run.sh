@@ -163,7 +163,8 @@ module counter(input clk, input reset, input [3:0] step, output reg [7:0] value)
         else value <= value + step * 3;
 endmodule
 V
-    guest --dir .::/d --dir-ro "$corpora/yosys/share::/share" -- -q -l /d/log -p \
+    mkdir tmp
+    guest --dir .::/d --dir tmp::/tmp --dir-ro "$corpora/yosys/share::/share" -- -q -l /d/log -p \
         'read_verilog /d/counter.v; synth_ice40 -top counter -json /d/counter.json; stat; write_verilog /d/out.v'
     contains log 'SB_DFF'
     contains log 'SB_LUT4'

@@ -65,7 +65,8 @@ static void remove_leftover(int dir, const char *name)
 static void collect(int dir, struct entries *e)
 {
     const struct dirent *d;
-    DIR *list = fdopendir(openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *list = fd < 0 ? NULL : fdopendir(fd);
     if (list == NULL) {
         return;
     }
