@@ -50,7 +50,8 @@ static void push(struct activation *act, struct lucet_vmctx *ctx)
     act->outer = t->current;
     if (act->outer)
         act->outer->abi = t->abi;
-    t->abi.guest_frame = act; /* not in guest code */
+    /* Not in guest code. Killers look at it from other threads. */
+    __atomic_store_n(&t->abi.guest_frame, (void *)act, __ATOMIC_RELAXED);
     barrier();
     __atomic_store_n(&t->current, act, __ATOMIC_RELEASE);
     barrier();
