@@ -60,6 +60,8 @@ void lucet_instance_set_continue_after_fault(struct lucet_instance *i, bool allo
     if (!i)
         return;
     i->continue_after_fault = allowed;
+    if (i->depth > 0)
+        return; /* an outer run goes on; its end sees what is allowed */
     if (i->state == INSTANCE_FAULTED && allowed)
         lucet__stop_enable(i->stop);
     if (i->state == INSTANCE_FAULTED && !allowed)

@@ -1,4 +1,5 @@
 /* Functions as values (docs/abi.md C5): which functions need a record, and their records. */
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "runtime/runtime.h"
@@ -116,13 +117,19 @@ enum lucet_error lucet__export_record(struct lucet_instance *i, uint32_t e,
         *out = lucet__func_record(i, func);
         return lucet_error_ok;
     }
+    /* Importers of one instance may be created on several threads at once. */
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&lock);
     if (!i->export_records)
         i->export_records = calloc(a->nexports, sizeof(*i->export_records));
-    if (!i->export_records)
-        return lucet__no_memory();
-    struct record *r = &i->export_records[e];
-    *out = &r->ref;
-    return r->module ? lucet_error_ok : fill(r, i, func);
+    struct record *r = i->export_records ? &i->export_records[e] : NULL;
+    const enum lucet_error error = !r          ? lucet__no_memory()
+                                   : r->module ? lucet_error_ok
+                                               : fill(r, i, func);
+    pthread_mutex_unlock(&lock);
+    if (r)
+        *out = &r->ref;
+    return error;
 }
 
 enum lucet_error lucet__host_record(struct lucet_instance *i, uint32_t func, void (*f)(void),
