@@ -40,6 +40,7 @@ struct cli {
 
 /* Ends the program for --help, --version and usage errors. Strings are argv's or live for ever. */
 void cli_parse(struct cli *cli, int argc, char **argv);
+void cli_release(struct cli *cli);
 _Noreturn void cli_usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* "lucet-wasi: " and a message, made fit for terminals, to standard error. */
 void cli_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));

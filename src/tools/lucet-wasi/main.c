@@ -10,11 +10,9 @@ int main(int argc, char **argv)
 
     cli_parse(&cli, argc, argv);
     struct lucet_dl_module *module = artifact_get(&cli);
-    if (module == NULL) {
-        return EXIT_CANNOT_RUN;
-    }
-    int code = run(&cli, module);
+    int code = module ? run(&cli, module) : EXIT_CANNOT_RUN;
     lucet_dl_module_release(module);
+    cli_release(&cli);
     /* What --invoke printed may fail to be written. */
     return fflush(stdout) != 0 && code == 0 ? EXIT_CANNOT_RUN : code;
 }

@@ -175,6 +175,16 @@ static void parse_option(struct cli *cli, int id, const char *name, const char *
     }
 }
 
+void cli_release(struct cli *cli)
+{
+    for (size_t i = 0; i < cli->ndirs; i++) {
+        free(cli->dirs[i].host);
+        free(cli->dirs[i].guest);
+    }
+    free(cli->dirs);
+    free(cli->env);
+}
+
 static _Noreturn void reject_option(int verdict, char **argv)
 {
     const char *culprit = argv[optind - 1];
