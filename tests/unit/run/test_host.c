@@ -154,7 +154,10 @@ static void a_host_function_may_end_the_run(void **state)
 
 /* ---- Faults that are the host's ---- */
 
-static int32_t host_bug(struct lucet_vmctx *ctx, int32_t n)
+/* Bugs on purpose: the sanitizer would stop at them before the machine does. */
+#define BUGGY __attribute__((no_sanitize("undefined")))
+
+BUGGY static int32_t host_bug(struct lucet_vmctx *ctx, int32_t n)
 {
     int *volatile nowhere = NULL;
     (void)ctx;
@@ -177,7 +180,7 @@ static int32_t host_ud2(struct lucet_vmctx *ctx, int32_t n)
     return 0;
 }
 
-static int32_t host_division(struct lucet_vmctx *ctx, int32_t n)
+BUGGY static int32_t host_division(struct lucet_vmctx *ctx, int32_t n)
 {
     volatile int zero = 0;
     (void)ctx;
