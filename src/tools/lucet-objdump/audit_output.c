@@ -67,7 +67,7 @@ json_t *section_audit(struct view *v)
     json_t *classes = must(json_object());
 
     if (!audit_run(in, &r))
-        must(NULL);
+        out_of_memory();
     v->violations = r.total.violations != 0 || !v->map.frames_readable;
     for (unsigned c = 0; c < CLASS_COUNT; c++)
         if (r.classes[c].functions)

@@ -418,7 +418,8 @@ bool unit_step(const struct audit_unit *u, struct audit_state *s, const struct a
     case OP_POP: return step_pop(u, s, insn);
     case OP_XCHG: return step_exchange(u, s, insn);
     case OP_LANE: {
-        const bool small = s->small_low >> insn->vector.sources[0] & 1;
+        const uint8_t source = insn->vector.sources[0];
+        const bool small = source != VECTOR_NONE && s->small_low >> source & 1;
         return write_operand(u, s, insn, &insn->a,
                              small ? value_range(0, UINT32_MAX) : value_unknown());
     }

@@ -9,14 +9,15 @@ static bool decode_all(struct audit_unit *u)
 {
     const struct audit_area *text = &u->in->text;
     const uint32_t bytes = u->fn->end - u->fn->start;
-    uint32_t room = bytes / 4 + 16, at = u->fn->start;
+    uint32_t at = u->fn->start;
+    size_t room = bytes / 4 + 16;
 
     u->insns = malloc(room * sizeof *u->insns);
     if (!u->insns)
         return false;
     while (at < u->fn->end) {
-        if (u->ninsns == room) {
-            room += room / 2;
+        if (u->ninsns >= room) {
+            room = 2 * (size_t)u->ninsns;
             struct audit_insn *more = realloc(u->insns, room * sizeof *more);
             if (!more)
                 return false;
@@ -81,9 +82,10 @@ static bool make_blocks(struct audit_unit *u)
     if (!u->blocks)
         return false;
     for (uint32_t i = 0; i < u->ninsns; i++) {
-        if (u->leader[i])
+        if (u->leader[i] && u->nblocks < n)
             u->blocks[u->nblocks++].first = i;
-        u->blocks[u->nblocks - 1].last = i;
+        if (u->nblocks)
+            u->blocks[u->nblocks - 1].last = i;
     }
     return true;
 }

@@ -104,7 +104,7 @@ json_t *section_memories(struct view *v)
                                    (int)(i < a->header->nimported_memories)));
         set_limits(o, a->memories[i].min, a->memories[i].max, a->memories[i].flags);
         must_do(json_object_set_new(
-            o, "initial_size", json_integer((json_int_t)(a->memories[i].min * LUCET_WASM_PAGE))));
+            o, "initial_size", json_integer((json_int_t)a->memories[i].min * LUCET_WASM_PAGE)));
         must_do(json_array_append_new(list, o));
     }
     return list;

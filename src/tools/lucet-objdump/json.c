@@ -6,7 +6,7 @@
 #include "tools/common/escape.h"
 #include "tools/lucet-objdump/objdump.h"
 
-static void out_of_memory(void)
+void out_of_memory(void)
 {
     fputs("lucet-objdump: error: out of memory\n", stderr);
     exit(EXIT_DAMAGED);

@@ -17,7 +17,8 @@ json_t *section_required(struct view *v)
     json_t *list = must(json_array());
     size_t n = 0;
 
-    must_do(names ? 0 : -1);
+    if (!names)
+        out_of_memory();
     for (uint32_t i = 0; i < a->nimports; i++)
         if (a->imports[i].kind == LUCET_EXTERN_FUNC && a->imports[i].symbol.size)
             names[n++] = json_name(a, a->imports[i].symbol, false);

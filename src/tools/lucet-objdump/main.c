@@ -92,7 +92,7 @@ int main(int argc, char **argv)
     if (!lucet_artifact_read(bytes, size, &artifact, &error))
         fail(options.path, error.text);
     if (!code_map_make(&artifact, &v.map))
-        must(NULL);
+        out_of_memory();
     if (artifact.header->arch != LUCET_ARCH_X86_64 &&
         options.sections & (SECTION_TRAPS | SECTION_AUDIT | SECTION_DISASSEMBLY))
         fail(options.path, "code for another architecture than x86-64 cannot be decoded yet");

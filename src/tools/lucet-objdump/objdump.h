@@ -41,6 +41,8 @@ struct view {
     bool violations; /* set by the audit */
 };
 
+/* Ends the program. */
+_Noreturn void out_of_memory(void);
 /* Ends the program for want of memory; never returns NULL. */
 json_t *must(json_t *value);
 void must_do(int result);

@@ -62,7 +62,8 @@ static char *value_text(const json_t *v, bool hex)
     size_t size = 0;
     FILE *f = open_memstream(&text, &size);
 
-    must_do(f ? 0 : -1);
+    if (!f)
+        out_of_memory();
     if (v)
         write_value(f, v, hex);
     must_do(fclose(f));

@@ -90,13 +90,15 @@ static uint8_t *get_page(struct pages *p, uint32_t memory, uint64_t number)
     if (p->count == p->room) {
         p->room = p->room ? 2 * p->room : 64;
         struct page *more = realloc(p->list, p->room * sizeof *more);
-        must_do(more ? 0 : -1);
+        if (!more)
+            out_of_memory();
         p->list = more;
     }
     memmove(&p->list[at + 1], &p->list[at], (p->count - at) * sizeof *p->list);
     p->count++;
     p->list[at] = (struct page){memory, number, calloc(1, PAGE)};
-    must_do(p->list[at].bytes ? 0 : -1);
+    if (!p->list[at].bytes)
+        out_of_memory();
     return p->list[at].bytes;
 }
 
@@ -149,7 +151,7 @@ static void append_range(json_t *list, uint32_t memory, uint64_t first, uint64_t
 {
     must_do(json_array_append_new(
         list, must(json_pack("{sisIsIsI}", "memory", (int)memory, "first_page", (json_int_t)first,
-                             "pages", (json_int_t)pages, "address", (json_int_t)(first * PAGE)))));
+                             "pages", (json_int_t)pages, "address", (json_int_t)first * PAGE))));
 }
 
 json_t *section_sparse(struct view *v)
