@@ -2,9 +2,9 @@
  * directory changes or is read, no memory but the guest's is touched (AddressSanitizer sees that), no
  * descriptor leaks.
  *
- * The input is a list of calls: a byte chooses the function, a byte says how many bytes of guest memory
- * are set before it, then come those, and its arguments, each a byte that chooses among interesting
- * values or announces four or eight literal ones. */
+ * The input is a list of calls: a byte chooses the function, a byte says whether and how many bytes of
+ * guest memory are set before it, then come those, and its arguments, each a byte that chooses among
+ * interesting values or announces four or eight literal ones. */
 #include "lucet/wasi.h"
 #include "wasi/ctx.h"
 #include "wasi/functions.h"
@@ -80,6 +80,7 @@ static const char paths[] = "file\0sub\0sub/inner\0..\0../secret\0up/secret\0out
 struct input {
     const uint8_t *at;
     size_t left;
+    uint64_t path_len; /* of the path that the last argument named; 0 = it was none */
 };
 
 static uint64_t take(struct input *in, size_t n)
@@ -98,19 +99,29 @@ static uint64_t argument(struct input *in)
         4096,       1024,       1025,       65536,      0x08000001, 1ull << 32 | 16, INT64_MAX,
     };
     const unsigned char how = (unsigned char)take(in, 1);
-    if (how < 32) {
-        return how; /* descriptors, flags, small counts */
+    const uint64_t path_len = in->path_len;
+    in->path_len = 0;
+    if (path_len && how < 224) {
+        return path_len;
     }
-    if (how < 64) {
-        return PATHS + (take(in, 1) % sizeof(paths));
+    if (how < 64) { /* the directory that may be written; other descriptors, flags, small counts */
+        return how < 32 ? 3 : how - 32u;
     }
-    if (how < 96) {
+    if (how < 112) {
+        const char *path = paths;
+        for (uint64_t skip = take(in, 1) % 32; skip > 0 && path[0]; skip--) {
+            path += strlen(path) + 1;
+        }
+        in->path_len = strlen(path);
+        return (uint64_t)(PATHS + (path - paths));
+    }
+    if (how < 144) {
         return 0x100 + how * 16u;
     }
-    if (how < 128) {
+    if (how < 176) {
         return interesting[how % (sizeof(interesting) / sizeof(interesting[0]))];
     }
-    return take(in, how < 192 ? 4 : 8);
+    return take(in, how < 216 ? 4 : 8);
 }
 
 static void write_file(const char *dir, const char *name, const char *text)
@@ -228,9 +239,12 @@ __attribute__((no_sanitize("function"))) static void one_call(struct lucet_vmctx
 {
     uint64_t a[9] = {0};
     const size_t f = take(in, 1) % (sizeof(table) / sizeof(table[0]));
-    const uint32_t at = (uint32_t)take(in, 1) * 16;
-    for (size_t n = take(in, 1) % 64; n > 0; n--) {
-        v->memory[at + n] = (uint8_t)take(in, 1);
+    const size_t set = take(in, 1);
+    if (set >= 192) {
+        const uint32_t at = (uint32_t)take(in, 1) * 16;
+        for (size_t n = set - 192; n > 0; n--) {
+            v->memory[at + n] = (uint8_t)take(in, 1);
+        }
     }
     for (size_t i = 0; i < 9 && i < table[f].arguments; i++) {
         a[i] = argument(in);
