@@ -75,7 +75,9 @@ TRANSLATOR(emit_global_set)
     const uint32_t i = in->imm.index;
     LLVMValueRef value = pop(f);
     if (has_cell(f, i)) {
-        store_at(f->e, value, f->context, f->e->c->plan.cells[i], ALIAS_GLOBAL);
+        LLVMValueRef store =
+            store_at(f->e, value, f->context, f->e->c->plan.cells[i], ALIAS_GLOBAL);
+        LLVMSetVolatile(store, f->e->c->options->precise_traps);
         return;
     }
     char name[32], letters[3] = {letter_of(f->e->c->module->globals[i].type.type), ':', '\0'};
