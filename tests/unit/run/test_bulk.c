@@ -33,6 +33,8 @@ static const char bulk[] =
     " (func (export \"memory.grow\") (param i32) (result i32) (memory.grow (local.get 0)))"
     " (func (export \"fill for ever\") (param i32)"
     "   (loop $l (memory.fill (i32.const 0) (i32.const 1) (local.get 0)) (br $l)))"
+    " (func (export \"fill once\") (param i32)"
+    "   (memory.fill (i32.const 0) (i32.const 1) (local.get 0)))"
     " (func (export \"copy for ever\") (param i32)"
     "   (loop $l (memory.copy (i32.const 0) (i32.const 1) (local.get 0)) (br $l))))";
 
@@ -232,11 +234,35 @@ static void bulk_operations_are_killed_while_they_run(void **state)
     lucet_region_release(region);
 }
 
+/* In the middle: what was to be written last is not. */
+static void a_single_operation_is_killed_in_the_middle(void **state)
+{
+    const size_t size = UINT64_C(512) << 20; /* takes 50 ms and more */
+    (void)state;
+    guest_begin();
+    struct lucet_alloc_limits limits = lucet_alloc_limits_default();
+    limits.heap_memory_size = size;
+    struct lucet_region *region;
+    assert_int_equal(lucet_mmap_region_create(1, &limits, &region), lucet_error_ok);
+    struct lucet_dl_module *module = guest_module(bulk, &guest_default);
+    struct lucet_instance *inst = guest_instance(region, module, NULL, NULL);
+    struct lucet_result r;
+    assert_int_equal((uint32_t)guest_call(inst, "memory.grow", ARGS(I32(size / 65536 - 2))), 2);
+    assert_int_equal(lucet_instance_set_timeout(inst, 10), lucet_error_ok);
+    assert_int_equal(lucet_instance_run(inst, "fill once", ARGS(I32(size)), &r),
+                     lucet_error_runtime_terminated);
+    assert_int_equal(lucet_instance_heap(inst)[size - 1], 0);
+    lucet_instance_release(inst);
+    lucet_dl_module_release(module);
+    lucet_region_release(region);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bulk_operations_are_contained),
         cmocka_unit_test(bulk_operations_are_killed_while_they_run),
+        cmocka_unit_test(a_single_operation_is_killed_in_the_middle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,10 +2,11 @@
  * functions, failed instantiations. */
 #include "guest.h"
 
-#include <fenv.h>
+#include <asm/prctl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -35,16 +36,19 @@ static void set_x87_control(uint16_t value)
 
 enum { DEFAULT_MXCSR = 0x1f80, ODD_MXCSR = 0xff80, ODD_X87 = 0x0c7f, STICKY = 0x3f };
 
-static const char floating[] = "(module (import \"host\" \"f\" (func $f (param i32) (result i32)))"
-                               " (func $third (export \"third\") (result i64) (i64.reinterpret_f64"
-                               "   (f64.div (f64.const -1) (f64.const 3))))"
-                               " (func (export \"third after host\") (result i64) (drop (call $f "
-                               "(i32.const 0))) (call $third))"
-                               " (func (export \"subnormal\") (result i64) (i64.reinterpret_f64"
-                               "   (f64.mul (f64.const 0x1p-1022) (f64.const 0.5))))"
-                               " (func (export \"trap\") (drop (call $third)) unreachable)"
-                               " (func (export \"call\") (result i32) (call $f (i32.const 1)))"
-                               " (func (export \"loop\") (loop $l (br $l))))";
+static const char floating[] =
+    "(module (import \"host\" \"f\" (func $f (param i32) (result i32)))"
+    /* Not constants, or LLVM would calculate at compile time. */
+    " (global $one (mut f64) (f64.const -1)) (global $half (mut f64) (f64.const 0.5))"
+    " (func $third (export \"third\") (result i64)"
+    "   (i64.reinterpret_f64 (f64.div (global.get $one) (f64.const 3))))"
+    " (func (export \"third after host\") (result i64)"
+    "   (drop (call $f (i32.const 0))) (call $third))"
+    " (func (export \"subnormal\") (result i64)"
+    "   (i64.reinterpret_f64 (f64.mul (f64.const 0x1p-1022) (global.get $half))))"
+    " (func (export \"trap\") (drop (call $third)) unreachable)"
+    " (func (export \"call\") (result i32) (call $f (i32.const 1)))"
+    " (func (export \"loop\") (loop $l (br $l))))";
 
 static int32_t nothing(struct lucet_vmctx *ctx, int32_t n)
 {
@@ -149,6 +153,42 @@ static void a_host_function_may_end_the_run(void **state)
     lucet_linker_release(t);
     lucet_linker_release(f);
     lucet_dl_module_release(module);
+    lucet_region_release(region);
+}
+
+/* ---- A host that uses the segment register for itself ---- */
+
+static uint64_t elsewhere[64];
+
+static int32_t change_segment(struct lucet_vmctx *ctx, int32_t n)
+{
+    (void)ctx;
+    syscall(SYS_arch_prctl, ARCH_SET_GS, (unsigned long)elsewhere);
+    return n;
+}
+
+/* Were gs left as the host function left it, the guest would write into the host. */
+static void guests_keep_their_memory_when_a_host_function_changes_gs(void **state)
+{
+    static const char *const cpus[] = {NULL, "x86-64-v3"};
+    (void)state;
+    guest_begin();
+    struct lucet_region *region = guest_region(1);
+    struct lucet_linker *l = linker_with(change_segment);
+    for (unsigned i = 0; i < 2; i++) {
+        struct lucet_dl_module *module = guest_module(
+            "(module (import \"host\" \"f\" (func $f (param i32) (result i32))) (memory 1)"
+            " (func (export \"call\") (result i32)"
+            "   (i32.store (i32.const 16) (call $f (i32.const 5))) (i32.load (i32.const 16))))",
+            &(struct guest_mode){.opt_level = lucetc_opt_speed, .cpu = cpus[i]});
+        struct lucet_instance *inst = guest_instance(region, module, l, NULL);
+        assert_int_equal((uint32_t)guest_call(inst, "call", 0, NULL), 5);
+        assert_int_equal(lucet_instance_heap(inst)[16], 5);
+        assert_int_equal(elsewhere[2], 0);
+        lucet_instance_release(inst);
+        lucet_dl_module_release(module);
+    }
+    lucet_linker_release(l);
     lucet_region_release(region);
 }
 
@@ -314,6 +354,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_floating_point_environment_is_each_ones_own),
         cmocka_unit_test(a_host_function_may_end_the_run),
+        cmocka_unit_test(guests_keep_their_memory_when_a_host_function_changes_gs),
         cmocka_unit_test(faults_of_host_functions_go_to_the_hosts_handler),
         cmocka_unit_test(failed_instantiations_leave_the_slot_usable),
         cmocka_unit_test(a_region_that_is_not_what_the_code_assumes_is_refused),

@@ -253,6 +253,47 @@ static void constant_addresses_are_contained(void **state)
     text_free(&t);
 }
 
+/* What a smaller guard does not contain must be checked: behind it lies the next slot. */
+static void small_guards_are_made_up_for_by_checks(void **state)
+{
+    enum { GUARD = 128 * 1024 };
+    static const uint32_t far[] = {GUARD - 8,      GUARD - 1,  GUARD,      GUARD + 1,
+                                   GUARD + 300000, 0x10000000, 0x7fffffff, 0xffffffff};
+    struct lucet_alloc_limits limits = lucet_alloc_limits_default();
+    struct text t = {0};
+    struct lucet_region *region;
+    (void)state;
+    guest_begin();
+    limits.heap_memory_size = 1 << 20;
+    limits.heap_address_space_size = (UINT64_C(4) << 30) + GUARD;
+    assert_int_equal(lucet_mmap_region_create(2, &limits, &region), lucet_error_ok);
+    text_add(&t, "(module (memory %u)\n", PAGES);
+    for (unsigned o = 0; o < sizeof far / sizeof far[0]; o++)
+        add_functions(&t, far[o], NULL);
+    text_add(&t, ")\n");
+    for (unsigned m = 0; m < GUEST_MODES; m++) {
+        struct guest_mode mode = guest_modes[m];
+        mode.guard_size = GUARD;
+        struct lucet_dl_module *module = guest_module(t.s, &mode);
+        struct lucet_instance *both[] = {start(region, module), start(region, module)};
+        for (unsigned i = 0; i < 2; i++) {
+            for (unsigned o = 0; o < sizeof far / sizeof far[0]; o++) {
+                for (unsigned a = 0; a < ADDRESSES; a++)
+                    check_at(both[i], addresses[a], far[o], "");
+            }
+        }
+        for (unsigned i = 0; i < 2; i++) {
+            const uint8_t *heap = lucet_instance_heap(both[i]);
+            for (size_t k = 0; k < SIZE; k++)
+                assert_int_equal(heap[k], pattern(k));
+            lucet_instance_release(both[i]);
+        }
+        lucet_dl_module_release(module);
+    }
+    lucet_region_release(region);
+    text_free(&t);
+}
+
 /* Index arithmetic is modulo 2^32, whatever addressing modes the processor has. */
 static const char arithmetic[] =
     "(module (memory 2)"
@@ -396,6 +437,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_access_is_contained),
         cmocka_unit_test(constant_addresses_are_contained),
+        cmocka_unit_test(small_guards_are_made_up_for_by_checks),
         cmocka_unit_test(index_arithmetic_wraps),
         cmocka_unit_test(spilled_indices_are_not_extended_by_sign),
         cmocka_unit_test(memory_is_reached_as_soon_as_it_has_grown),

@@ -107,6 +107,13 @@ static void expect_pristine(struct lucet_instance *inst)
             assert_int_equal(heap[i], 0);
     }
     assert_int_equal((uint32_t)guest_call(inst, "pages", 0, NULL), 1);
+    /* What the former tenant's memory had grown to is out of reach again. */
+    lucet_instance_set_continue_after_fault(inst, true);
+    assert_int_equal(guest_trap(inst, "load", ARGS(I32(65536))), lucet_trapcode_heap_out_of_bounds);
+    assert_int_equal(guest_trap(inst, "load", ARGS(I32(3 * 65536 - 4))),
+                     lucet_trapcode_heap_out_of_bounds);
+    lucet_instance_set_continue_after_fault(inst, false);
+    assert_int_equal(lucet_instance_reset(inst), lucet_error_ok);
     assert_int_equal((uint32_t)guest_call(inst, "get g", 0, NULL), 17);
     assert_int_equal(guest_call(inst, "get h", 0, NULL), 0x3fe0000000000000);
     for (int i = 0; i < 8; i++)
@@ -238,6 +245,60 @@ static void a_neighbour_is_not_touched_by_a_fault(void **state)
     lucet_region_release(region);
 }
 
+/* With --precise-traps everything before the trap has happened, nothing after it has, and the first of
+ * two traps is the one. LLVM would be free to drop or move any of these stores. */
+static const char ordered[] =
+    "(module (memory 1) (global $g (mut i32) (i32.const 0)) (global $h (mut i32) (i32.const 0))"
+    " (func (export \"g\") (result i32) (global.get $g)) (func (export \"h\") (result i32) "
+    "(global.get $h))"
+    " (func (export \"store\") (param i32 i32)"
+    "   (i32.store (i32.const 0) (i32.const 1)) (global.set $g (i32.const 1))"
+    "   (i32.store (i32.const 4) (i32.div_s (i32.const 1) (local.get 0)))"
+    "   (i32.store (i32.const 0) (i32.const 2)) (global.set $g (i32.const 2))"
+    "   (i32.store (local.get 1) (i32.const 5))"
+    "   (i32.store (i32.const 0) (i32.const 3)) (global.set $g (i32.const 3)))"
+    " (func (export \"dead\") (param i32)"
+    "   (i32.store (i32.const 8) (i32.const 1)) (i32.store (i32.const 8) (i32.const 2))"
+    "   (global.set $h (i32.const 7)) unreachable)"
+    " (func (export \"two\") (param i32)"
+    "   (drop (i32.load (local.get 0))) (drop (i32.div_u (i32.const 1) (i32.const 0)))))";
+
+static uint32_t heap_word(struct lucet_instance *inst, uint32_t at)
+{
+    uint32_t value;
+    memcpy(&value, lucet_instance_heap(inst) + at, sizeof value);
+    return value;
+}
+
+static void precise_traps_leave_the_exact_state(void **state)
+{
+    (void)state;
+    guest_begin();
+    struct lucet_region *region = guest_region(1);
+    for (size_t i = 3; i < GUEST_MODES; i++) {
+        struct lucet_dl_module *module = guest_module(ordered, &guest_modes[i]);
+        struct lucet_instance *inst = guest_instance(region, module, NULL, NULL);
+        lucet_instance_set_continue_after_fault(inst, true);
+        assert_int_equal(guest_trap(inst, "store", ARGS(I32(0), I32(-1))),
+                         lucet_trapcode_integer_div_by_zero);
+        assert_int_equal(heap_word(inst, 0), 1);
+        assert_int_equal((uint32_t)guest_call(inst, "g", 0, NULL), 1);
+        assert_int_equal(guest_trap(inst, "store", ARGS(I32(1), I32(-1))),
+                         lucet_trapcode_heap_out_of_bounds);
+        assert_int_equal(heap_word(inst, 0), 2);
+        assert_int_equal(heap_word(inst, 4), 1);
+        assert_int_equal((uint32_t)guest_call(inst, "g", 0, NULL), 2);
+        assert_int_equal(guest_trap(inst, "dead", ARGS(I32(0))), lucet_trapcode_unreachable);
+        assert_int_equal(heap_word(inst, 8), 2);
+        assert_int_equal((uint32_t)guest_call(inst, "h", 0, NULL), 7);
+        assert_int_equal(guest_trap(inst, "two", ARGS(I32(-1))), lucet_trapcode_heap_out_of_bounds);
+        assert_int_equal(guest_trap(inst, "two", ARGS(I32(0))), lucet_trapcode_integer_div_by_zero);
+        lucet_instance_release(inst);
+        lucet_dl_module_release(module);
+    }
+    lucet_region_release(region);
+}
+
 /* What the details of a fault are. */
 static void a_fault_says_where_it_was(void **state)
 {
@@ -269,6 +330,7 @@ int main(void)
         cmocka_unit_test(a_reset_brings_back_the_initial_state),
         cmocka_unit_test(an_endless_guest_ends_with_its_time),
         cmocka_unit_test(a_neighbour_is_not_touched_by_a_fault),
+        cmocka_unit_test(precise_traps_leave_the_exact_state),
         cmocka_unit_test(a_fault_says_where_it_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
