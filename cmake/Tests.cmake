@@ -48,7 +48,7 @@ foreach(source IN LISTS unit_tests)
     target_link_libraries(${name} PRIVATE lucet_flags ${unit_libs} ${CMOCKA_LIBRARY})
     add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${PROJECT_BINARY_DIR})
     set_tests_properties(${name} PROPERTIES
-        LABELS unit TIMEOUT 120 ENVIRONMENT "${test_environment}")
+        LABELS unit TIMEOUT 600 ENVIRONMENT "${test_environment}")
 endforeach()
 
 # Tests that run the programs: every tests/run/NAME.sh. Exit code 77 means skipped.

@@ -40,6 +40,16 @@ static void finish(struct walk *w)
     w->out->truncated = beyond > kept;
 }
 
+/* A word of the guest's stack. What AddressSanitizer remembers of that stack is from host functions
+ * that a stop has cut off. */
+#ifdef LUCET_SANITIZE
+__attribute__((no_sanitize("address")))
+#endif
+static uintptr_t return_address(uintptr_t at)
+{
+    return *(const volatile uintptr_t *)at;
+}
+
 void lucet__backtrace(struct activation *act, uintptr_t pc, uintptr_t sp, uintptr_t probe,
                       bool from_call)
 {
@@ -65,7 +75,7 @@ void lucet__backtrace(struct activation *act, uintptr_t pc, uintptr_t sp, uintpt
         /* It must be above this frame, and the return address on the accessible stack. */
         if (cfa <= sp || cfa < low || cfa % 8 || cfa - 8 < (uintptr_t)act->stack_low || cfa > high)
             break;
-        memcpy(&pc, (const void *)(cfa - 8), sizeof(pc));
+        pc = return_address(cfa - 8);
         sp = cfa;
         lookup = pc - 1;
         probe = 0;
