@@ -125,7 +125,7 @@ int main(int argc, char **argv)
     parse(&o, argc, argv);
     struct file_result *results = calloc(o.nfiles, sizeof *results);
     if (!results)
-        return 1;
+        abort();
     const size_t n = select_files(&o, results);
     /* The children shall find LLVM initialised. */
     printf("opt-level %d, %s traps, LLVM %s, %s\n", (int)o.opt_level,
