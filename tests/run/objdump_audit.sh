@@ -113,4 +113,13 @@ damage "switch without bounds check"  branch      switch  '^jnbe|^ja|^jnb' 90
 damage "jump table index not checked" branch      switch  '^cmp'         90
 damage "code between functions"       padding     load    ''             gap
 
+# A reservation that an index may pass: accesses are compared with memory.size before.
+"$LUCET_BIN/lucetc" --allow-undefined --target-cpu x86-64-v2 --reserved-size 16MiB \
+    --guard-size 64KiB module.wasm -o good.so
+"$objdump" --audit good.so >report || {
+    cat report
+    fail "small reservation: the audit finds fault with what lucetc emits"
+}
+damage "explicit check taken out"     memory      load    '^jnbe|^ja'     90
+
 [ "$failures" -eq 0 ]

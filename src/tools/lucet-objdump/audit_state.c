@@ -205,6 +205,12 @@ struct audit_value state_named(struct audit_state *s, unsigned reg, uint64_t nam
     return *v;
 }
 
+void state_rename(struct audit_state *s, unsigned reg, uint64_t name)
+{
+    forget_name(s, name);
+    value_rename(&s->regs[reg], name);
+}
+
 /* The first slot that ends behind `at`. */
 static uint32_t find_slot(const struct audit_state *s, int64_t at)
 {

@@ -50,6 +50,9 @@ void state_set(struct audit_state *s, unsigned reg, struct audit_value v, uint64
 /* The register's value with a name (`name`, when it had none), so that a copy can be known as one. */
 struct audit_value state_named(struct audit_state *s, unsigned reg, uint64_t name);
 
+/* Gives the register's value a name of its own, which it alone bears. */
+void state_rename(struct audit_state *s, unsigned reg, uint64_t name);
+
 struct audit_value state_load(struct audit_state *s, int64_t at, unsigned size, uint64_t name);
 /* False when out of memory. */
 bool state_store(struct audit_state *s, int64_t at, unsigned size, struct audit_value v);

@@ -307,9 +307,9 @@ static void step_call(const struct audit_unit *u, struct audit_state *s,
     s->small_low = s->small_all = 0;
 }
 
-/* lea with one register is an addition that spares the flags. */
-static void relate_lea(const struct audit_state *s, const struct audit_insn *insn,
-                       struct audit_value *v)
+/* lea with one register is an addition that spares the flags. Adding to a lower half, as checks of an
+ * access's end do, makes a number that the whole does not name: the half gets a name of its own. */
+static void relate_lea(struct audit_state *s, const struct audit_insn *insn, struct audit_value *v)
 {
     const struct audit_mem *m = &insn->mem;
     const uint8_t reg = m->base != REG_NONE ? m->base : m->index;
@@ -319,6 +319,11 @@ static void relate_lea(const struct audit_state *s, const struct audit_insn *ins
     if (insn->a.width < 8)
         *v = value_low(*v, 4);
     value_relate_sum(v, &s->regs[reg], m->disp, insn->a.width);
+    if (insn->a.width == 8 && value_is(&s->regs[reg], VALUE_NUMBER) && s->regs[reg].bits == 32 &&
+        v->name == 0) {
+        state_rename(s, reg, state_name(insn->at, NAME_FIRST));
+        value_relate_sum(v, &s->regs[reg], m->disp, insn->a.width);
+    }
 }
 
 static bool step_move(const struct audit_unit *u, struct audit_state *s,
