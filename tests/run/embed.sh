@@ -26,7 +26,7 @@ diff -u "$examples/short.c" readme.c || {
 command -v "$WASM_CC" >/dev/null || skip "there is no $WASM_CC"
 
 guest() { # NAME LUCETC_OPTION…
-    "$WASM_CC" --target=wasm32 -O2 -Wall -Wextra -Werror -nostdlib -Wl,--no-entry \
+    "$WASM_CC" --target=wasm32 --no-wasm-opt -O2 -Wall -Wextra -Werror -nostdlib -Wl,--no-entry \
         -o "$1.wasm" "$examples/guests/$1.c"
     "$LUCET_BIN/lucetc" "${@:2}" "$1.wasm" -o "$1.so"
 }
