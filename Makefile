@@ -13,7 +13,7 @@ export BUILD JOBS LLVM
 
 configure = cmake -G Ninja -S . -DCMAKE_INSTALL_PREFIX=$(PREFIX) -DLUCET_LLVM=$(LLVM) $(CMAKE_FLAGS)
 
-.PHONY: all build configure run test spec test-real bench lint format sanitize fuzz install deps \
+.PHONY: all build configure run test spec test-real bench bench-runtime lint format sanitize fuzz install deps \
         clean help
 
 all: build
@@ -51,6 +51,10 @@ bench: build ## benchmarks
 	@scripts/install-deps.sh guest bench
 	@if [ -x bench/run.sh ]; then bench/run.sh; else echo 'bench: there are no benchmarks yet'; fi
 
+bench-runtime: build ## instances, calls, stops: Lucet and wasmtime's C library side by side (10 MB)
+	@scripts/install-deps.sh test
+	@BUILD=$(BUILD) bench/runtime/run.sh $(BENCH_FLAGS)
+
 lint: ## formatting, warnings of gcc and clang, static analysis, shell scripts
 	@scripts/install-deps.sh build test lint
 	@scripts/lint.sh
@@ -76,6 +80,6 @@ clean: ## remove everything that was built or downloaded
 	rm -rf build build-*
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo '  Variables: BUILD JOBS PREFIX DESTDIR LLVM=22|19 CMAKE_FLAGS LUCET_NO_DEPS=1'

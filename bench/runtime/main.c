@@ -1,0 +1,425 @@
+/* bench-runtime GUESTS [--wasmtime LIBRARY] [--json] [--quick] [--only ROW]
+ *
+ * Measures each row on both engines in turns and prints a table, or JSON. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bench.h"
+
+enum { ENGINES = 2 };
+enum { LUCET, PEER };
+#define IDLE 10000u
+#define CAPACITY 128u
+
+static const struct engine *engines[ENGINES]; /* the peer may be NULL */
+static const char *guests;
+static bool quick;
+static double clock_cost;
+
+struct row {
+    const char *name, *what, *unit;
+    double bar; /* how many times better than the peer it has to be; 0 = no such bar */
+    bool more_is_better;
+    void (*measure)(const struct row *row, struct sample out[ENGINES]);
+    size_t offset; /* of the work in struct engine, for measurers that several rows share */
+};
+
+static size_t repetitions(size_t n)
+{
+    return quick ? n / 20 + 2 : n;
+}
+
+/* ---- What is measured operation by operation ---- */
+
+typedef void work(void);
+typedef void loop(unsigned n);
+
+static void *work_of(const struct engine *e, const struct row *row)
+{
+    return *(void *const *)(const void *)((const char *)e + row->offset);
+}
+
+static double once(work *f)
+{
+    uint64_t before = bench_now();
+
+    f();
+    double ns = (double)(bench_now() - before) - clock_cost;
+    return ns > 0 ? ns : 0;
+}
+
+/* In turns of a hundred: caches are warm, and whatever disturbs meets both. */
+static void each_operation(const struct row *row, struct sample out[ENGINES])
+{
+    enum { TURN = 100 };
+    const size_t turns = repetitions(200);
+    double *values[ENGINES];
+
+    for (int e = 0; e < ENGINES; e++)
+        values[e] = malloc(turns * TURN * sizeof(double));
+    for (size_t turn = 0; turn < turns; turn++)
+        for (int e = 0; e < ENGINES; e++) {
+            work *f = engines[e] ? (work *)(uintptr_t)work_of(engines[e], row) : NULL;
+            for (size_t i = 0; f && i < TURN + 5; i++) {
+                double ns = once(f);
+                if (i >= 5) /* after warming up */
+                    values[e][turn * TURN + i - 5] = ns;
+            }
+        }
+    for (int e = 0; e < ENGINES; e++) {
+        if (engines[e] && work_of(engines[e], row))
+            out[e] = sample_of(values[e], turns * TURN);
+        free(values[e]);
+    }
+}
+
+/* ---- What takes nanoseconds: loops ---- */
+
+static void loops(const struct row *row, struct sample out[ENGINES])
+{
+    enum { LOOP = 2000 };
+    const size_t turns = repetitions(1000);
+    double *values[ENGINES];
+
+    for (int e = 0; e < ENGINES; e++)
+        values[e] = malloc(turns * sizeof(double));
+    for (size_t turn = 0; turn < turns; turn++)
+        for (int e = 0; e < ENGINES; e++) {
+            loop *f = engines[e] ? (loop *)(uintptr_t)work_of(engines[e], row) : NULL;
+            if (!f)
+                continue;
+            uint64_t before = bench_now();
+            f(LOOP);
+            values[e][turn] = ((double)(bench_now() - before) - clock_cost) / LOOP;
+        }
+    for (int e = 0; e < ENGINES; e++) {
+        if (engines[e] && work_of(engines[e], row))
+            out[e] = sample_of(values[e], turns);
+        free(values[e]);
+    }
+}
+
+/* Host calls, less the loop that makes them. */
+static void host_calls(const struct row *row, struct sample out[ENGINES])
+{
+    const struct row empty = {.offset = offsetof(struct engine, call_none)};
+    struct sample without[ENGINES] = {0};
+
+    loops(row, out);
+    loops(&empty, without);
+    for (int e = 0; e < ENGINES; e++) {
+        out[e].median -= without[e].median;
+        out[e].p99 -= without[e].median;
+    }
+}
+
+/* ---- What a call through a pointer costs, for comparison ---- */
+
+static uint32_t __attribute__((noinline)) add(uint32_t a, uint32_t b)
+{
+    return a + b;
+}
+
+static void indirect(unsigned n)
+{
+    uint32_t (*volatile f)(uint32_t, uint32_t) = add;
+
+    for (unsigned i = 0; i < n; i++)
+        f(i, 1);
+}
+
+static void indirect_calls(const struct row *row, struct sample out[ENGINES])
+{
+    const struct engine native = {.call_by_stub = indirect};
+    const struct engine *const saved[ENGINES] = {engines[LUCET], engines[PEER]};
+
+    engines[LUCET] = &native;
+    engines[PEER] = NULL;
+    loops(row, out);
+    engines[LUCET] = saved[LUCET];
+    engines[PEER] = saved[PEER];
+}
+
+/* ---- All cores at once ---- */
+
+struct crowd {
+    const struct engine *engine;
+    uint64_t until;
+    atomic_uint_least64_t done;
+};
+
+static void *busy(void *p)
+{
+    struct crowd *c = p;
+    uint64_t done = 0;
+
+    while (bench_now() < c->until)
+        for (unsigned i = 0; i < 20; i++, done++)
+            c->engine->fresh_small();
+    atomic_fetch_add(&c->done, done);
+    return NULL;
+}
+
+static double throughput(const struct engine *e, long nthreads)
+{
+    pthread_t threads[256];
+    const uint64_t time = quick ? 20000000u : 100000000u;
+    struct crowd c = {.engine = e, .until = bench_now() + time};
+
+    for (long i = 0; i < nthreads; i++)
+        if (pthread_create(&threads[i], NULL, busy, &c) != 0)
+            bench_die("no threads");
+    for (long i = 0; i < nthreads; i++)
+        pthread_join(threads[i], NULL);
+    return (double)atomic_load(&c.done) / (double)time * 1e9;
+}
+
+/* Throughput of all cores over that of one; the best of several: others on the machine only ever
+ * make it less. */
+static void scaling(const struct row *row, struct sample out[ENGINES])
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    const size_t turns = repetitions(20);
+
+    (void)row;
+    cores = cores > 256 ? 256 : cores;
+    for (int e = 0; e < ENGINES; e++) {
+        double one = 0, all = 0;
+        for (size_t i = 0; engines[e] && i < turns; i++) {
+            double now = throughput(engines[e], 1);
+            one = now > one ? now : one;
+            now = throughput(engines[e], cores);
+            all = now > all ? now : all;
+        }
+        if (engines[e])
+            out[e] = (struct sample){all / one, all, true};
+    }
+}
+
+/* ---- Memory ---- */
+
+static double resident(const char *field)
+{
+    char line[256];
+    double kib = 0;
+    FILE *f = fopen("/proc/self/status", "r");
+
+    while (f && fgets(line, sizeof(line), f))
+        if (strncmp(line, field, strlen(field)) == 0)
+            kib = strtod(line + strlen(field), NULL);
+    if (f)
+        fclose(f);
+    return kib * 1024;
+}
+
+/* In a child: an engine is opened for many instances, 10,000 are made, and all live. */
+static double idle_size(const struct engine *e)
+{
+    int ends[2];
+    double size = -1;
+
+    if (pipe(ends) != 0)
+        bench_die("no pipe");
+    pid_t child = fork();
+    if (child == 0) {
+        e->open(guests, IDLE + CAPACITY);
+        e->keep_idle(1);
+        double before = resident("VmRSS:");
+        e->keep_idle(IDLE);
+        size = (resident("VmRSS:") - before) / IDLE;
+        _exit(write(ends[1], &size, sizeof(size)) != sizeof(size));
+    }
+    close(ends[1]);
+    if (read(ends[0], &size, sizeof(size)) != sizeof(size))
+        size = -1;
+    close(ends[0]);
+    waitpid(child, NULL, 0);
+    return size;
+}
+
+/* Before this process has engines, which may have threads: a child has only the one that forked. */
+static struct sample idle_sizes[ENGINES];
+
+static void measure_idle_sizes(void)
+{
+    for (int e = 0; e < ENGINES; e++) {
+        double size = engines[e] ? idle_size(engines[e]) : -1;
+        idle_sizes[e] = (struct sample){size, size, size >= 0};
+    }
+}
+
+static void memory(const struct row *row, struct sample out[ENGINES])
+{
+    (void)row;
+    memcpy(out, idle_sizes, sizeof(idle_sizes));
+}
+
+/* ---- Stopping ---- */
+
+struct victim {
+    const struct engine *engine;
+    atomic_int round, ready;
+    int rounds;
+    uint64_t fired;
+};
+
+static void *killer(void *p)
+{
+    struct victim *v = p;
+
+    for (int i = 1; i <= v->rounds; i++) {
+        while (atomic_load(&v->ready) < i)
+            usleep(50);
+        usleep(300); /* it is in the guest by now */
+        v->fired = bench_now();
+        v->engine->kill();
+        while (atomic_load(&v->round) < i)
+            usleep(50);
+    }
+    return NULL;
+}
+
+static void kills(const struct row *row, struct sample out[ENGINES])
+{
+    const int rounds = (int)repetitions(2000);
+    double *values = malloc((size_t)rounds * sizeof(double));
+
+    (void)row;
+    for (int e = 0; e < ENGINES; e++) {
+        struct victim v = {.engine = engines[e], .rounds = rounds};
+        pthread_t thread;
+        if (!engines[e])
+            continue;
+        if (pthread_create(&thread, NULL, killer, &v) != 0)
+            bench_die("no threads");
+        for (int i = 0; i < rounds; i++) {
+            atomic_store(&v.ready, i + 1);
+            v.engine->spin();
+            values[i] = (double)(bench_now() - v.fired);
+            atomic_store(&v.round, i + 1);
+        }
+        pthread_join(thread, NULL);
+        out[e] = sample_of(values, (size_t)rounds);
+    }
+    free(values);
+}
+
+/* ---- The table ---- */
+
+#define WORK(name) .offset = offsetof(struct engine, name)
+static const struct row rows[] = {
+    {"fresh-small", "create, call nop, drop", "ns", 3, false, each_operation, WORK(fresh_small)},
+    {"fresh-image", "the same, 4 MiB image, 16 pages dirtied", "ns", 2, false, each_operation,
+     WORK(fresh_image)},
+    {"scaling", "all cores at once: times one core (p99: per second)", "x", 0, true, scaling, 0},
+    {"call-handle", "host to guest call through a handle", "ns", 2, false, loops,
+     WORK(call_by_handle)},
+    {"call-stub", "host to guest call through a typed stub", "ns", 2, false, loops,
+     WORK(call_by_stub)},
+    {"call-indirect", "(a C function called through a pointer)", "ns", 0, false, indirect_calls,
+     WORK(call_by_stub)},
+    {"call-host", "guest to host call", "ns", 1.5, false, host_calls, WORK(call_host)},
+    {"idle-memory", "resident memory per idle instance, of 10,000", "bytes", 0, false, memory, 0},
+    {"trap-reset", "trap ten frames deep, and reset", "ns", 1, false, each_operation,
+     WORK(trap_and_reset)},
+    {"trap-backtrace", "the same, backtrace with names", "ns", 1, false, each_operation,
+     WORK(trap_and_backtrace)},
+    {"kill", "killing a looping guest", "ns", 0, false, kills, 0},
+};
+#define ROWS (sizeof(rows) / sizeof(rows[0]))
+
+static void print_line(const struct row *row, const struct sample s[ENGINES])
+{
+    printf("%-52s %10.1f %10.1f", row->what, s[LUCET].median, s[LUCET].p99);
+    if (s[PEER].there) {
+        double ratio = row->more_is_better ? s[LUCET].median / s[PEER].median
+                                           : s[PEER].median / s[LUCET].median;
+        printf(" %10.1f %10.1f %7.2f", s[PEER].median, s[PEER].p99, ratio);
+        if (row->bar > 0)
+            printf(" %5.1f %s", row->bar, ratio >= row->bar ? "met" : "MISSED");
+    }
+    printf("  %s\n", row->unit);
+    fflush(stdout);
+}
+
+static void print_json(const struct row *row, const struct sample s[ENGINES], bool first)
+{
+    printf("%s\n  {\"row\": \"%s\", \"unit\": \"%s\"", first ? "" : ",", row->name, row->unit);
+    for (int e = 0; e < ENGINES; e++)
+        if (s[e].there)
+            printf(", \"%s\": {\"median\": %.2f, \"p99\": %.2f}", engines[e]->name, s[e].median,
+                   s[e].p99);
+    printf("}");
+    fflush(stdout);
+}
+
+static void run(bool json, const char *only)
+{
+    bool first = true;
+
+    printf(json ? "[" : "%-52s %10s %10s %10s %10s %7s %5s\n", "", "lucet", "p99", "wasmtime",
+           "p99", "ratio", "bar");
+    for (size_t i = 0; i < ROWS; i++) {
+        struct sample s[ENGINES] = {0};
+        if (only && strncmp(rows[i].name, only, strlen(only)) != 0)
+            continue;
+        rows[i].measure(&rows[i], s);
+        if (json)
+            print_json(&rows[i], s, first);
+        else
+            print_line(&rows[i], s);
+        first = false;
+    }
+    if (json)
+        printf("\n]\n");
+}
+
+static void measure_clock(void)
+{
+    static double values[10000];
+
+    for (size_t i = 0; i < 10000; i++) {
+        uint64_t before = bench_now();
+        values[i] = (double)(bench_now() - before);
+    }
+    clock_cost = sample_of(values, 10000).median;
+}
+
+int main(int argc, char **argv)
+{
+    const char *library = NULL, *only = NULL;
+    bool json = false;
+
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--json") == 0)
+            json = true;
+        else if (strcmp(argv[i], "--quick") == 0)
+            quick = true;
+        else if (strcmp(argv[i], "--wasmtime") == 0 && i + 1 < argc)
+            library = argv[++i];
+        else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc)
+            only = argv[++i];
+        else if (argv[i][0] != '-' && !guests)
+            guests = argv[i];
+        else
+            bench_die("unknown option %s", argv[i]);
+    }
+    if (!guests)
+        bench_die(
+            "usage: bench-runtime GUESTS [--wasmtime LIBRARY] [--json] [--quick] [--only ROW]");
+    engines[LUCET] = &bench_lucet;
+    engines[PEER] = library ? bench_wasmtime(library) : NULL;
+    measure_clock();
+    if (!only || strcmp(only, "idle-memory") == 0)
+        measure_idle_sizes();
+    for (int e = 0; e < ENGINES; e++)
+        if (engines[e])
+            engines[e]->open(guests, CAPACITY);
+    run(json, only);
+    return 0;
+}
