@@ -42,9 +42,38 @@ printf '\0asm\2\0\0\0' >version.wasm
 check "another version" refused version.wasm
 printf '\0asm\15\0\1\0' >component.wasm
 check "a component" refused component.wasm
-printf '(module)' >text.wasm
-check "the text format" refused text.wasm
-check "gets a hint" says 'WebAssembly text'
+
+# ---- Text ----
+printf '(module (func (export "f") (result i32) (i32.const 7)))' >text.wat
+text_is_like_binary() {
+    wasm-tools parse text.wat -o text.wasm && "$lucetc" text.wasm -o binary.so &&
+        "$lucetc" text.wat && cmp text.so binary.so
+}
+check "text is compiled like the binary it stands for" text_is_like_binary
+printf ';; a comment\n(module (func (export "f") (result i32) (i64.const 7)))' >invalid.wat
+check "text is validated" refused invalid.wat
+printf '(module (func (export "\x1b[31m" ' >unfinished.wat
+check "text that is no module" refused unfinished.wat
+check "is what the converter says it is" says '^unfinished.wat: error: wasm-tools: error: '
+converter() { # BODY: a converter of our own in place of those installed
+    mkdir -p fake && printf '#!/bin/sh\n%s\n' "$1" >fake/wat2wasm && chmod +x fake/wat2wasm
+}
+refused_here() { PATH=$PWD/fake refused_by_absolute_paths "$@"; }
+refused_by_absolute_paths() ( # the tools that `refused` uses are not where the converter is
+    "$lucetc" "$1" -o fake.so 2>said && return 1
+    [ ! -e fake.so ]
+)
+rm -rf fake && mkdir fake
+check "text without a converter" refused_here text.wat
+check "gets a hint" says 'WebAssembly text; install wasm-tools'
+converter 'printf "\033[31mred\n" >&2; exit 1'
+check "a converter's message" refused_here text.wat
+check "is escaped" says '^text.wat: error: wat2wasm: .x1b.31mred$'
+converter 'echo nonsense'
+check "what a converter makes is decoded like any module" refused_here text.wat
+converter 'kill -SEGV $$'
+check "a converter that crashes" refused_here text.wat
+check "is named" says 'ended by a signal'
 head -c 3000 /dev/urandom >random.wasm
 check "random bytes" refused random.wasm
 truncate -s $((1024 * 1024 * 1024 + 1)) large.wasm

@@ -7,6 +7,7 @@ static const char help[] =
     "\n"
     "Compiles untrusted WebAssembly to native code that lucet runs in isolation.\n"
     "An input of \"-\" is standard input. The output is input.so unless -o says otherwise.\n"
+    "Text (.wat) is read too where wasm-tools or wat2wasm is installed.\n"
     "\n"
     "Imports\n"
     "      --bindings FILE          functions the module may import, as JSON:\n"

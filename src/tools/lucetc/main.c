@@ -5,6 +5,7 @@
 #include "tools/common/progress.h"
 #include "tools/lucetc/cli.h"
 #include "tools/lucetc/supervise.h"
+#include "tools/lucetc/text.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -45,16 +46,6 @@ static struct lucetc_bindings *read_bindings(const struct cli *cli)
     return NULL;
 }
 
-/* A frequent mistake, for which the decoder's words would be no help. */
-static bool looks_like_text(const uint8_t *bytes, size_t size)
-{
-    size_t i = 0;
-    while (i < size && memchr(" \t\r\n", bytes[i], 4))
-        i++;
-    return i < size &&
-           (bytes[i] == '(' || (bytes[i] == ';' && i + 1 < size && bytes[i + 1] == ';'));
-}
-
 static bool read_input(const struct cli *cli, uint8_t **bytes, size_t *size)
 {
     const int error = tool_read_file(cli->input, MAX_INPUT, bytes, size);
@@ -64,12 +55,8 @@ static bool read_input(const struct cli *cli, uint8_t **bytes, size_t *size)
         report_message(cli, name, "limit", "the module is larger than 1 GiB");
     else if (error != 0)
         report_message(cli, name, "io", strerror(error));
-    else if (looks_like_text(*bytes, *size))
-        report_message(cli, name, "malformed",
-                       "this is WebAssembly text; lucetc reads the binary format "
-                       "(wat2wasm or wasm-tools parse converts it)");
     else
-        return true;
+        return !text_is_it(*bytes, *size) || text_convert(cli, name, MAX_INPUT, bytes, size);
     return false;
 }
 

@@ -212,7 +212,7 @@ static _Noreturn void reject_option(int verdict, char **argv)
     cli_usage_error("there is no option %.100s, or it is not unique", culprit);
 }
 
-/* "dir/input.wasm" -> "input.so", like the object file of a C compiler. */
+/* "dir/input.wasm" (or .wat) -> "input.so", like the object file of a C compiler. */
 static char *default_output(const struct cli *cli)
 {
     static const char *const suffixes[] = {
@@ -223,7 +223,9 @@ static char *default_output(const struct cli *cli)
     };
     const char *slash = strrchr(cli->input, '/'), *base = slash ? slash + 1 : cli->input;
     const size_t length = strlen(base);
-    const size_t stem = length > 5 && strcmp(base + length - 5, ".wasm") == 0 ? length - 5 : length;
+    const char *dot = strrchr(base, '.');
+    const bool known = dot && dot > base && (strcmp(dot, ".wasm") == 0 || strcmp(dot, ".wat") == 0);
+    const size_t stem = known ? (size_t)(dot - base) : length;
     char *name;
 
     if (asprintf(&name, "%.*s%s", (int)stem, base, suffixes[cli->compile.emit]) < 0)
