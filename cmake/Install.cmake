@@ -38,3 +38,13 @@ foreach(section 1 7)
         install(FILES ${man_pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
     endif()
 endforeach()
+
+# Bash looks for a file of the program's name.
+foreach(program lucetc lucet-wasi lucet-objdump)
+    if(program_${program} IN_LIST programs)
+        install(FILES ${PROJECT_SOURCE_DIR}/completions/lucet.bash RENAME ${program}
+                DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+    endif()
+endforeach()
+install(FILES ${PROJECT_SOURCE_DIR}/completions/_lucet
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)

@@ -45,6 +45,10 @@ lib=$(dirname "$(find "$usr" -name liblucet.a)")
 libraries=(lucet lucet-wasi)
 [ ! -e "$lib/liblucetc.a" ] || libraries+=(lucetc)
 
+for file in bash-completion/completions/lucet-wasi zsh/site-functions/_lucet; do
+    check "completion: $file" test -s "$usr/share/$file"
+done
+
 # --- Names ---
 
 only_own() { # PREFIX: symbols on standard input, one a line; at least one
