@@ -1,11 +1,15 @@
 #!/bin/bash
-# convert.sh FILE.wast DIR: writes DIR/FILE/FILE.json and the modules of the script beside it. Does
-# nothing when they are newer than the script.
+# convert.sh SUITE OUT OUT/FOLDER/FILE/FILE.json…: writes these and the modules of the scripts beside them, from
+# SUITE/FOLDER/FILE.wast. Those that are newer than their script are left alone.
 set -euo pipefail
-name=$(basename "$1" .wast)
-dir=$2/$name
-[ ! "$dir/$name.json" -nt "$1" ] || exit 0
-rm -rf "$dir"
-mkdir -p "$dir"
-wasm-tools json-from-wast "$1" --wasm-dir "$dir" -o "$dir/$name.json.new"
-mv "$dir/$name.json.new" "$dir/$name.json"
+suite=$1 out=$2
+shift 2
+for json; do
+    dir=${json%/*}
+    script=$suite/${dir#"$out/"}.wast
+    [ ! "$json" -nt "$script" ] || continue
+    rm -rf "$dir"
+    mkdir -p "$dir"
+    wasm-tools json-from-wast "$script" --wasm-dir "$dir" -o "$json.new"
+    mv "$json.new" "$json"
+done

@@ -9,7 +9,7 @@ static const struct {
     const char *text;
     enum lucet_trapcode code;
 } other_words[] = {
-    {"undefined element", lucet_trapcode_table_out_of_bounds},
+    {"undefined", lucet_trapcode_table_out_of_bounds},
     {"out of bounds table access", lucet_trapcode_table_out_of_bounds},
     {"element segment dropped", lucet_trapcode_table_out_of_bounds},
     {"elements segment does not fit", lucet_trapcode_table_out_of_bounds},

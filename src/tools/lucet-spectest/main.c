@@ -3,14 +3,13 @@
 #include "tools/common/progress.h"
 #include "tools/common/size.h"
 
-#include <fnmatch.h>
 #include <getopt.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 static const char help[] =
     "Usage: lucet-spectest [options] FILE.json... | FILE.wast...\n"
+    "       lucet-spectest [options] --manifest FILE\n"
     "\n"
     "Runs files of the official WebAssembly test suite: as wasm-tools json-from-wast wrote them, "
     "or\n"
@@ -22,7 +21,14 @@ static const char help[] =
     "  --target-cpu CPU    compile for this processor; default: this machine's\n"
     "  -j, --jobs N        files at once, 64 at most; default: one for each processor\n"
     "  --timeout SECONDS   for each file; default 300\n"
-    "  --filter PATTERN    only files whose name matches\n"
+    "  --manifest FILE     a list of files: lines of GROUP, tab, FILE, and one or more of the "
+    "following, each\n"
+    "                      after a tab:\n"
+    "                        run                   run it\n"
+    "                        gc                    skip modules that need garbage collection\n"
+    "                        except 12,34 REASON   skip the commands of these lines\n"
+    "                        skip REASON           list it as skipped\n"
+    "  --filter PATTERN    only files whose name or GROUP/name matches\n"
     "  --skip PATTERN      list files whose name matches as skipped; repeatable\n"
     "  --json FILE         write the results to FILE as well\n"
     "  --verbose           all failures, reasons of skips, and differences in error messages\n";
@@ -50,6 +56,7 @@ static void parse(struct options *o, int argc, char **argv)
         {"target-cpu", required_argument, NULL, 'c'},
         {"jobs", required_argument, NULL, 'j'},
         {"timeout", required_argument, NULL, 't'},
+        {"manifest", required_argument, NULL, 'm'},
         {"filter", required_argument, NULL, 'f'},
         {"skip", required_argument, NULL, 's'},
         {"json", required_argument, NULL, 'J'},
@@ -72,6 +79,7 @@ static void parse(struct options *o, int argc, char **argv)
         case 'c': o->target_cpu = optarg; break;
         case 'j': o->jobs = number(optarg, 64); break;
         case 't': o->timeout = number(optarg, 100000); break;
+        case 'm': o->manifest = optarg; break;
         case 'f': o->filter = optarg; break;
         case 's': o->skips[o->nskips++] = optarg; break;
         case 'J': o->json = optarg; break;
@@ -80,41 +88,12 @@ static void parse(struct options *o, int argc, char **argv)
         default: exit(2);
         }
     }
-    if (optind == argc)
+    if (optind == argc && !o->manifest)
         usage_error("no files", "");
     if (o->jobs == 0)
         o->jobs = 1;
     o->files = argv + optind;
     o->nfiles = (size_t)(argc - optind);
-}
-
-/* Patterns are the shell's, anywhere in the name when they have no wildcard. */
-static bool matches(const char *pattern, const char *name)
-{
-    return strpbrk(pattern, "*?[") ? fnmatch(pattern, name, 0) == 0 : strstr(name, pattern) != NULL;
-}
-
-/* The files that pass the filter; those to be skipped are done already. */
-static size_t select_files(struct options *o, struct file_result *results)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < o->nfiles; i++) {
-        struct file_result *r = &results[n];
-        result_init(r, o->files[i]);
-        if (o->filter && !matches(o->filter, r->name))
-            continue;
-        n++;
-        for (size_t k = 0; k < o->nskips && !r->done; k++) {
-            if (!matches(o->skips[k], r->name))
-                continue;
-            r->done = true;
-            r->total = 1;
-            result_skip(r, "files left out by name", 1);
-        }
-    }
-    o->nfiles = n;
-    return n;
 }
 
 int main(int argc, char **argv)
@@ -123,16 +102,15 @@ int main(int argc, char **argv)
     const double start = tool_seconds();
 
     parse(&o, argc, argv);
-    struct file_result *results = calloc(o.nfiles, sizeof *results);
-    if (!results)
-        abort();
-    const size_t n = select_files(&o, results);
+    size_t n;
+    struct file_result *results = select_files(&o, &n);
     /* The children shall find LLVM initialised. */
     printf("opt-level %d, %s traps, LLVM %s, %s\n", (int)o.opt_level,
            o.precise ? "precise" : "default", lucetc_llvm_version(),
            o.target_cpu ? o.target_cpu : lucetc_host_cpu());
     pool_run(&o, results, n);
     const bool written = !o.json || report_json(results, n, &o);
+    report_groups(results, n);
     report_summary(results, n, tool_seconds() - start);
 
     unsigned failed = 0, passed = 0;

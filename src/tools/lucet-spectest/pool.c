@@ -37,7 +37,8 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 }
 
 /* Never returns. */
-static _Noreturn void child_main(const struct options *o, const char *path, const char *dir, int fd)
+static _Noreturn void child_main(const struct options *o, const struct file_result *r,
+                                 const char *dir, int fd)
 {
     const struct rlimit none = {0, 0};
 
@@ -47,7 +48,7 @@ static _Noreturn void child_main(const struct options *o, const char *path, cons
     FILE *out = fdopen(fd, "w");
     if (!out)
         _exit(1);
-    script_run(o, path, dir, out);
+    script_run(o, r, dir, out);
     fclose(out);
     _exit(0);
 }
@@ -64,7 +65,7 @@ static bool child_start(struct child *c, const struct options *o, struct file_re
     fflush(stdout);
     c->pid = fork();
     if (c->pid == 0)
-        child_main(o, r->path, c->dir, fds[1]);
+        child_main(o, r, c->dir, fds[1]);
     close(fds[1]);
     c->fd = fds[0];
     if (c->pid < 0) {
@@ -194,7 +195,7 @@ void pool_run(const struct options *o, struct file_result *results, size_t n)
     if (!children)
         return;
     for (pool_fill(&p); p.running > 0; pool_fill(&p)) {
-        report_progress(o, p.done, p.running, p.failed);
+        report_progress(p.n, p.done, p.running, p.failed);
         pool_wait(&p);
     }
     free(children);

@@ -137,13 +137,18 @@ void record_read(struct file_result *r, const char *line, bool verbose)
     }
 }
 
-void result_init(struct file_result *r, const char *path)
+void result_init(struct file_result *r, const char *path, const char *group)
 {
     const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
     const char *dot = strrchr(base, '.');
+    char name[128];
 
-    *r = (struct file_result){.path = path};
-    tool_escape(base, dot ? (size_t)(dot - base) : strlen(base), r->name, sizeof r->name);
+    snprintf(name, sizeof name, "%s%s%.*s", group ? group : "", group ? "/" : "",
+             dot ? (int)(dot - base) : (int)strlen(base), base);
+    *r = (struct file_result){.path = strdup(path), .group = group ? strdup(group) : NULL};
+    if (!r->path || (group && !r->group))
+        abort();
+    tool_escape(name, strlen(name), r->name, sizeof r->name);
 }
 
 void result_free(struct file_result *r)
@@ -152,6 +157,10 @@ void result_free(struct file_result *r)
         free(r->failures[i].message);
     for (size_t i = 0; i < r->nskips; i++)
         free(r->skips[i].reason);
+    for (size_t i = 0; i < r->nexceptions; i++)
+        free(r->exceptions[i].reason);
     free(r->failures);
     free(r->skips);
+    free(r->path);
+    free(r->group);
 }

@@ -16,12 +16,12 @@ void report_clear_progress(void)
     progress_shown = false;
 }
 
-void report_progress(const struct options *o, size_t done, size_t running, unsigned failed)
+void report_progress(size_t total, size_t done, size_t running, unsigned failed)
 {
     if (!isatty(STDOUT_FILENO))
         return;
     report_clear_progress();
-    printf("%zu of %zu files, %zu running, %u failed", done, o->nfiles, running, failed);
+    printf("%zu of %zu files, %zu running, %u failed", done, total, running, failed);
     fflush(stdout);
     progress_shown = true;
 }
@@ -29,7 +29,7 @@ void report_progress(const struct options *o, size_t done, size_t running, unsig
 void report_file(const struct file_result *r, const struct options *o)
 {
     report_clear_progress();
-    printf("%-32s %6u passed %5u failed %5u skipped %7.2f s\n", r->name, r->passed, r->failed,
+    printf("%-44s %6u passed %5u failed %5u skipped %7.2f s\n", r->name, r->passed, r->failed,
            r->skipped, r->seconds);
     for (size_t i = 0; i < r->nfailures; i++) {
         if (i == SHOWN_FAILURES && !o->verbose) {
@@ -55,6 +55,35 @@ static void print_skips(const struct file_result *results, size_t n)
     for (size_t k = 0; k < sum.nskips; k++)
         printf("skipped %6u: %s\n", sum.skips[k].count, sum.skips[k].reason);
     result_free(&sum);
+}
+
+void report_groups(const struct file_result *results, size_t n)
+{
+    bool head = false;
+
+    for (size_t i = 0; i < n;) {
+        const char *group = results[i].group;
+        unsigned files = 0, passed = 0, failed = 0, skipped = 0;
+        double seconds = 0;
+        for (; i < n && group && results[i].group && strcmp(group, results[i].group) == 0; i++) {
+            files++;
+            passed += results[i].passed;
+            failed += results[i].failed;
+            skipped += results[i].skipped;
+            seconds += results[i].seconds;
+        }
+        if (files == 0) { /* of no group */
+            i++;
+            continue;
+        }
+        if (!head)
+            printf("\n%-40s %5s %7s %7s %7s %8s\n", "folder", "files", "passed", "failed",
+                   "skipped", "seconds");
+        head = true;
+        printf("%-40s %5u %7u %7u %7u %8.1f\n", group, files, passed, failed, skipped, seconds);
+    }
+    if (head)
+        printf("\n");
 }
 
 void report_summary(const struct file_result *results, size_t n, double seconds)

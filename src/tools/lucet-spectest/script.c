@@ -13,8 +13,9 @@ extern char **environ;
 struct script {
     struct store store;
     FILE *out;
-    unsigned line;    /* of the command that is running */
-    bool skipped_any; /* a module of a kind not supported was met */
+    unsigned line; /* of the command that is running */
+    const struct file_result *file;
+    bool skipped_any; /* a module was skipped */
     struct lucet_val args[MAX_RESULTS], results[MAX_RESULTS];
 };
 
@@ -55,13 +56,24 @@ static const char *binary_of(struct script *s, const json_t *command)
                                                                                             : NULL;
 }
 
+/* Garbage collection is the one thing that Lucet leaves out, and only in files that may need it. */
+static bool needs_gc(const struct script *s, const struct module_outcome *o)
+{
+    return s->file->some_gc && o->failed_at == STAGE_COMPILE &&
+           strcmp(o->diagnostic.kind, "unsupported") == 0 &&
+           strstr(o->diagnostic.message, "garbage collection");
+}
+
 static void judge_module(struct script *s, const struct module_outcome *o)
 {
     if (o->failed_at == STAGE_DONE) {
         PASS(s);
-    } else if (o->failed_at == STAGE_COMPILE && strcmp(o->diagnostic.kind, "unsupported") == 0) {
+    } else if (needs_gc(s, o)) {
         s->skipped_any = true;
-        SKIP(s, "%s", o->diagnostic.message);
+        SKIP(s, "needs garbage collection");
+    } else if (s->skipped_any && o->failed_at == STAGE_INSTANTIATE &&
+               o->error == lucet_error_module) {
+        SKIP(s, "imports from a module that was skipped");
     } else {
         FAIL(s, "the module was refused: %s", o->message);
     }
@@ -124,7 +136,7 @@ static void do_refused(struct script *s, const json_t *command)
     const char *form = member(command, "module_type");
 
     if (strcmp(kind, "malformed") == 0 && form && strcmp(form, "text") == 0) {
-        SKIP(s, "malformed text: the decoder reads the binary format only");
+        SKIP(s, "malformed text: lucetc reads the binary format only");
         return;
     }
     const char *file = binary_of(s, command);
@@ -133,7 +145,9 @@ static void do_refused(struct script *s, const json_t *command)
         return;
     }
     store_try(&s->store, file, false, &o);
-    if (o.failed_at == STAGE_DONE)
+    if (needs_gc(s, &o))
+        SKIP(s, "needs garbage collection");
+    else if (o.failed_at == STAGE_DONE)
         FAIL(s, "accepted, though %s: %s", kind, text ? text : "");
     else if (o.failed_at != STAGE_COMPILE || !same_kind(kind, o.diagnostic.kind, text))
         FAIL(s, "expected \"%s: %s\", got \"%s\"", kind, text ? text : "", o.message);
@@ -157,7 +171,9 @@ static void do_unlinkable(struct script *s, const json_t *command)
         text = "";
     store_try(&s->store, file, true, &o);
     const bool trapped = o.failed_at == STAGE_INSTANTIATE && o.error == lucet_error_runtime_fault;
-    if (o.failed_at == STAGE_DONE)
+    if (needs_gc(s, &o))
+        SKIP(s, "needs garbage collection");
+    else if (o.failed_at == STAGE_DONE)
         FAIL(s, "instantiated, expected \"%s\"", text);
     else if (trap ? trapped && expect_trap(text, o.trap) : expect_unlinkable(text, &o))
         PASS(s);
@@ -221,7 +237,7 @@ static struct done act(struct script *s, const json_t *command)
         s->results[i].ty = (enum lucet_val_type) - 1;
     json_array_foreach(args, i, arg) {
         if (!value_read(arg, &s->args[i]))
-            return done_with(DONE_SKIPPED, "an argument of a type that is not supported");
+            return done_with(DONE_ERROR, "an argument of an unknown type");
     }
     if (strcmp(type, "invoke") == 0)
         return call(s, instance, field, json_array_size(args));
@@ -267,7 +283,7 @@ static void do_return(struct script *s, const json_t *command)
     json_array_foreach(expected, i, value) {
         char want[256], have[256];
         if (!value_supported(value)) {
-            SKIP(s, "a result of a type that is not supported");
+            FAIL(s, "a result of an unknown type");
             return;
         }
         if (i < MAX_RESULTS && value_matches(value, &s->results[i]))
@@ -298,9 +314,18 @@ static void do_trap(struct script *s, const json_t *command)
         PASS(s);
 }
 
-static void do_unknown(struct script *s, const json_t *command)
+static void do_exception(struct script *s, const json_t *command)
 {
-    SKIP(s, "command %s", member(command, "type"));
+    const struct done d = act(s, command);
+
+    if (judge_unexpected(s, &d))
+        return;
+    if (d.what == DONE_RETURNED)
+        FAIL(s, "returned, expected an exception");
+    else if (!expect_trap("uncaught exception", d.trap))
+        FAIL(s, "expected an exception, got the trap \"%s\"", lucet_trapcode_message(d.trap));
+    else
+        PASS(s);
 }
 
 /* ---- The file ------------------------------------------------------------------------------ */
@@ -317,11 +342,22 @@ static const struct {
     {"assert_return", do_return},
     {"assert_trap", do_trap},
     {"assert_exhaustion", do_trap},
+    {"assert_exception", do_exception},
     {"assert_invalid", do_refused},
     {"assert_malformed", do_refused},
     {"assert_unlinkable", do_unlinkable},
     {"assert_uninstantiable", do_unlinkable},
 };
+
+/* Why the command is not to be run, or NULL. */
+static const char *exception(const struct script *s)
+{
+    for (size_t i = 0; i < s->file->nexceptions; i++) {
+        if (s->file->exceptions[i].line == s->line)
+            return s->file->exceptions[i].reason;
+    }
+    return NULL;
+}
 
 static void run_command(struct script *s, const json_t *command)
 {
@@ -333,13 +369,17 @@ static void run_command(struct script *s, const json_t *command)
         FAIL(s, "a command without type");
         return;
     }
+    if (exception(s)) {
+        SKIP(s, "%s", exception(s));
+        return;
+    }
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         if (strcmp(commands[i].type, type) == 0) {
             commands[i].run(s, command);
             return;
         }
     }
-    do_unknown(s, command);
+    FAIL(s, "a command of an unknown type: %s", type);
 }
 
 /* The script as JSON. A .wast file is converted first, into `dir`. */
@@ -365,15 +405,15 @@ static json_t *load(const char *path, const char *dir, char *wasm_dir, size_t ro
     return json;
 }
 
-void script_run(const struct options *o, const char *path, const char *dir, FILE *out)
+void script_run(const struct options *o, const struct file_result *r, const char *dir, FILE *out)
 {
     static struct script s;
     char wasm_dir[4096];
-    json_t *json = load(path, dir, wasm_dir, sizeof wasm_dir, out), *command;
+    json_t *json = load(r->path, dir, wasm_dir, sizeof wasm_dir, out), *command;
     const json_t *list = json_object_get(json, "commands");
     size_t i;
 
-    s = (struct script){.out = out};
+    s = (struct script){.out = out, .file = r};
     if (json) {
         record_total(out, (unsigned)json_array_size(list));
         if (store_open(&s.store, o, dir, wasm_dir)) {

@@ -1,6 +1,7 @@
 /* lucet-spectest: runs the official WebAssembly test suite against the compiler and the runtime.
  *
- *   main.c     options, what is run, the closing line
+ *   main.c     options, the closing line
+ *   select.c   which files are run
  *   pool.c     one child process per file, so that a crash or a hang is the failure of that file alone
  *   record.c   what a child tells its parent, line by line
  *   script.c   the commands of one file
@@ -21,7 +22,7 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-enum { MESSAGE_SIZE = 1024, MAX_RESULTS = 1000 };
+enum { MESSAGE_SIZE = 1024, MAX_RESULTS = 1000, MAX_EXCEPTIONS = 32 };
 
 struct options {
     enum lucetc_opt_level opt_level;
@@ -30,6 +31,7 @@ struct options {
     const char *target_cpu; /* NULL = this machine's */
     const char *filter;     /* files to run, NULL = all */
     const char *json;       /* where the report goes, NULL = nowhere */
+    const char *manifest;   /* a list of files, NULL = none */
     const char **skips;     /* patterns of files that are listed, not run */
     size_t nskips;
     char **files;
@@ -46,9 +48,17 @@ struct skip {
     char *reason;
     unsigned count;
 };
+struct exception { /* the commands of this line are skipped */
+    unsigned line;
+    char *reason;
+};
 struct file_result {
-    const char *path;
-    char name[128]; /* "call_indirect", escaped */
+    char *path;
+    char *group;    /* "wasm-v3", or NULL */
+    char name[128]; /* "wasm-v3/call_indirect", escaped */
+    bool some_gc;   /* modules that need garbage collection are skipped, not failures */
+    struct exception exceptions[MAX_EXCEPTIONS];
+    size_t nexceptions;
     unsigned total, passed, failed, skipped;
     unsigned line; /* of the command that is running */
     bool done;     /* the child reached the end */
@@ -60,7 +70,8 @@ struct file_result {
     double compile_seconds, started, seconds;
 };
 
-void result_init(struct file_result *r, const char *path);
+/* `group` may be NULL. */
+void result_init(struct file_result *r, const char *path, const char *group);
 void result_free(struct file_result *r);
 void result_fail(struct file_result *r, unsigned line, const char *message);
 void result_skip(struct file_result *r, const char *reason, unsigned count);
@@ -79,10 +90,18 @@ void record_done(FILE *out, unsigned compiled, double compile_seconds);
 void record_read(struct file_result *r, const char *line, bool verbose);
 
 void report_file(const struct file_result *r, const struct options *o);
-void report_progress(const struct options *o, size_t done, size_t running, unsigned failed);
+void report_progress(size_t total, size_t done, size_t running, unsigned failed);
 void report_clear_progress(void);
+/* A row for each group, if there are any. */
+void report_groups(const struct file_result *results, size_t n);
 void report_summary(const struct file_result *results, size_t n, double seconds);
 bool report_json(const struct file_result *results, size_t n, const struct options *o);
+
+/* ---- Selection (select.c) ------------------------------------------------------------------ */
+
+/* The files that options and manifest name and the filter lets through; *n is their number. Those to be
+ * skipped are done already. Ends the program when the manifest cannot be read. */
+struct file_result *select_files(const struct options *o, size_t *n);
 
 /* ---- Running (pool.c, script.c) ------------------------------------------------------------ */
 
@@ -91,7 +110,7 @@ void pool_run(const struct options *o, struct file_result *results, size_t n);
 
 /* Runs one .json or .wast file; writes records to `out`. `dir` is an empty directory for its
  * temporary files. */
-void script_run(const struct options *o, const char *path, const char *dir, FILE *out);
+void script_run(const struct options *o, const struct file_result *r, const char *dir, FILE *out);
 
 /* ---- Modules (modules.c, host.c) ------------------------------------------------------------ */
 
@@ -105,7 +124,6 @@ struct store {
     struct lucet_linker *linker;
     struct module *modules; /* definitions and instances, newest first */
     struct module *current; /* the instance that a command without a name means; or NULL */
-    bool current_skipped;   /* there is none because the module is of a kind not supported */
     unsigned compiled;
     double compile_seconds;
 };

@@ -131,6 +131,18 @@ static bool is_reference(enum lucet_val_type type)
     return type == lucet_val_type_funcref || type == lucet_val_type_externref;
 }
 
+/* Types whose only value is null. Of which hierarchy, validation has seen to. */
+static bool is_null_type(const char *type)
+{
+    static const char *const names[] = {"refnull", "nullref", "nullfuncref", "nullexternref",
+                                        "nullexnref"};
+    for (size_t i = 0; type && i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(type, names[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 bool value_matches(const json_t *expected, const struct lucet_val *actual)
 {
     const char *type = member(expected, "type"), *text = member(expected, "value");
@@ -145,7 +157,7 @@ bool value_matches(const json_t *expected, const struct lucet_val *actual)
         }
         return false;
     }
-    if (type && strcmp(type, "refnull") == 0)
+    if (is_null_type(type))
         return is_reference(actual->ty) && actual->inner_val.as_u64 == 0;
     if (!kind || actual->ty != kind->type)
         return false;
@@ -161,8 +173,8 @@ bool value_supported(const json_t *expected)
     const char *type = member(expected, "type");
     const struct kind *kind = kind_of(type);
 
-    return type && (strcmp(type, "either") == 0 || strcmp(type, "refnull") == 0 ||
-                    (kind && kind->bytes >= 4));
+    return type &&
+           (strcmp(type, "either") == 0 || is_null_type(type) || (kind && kind->bytes >= 4));
 }
 
 void value_format(const struct lucet_val *v, char *out, size_t room)
