@@ -59,7 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct wasm_module m;
     struct wasm_error err;
-    enum wasm_status status = wasm_module_decode(data, size, WASM_FEATURES_2_0, NULL, &m, &err);
+    enum wasm_status status = wasm_module_decode(data, size, WASM_FEATURES_ALL, NULL, &m, &err);
     if (status == WASM_OK) {
         walk(&m);
         wasm_module_free(&m);

@@ -111,7 +111,9 @@ static void skip_instr(struct func *f, const struct wasm_instr *in)
     switch (in->op) {
     case WASM_OP_block:
     case WASM_OP_loop:
-    case WASM_OP_if_: f->skip++; return;
+    case WASM_OP_if_:
+    case WASM_OP_try:
+    case WASM_OP_try_table: f->skip++; return;
     case WASM_OP_else_:
         if (f->skip == 1)
             emit_else(f, in, 0);

@@ -16,6 +16,7 @@
 #include "lucetc/link.h"
 #include "lucetc/object.h"
 #include "lucetc/plan.h"
+#include "lucetc/supported.h"
 #include "lucetc/target.h"
 #include "lucetc/version.h"
 #include "module/cpu.h"
@@ -24,7 +25,7 @@
 #define PAGE 4096u
 
 /* What the code generator can translate; the decoder refuses the rest by name. */
-#define FEATURES WASM_FEATURES_2_0
+#define FEATURES WASM_FEATURES_ALL
 
 struct lucetc_options lucetc_options_default(void)
 {
@@ -85,7 +86,10 @@ static enum lucet_error check_memory(struct compilation *c)
 {
     const uint64_t most = c->options->max_memory_size ? c->options->max_memory_size : UINT64_MAX;
     for (uint32_t i = 0; i < c->module->nmemories; i++) {
-        const uint64_t need = c->module->memories[i].type.limits.min * LUCET_WASM_PAGE;
+        const struct wasm_memory_type *type = &c->module->memories[i].type;
+        const uint64_t need = type->limits.min > UINT64_MAX >> type->page_log2
+                                  ? UINT64_MAX
+                                  : type->limits.min << type->page_log2;
         if (need <= most && need <= c->reserved_size)
             continue;
         diagnose(c->diagnostic, "limit",
@@ -130,7 +134,9 @@ static enum lucet_error produce(struct compilation *c, const char *work_dir, con
 
 static enum lucet_error compile_module(struct compilation *c, const char *output)
 {
-    enum lucet_error e = check_memory(c);
+    enum lucet_error e = supported_check(c);
+    if (!e)
+        e = check_memory(c);
     if (!e)
         e = bindings_check(c);
     if (!e)

@@ -280,7 +280,7 @@ static void write_elems(struct writer *w)
         const struct wasm_elem *s = &w->m->elems[i];
         uint32_t *next = s->exprs ? &exprs : &funcs;
         const struct lucet_module_elem record = {.mode = (uint32_t)s->mode,
-                                                 .type = s->type,
+                                                 .type = wasm_heap_type(s->type),
                                                  .table = s->table,
                                                  .first = *next,
                                                  .count = s->count,

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lucetc/supported.h"
+
 /* What is collected while bodies are walked. */
 struct collector {
     struct compilation *c;
@@ -13,7 +15,7 @@ struct collector {
 
 static bool is_funcref(wasm_valtype t)
 {
-    return t == WASM_FUNCREF;
+    return wasm_is_ref(t) && wasm_ref_top(t) == WASM_FUNCREF;
 }
 
 static bool has_funcref(const struct wasm_functype *t)
@@ -73,13 +75,14 @@ static void note_global(struct plan *p, const struct wasm_module *m, uint32_t in
         p->globals[index] |= use;
 }
 
-static bool note_instr(struct collector *k, const struct wasm_instr *in)
+static enum lucet_error note_instr(struct collector *k, const struct wasm_instr *in)
 {
     struct plan *p = &k->c->plan;
     const struct wasm_module *m = k->c->module;
 #define BUILTIN(id) (p->builtins |= 1u << LUCET_BUILTIN_##id)
     switch (in->op) {
-    case WASM_OP_call_indirect: return add_gate(k, in->imm.index, in->imm.index2);
+    case WASM_OP_call_indirect:
+        return add_gate(k, in->imm.index, in->imm.index2) ? lucet_error_ok : lucet_error_no_memory;
     case WASM_OP_ref_func: k->is_ref_func[in->imm.index] = true; break;
     case WASM_OP_global_get: note_global(p, m, in->imm.index, GLOBAL_GET); break;
     case WASM_OP_global_set: note_global(p, m, in->imm.index, GLOBAL_SET); break;
@@ -99,15 +102,16 @@ static bool note_instr(struct collector *k, const struct wasm_instr *in)
     case WASM_OP_elem_drop: BUILTIN(elem_drop); break;
     default:
         /* An access that needs an explicit check asks for the size of an imported memory. */
-        if (wasm_op_info[in->op].imm == WASM_IMM_memarg)
+        if (wasm_op_info[in->op].imm == WASM_IMM_memarg ||
+            wasm_op_info[in->op].imm == WASM_IMM_memarg_lane)
             p->memories[in->imm.memarg.memory] = true;
         break;
     }
 #undef BUILTIN
-    return true;
+    return lucet_error_ok;
 }
 
-static bool walk_bodies(struct collector *k)
+static enum lucet_error walk_bodies(struct collector *k)
 {
     const struct wasm_module *m = k->c->module;
     for (uint32_t i = m->nimported_funcs; i < m->nfuncs; i++) {
@@ -117,11 +121,15 @@ static bool walk_bodies(struct collector *k)
         wasm_reader_init_body(&r, m, i);
         while (wasm_reader_locals(&r, &run))
             ;
-        while (wasm_reader_next(&r, &in))
-            if (!note_instr(k, &in))
-                return false;
+        while (wasm_reader_next(&r, &in)) {
+            enum lucet_error e = supported_instr(k->c, i, &in);
+            if (!e)
+                e = note_instr(k, &in);
+            if (e)
+                return e;
+        }
     }
-    return true;
+    return lucet_error_ok;
 }
 
 static int compare_u64(const void *a, const void *b)
@@ -218,7 +226,7 @@ static void note_types(const struct compilation *c)
         }
 }
 
-static bool collect(struct collector *k)
+static enum lucet_error collect(struct collector *k)
 {
     struct plan *p = &k->c->plan;
     const struct wasm_module *m = k->c->module;
@@ -230,22 +238,24 @@ static bool collect(struct collector *k)
     p->cells = calloc((size_t)m->nglobals + 1, sizeof *p->cells);
     k->is_ref_func = calloc((size_t)m->nfuncs + 1, sizeof *k->is_ref_func);
     if (!p->types || !p->tables || !p->globals || !p->memories || !p->cells || !k->is_ref_func)
-        return false;
-    if (!walk_bodies(k) || !keep_gates(k) || !keep_ref_funcs(k))
-        return false;
+        return lucet_error_no_memory;
+    const enum lucet_error e = walk_bodies(k);
+    if (e)
+        return e;
+    if (!keep_gates(k) || !keep_ref_funcs(k))
+        return lucet_error_no_memory;
     note_types(k->c);
-    return true;
+    return lucet_error_ok;
 }
 
 enum lucet_error plan_make(struct compilation *c)
 {
     struct collector k = {.c = c};
-    const bool ok = collect(&k);
+    enum lucet_error e = collect(&k);
     free(k.gates);
     free(k.is_ref_func);
-    if (!ok)
-        return lucet_error_no_memory;
-    const enum lucet_error e = layout_make(c);
+    if (!e)
+        e = layout_make(c);
     return e ? e : partitions_make(c);
 }
 

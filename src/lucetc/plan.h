@@ -5,7 +5,8 @@
 
 #include "lucetc/compilation.h"
 
-/* Fills c->plan and c->layout. Errors: no_memory; compile (the context would be too large). */
+/* Fills c->plan and c->layout. Errors: no_memory; compile (the context would be too large, an
+ * instruction is not supported). */
 enum lucet_error plan_make(struct compilation *c);
 void plan_free(struct plan *p);
 

@@ -37,25 +37,59 @@ struct wasm_bytes wasm_read_name(struct wasm_cursor *c)
     return (struct wasm_bytes){span.pos, size};
 }
 
-wasm_valtype wasm_read_valtype(struct wasm_cursor *c)
+static wasm_valtype read_abstract(struct wasm_cursor *c, const char *what)
 {
     uint8_t byte = wasm_read_byte(c);
     switch (byte) {
-    case WASM_I32:
-    case WASM_I64:
-    case WASM_F32:
-    case WASM_F64:
-    case WASM_V128:
+    case WASM_NULLEXNREF:
+    case WASM_NULLFUNCREF:
+    case WASM_NULLEXTERNREF:
     case WASM_FUNCREF:
-    case WASM_EXTERNREF: return byte;
-    default: wasm_malformed(c, c->pos - 1, "malformed value type 0x%02x", byte);
+    case WASM_EXTERNREF:
+    case WASM_EXNREF: return byte;
+    case 0x71: /* none */
+    case 0x6e: /* any */
+    case 0x6d: /* eq */
+    case 0x6c: /* i31 */
+    case 0x6b: /* struct */
+    case 0x6a: /* array */
+        wasm_unsupported(c, c->pos - 1,
+                         "a type of garbage collection: the feature gc is not supported");
+    default: wasm_malformed(c, c->pos - 1, "malformed %s type 0x%02x", what, byte);
     }
+}
+
+wasm_valtype wasm_read_heap_type(struct wasm_cursor *c)
+{
+    if (c->pos < c->end && (*c->pos & 0xc0) == 0x40)
+        return read_abstract(c, "heap");
+    const uint8_t *start = c->pos;
+    int64_t index = wasm_read_sleb(c, 33);
+    if (index < 0)
+        wasm_malformed(c, start, "malformed heap type");
+    if (index >= WASM_REF_INDEX_LIMIT)
+        wasm_invalid(c, start, "unknown type %lld", (long long)index);
+    return wasm_ref_to_type((uint32_t)index, true);
+}
+
+static wasm_valtype read_type(struct wasm_cursor *c, const char *what)
+{
+    uint8_t byte = c->pos < c->end ? *c->pos : 0;
+    if (byte != WASM_REF_TYPE && byte != WASM_REF_TYPE + 1)
+        return read_abstract(c, what);
+    c->pos++;
+    wasm_valtype type = wasm_read_heap_type(c);
+    return byte == WASM_REF_TYPE ? type : wasm_ref_as_non_null(type);
+}
+
+wasm_valtype wasm_read_valtype(struct wasm_cursor *c)
+{
+    if (c->pos < c->end && *c->pos >= WASM_V128 && *c->pos <= WASM_I32)
+        return *c->pos++;
+    return read_type(c, "value");
 }
 
 wasm_valtype wasm_read_reftype(struct wasm_cursor *c)
 {
-    uint8_t byte = wasm_read_byte(c);
-    if (!wasm_is_ref(byte))
-        wasm_malformed(c, c->pos - 1, "malformed reference type 0x%02x", byte);
-    return byte;
+    return read_type(c, "reference");
 }

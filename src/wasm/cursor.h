@@ -19,6 +19,7 @@ struct wasm_cursor {
     const uint8_t *pos, *end;
     const uint8_t *bytes;         /* of the whole module */
     struct wasm_failure *failure; /* NULL when the bytes were found good before */
+    uint32_t features;            /* what they may use; all of them then */
 };
 
 /* Runs run(arg); false when it failed. */
@@ -29,6 +30,8 @@ _Noreturn void wasm_fail(struct wasm_failure *f, uint64_t offset, enum wasm_stat
 
 #define wasm_malformed(c, at, ...)                                                                 \
     wasm_fail((c)->failure, (uint64_t)((at) - (c)->bytes), WASM_MALFORMED, __VA_ARGS__)
+#define wasm_unsupported(c, at, ...)                                                               \
+    wasm_fail((c)->failure, (uint64_t)((at) - (c)->bytes), WASM_UNSUPPORTED, __VA_ARGS__)
 #define wasm_invalid(c, at, ...)                                                                   \
     wasm_fail((c)->failure, (uint64_t)((at) - (c)->bytes), WASM_INVALID, __VA_ARGS__)
 
@@ -75,9 +78,14 @@ bool wasm_utf8_valid(const uint8_t *s, size_t size);
 
 wasm_valtype wasm_read_valtype(struct wasm_cursor *c);
 wasm_valtype wasm_read_reftype(struct wasm_cursor *c);
+/* A heap type, as the type of nullable references to it. */
+wasm_valtype wasm_read_heap_type(struct wasm_cursor *c);
 
 /* The instruction at the cursor with its immediates. Everything the binary format demands is
  * checked, nothing that needs the module. */
 void wasm_read_instr(struct wasm_cursor *c, struct wasm_instr *instr);
+
+/* A clause of a try_table. */
+struct wasm_catch wasm_read_catch(struct wasm_cursor *c);
 
 #endif

@@ -14,19 +14,13 @@ static const struct section {
     uint8_t rank; /* position in the prescribed order */
     void (*decode)(struct wasm_decoder *d, struct wasm_cursor *c);
 } sections[] = {
-    [0] = {"custom", 0, wasm_decode_custom},
-    [1] = {"type", 1, wasm_decode_types},
-    [2] = {"import", 2, wasm_decode_imports},
-    [3] = {"function", 3, wasm_decode_functions},
-    [4] = {"table", 4, wasm_decode_tables},
-    [5] = {"memory", 5, wasm_decode_memories},
-    [6] = {"global", 6, wasm_decode_globals},
-    [7] = {"export", 7, wasm_decode_exports},
-    [8] = {"start", 8, wasm_decode_start},
-    [9] = {"element", 9, wasm_decode_elements},
-    [12] = {"data count", 10, wasm_decode_data_count},
-    [10] = {"code", 11, wasm_decode_code},
-    [11] = {"data", 12, wasm_decode_data},
+    [0] = {"custom", 0, wasm_decode_custom},     [1] = {"type", 1, wasm_decode_types},
+    [2] = {"import", 2, wasm_decode_imports},    [3] = {"function", 3, wasm_decode_functions},
+    [4] = {"table", 4, wasm_decode_tables},      [5] = {"memory", 5, wasm_decode_memories},
+    [13] = {"tag", 6, wasm_decode_tags},         [6] = {"global", 7, wasm_decode_globals},
+    [7] = {"export", 8, wasm_decode_exports},    [8] = {"start", 9, wasm_decode_start},
+    [9] = {"element", 10, wasm_decode_elements}, [12] = {"data count", 11, wasm_decode_data_count},
+    [10] = {"code", 12, wasm_decode_code},       [11] = {"data", 13, wasm_decode_data},
 };
 
 static void decode_header(struct wasm_cursor *c)
@@ -88,7 +82,7 @@ static void decode_module(void *arg)
 {
     struct wasm_decoder *d = arg;
     struct wasm_module *m = d->module;
-    struct wasm_cursor c = {m->bytes, m->bytes + m->size, m->bytes, &d->failure};
+    struct wasm_cursor c = {m->bytes, m->bytes + m->size, m->bytes, &d->failure, d->features};
 
     uint64_t limit = d->limits->module_size;
     wasm_check_limit(d, 0, "bytes in the module", m->size, limit < UINT32_MAX ? limit : UINT32_MAX);

@@ -19,7 +19,8 @@ static void decode_segment(struct wasm_decoder *d, struct wasm_cursor *c)
         uint32_t memory_at = wasm_position(c);
         data->memory = kind == 2 ? wasm_read_u32(c) : 0;
         wasm_check_index(d, memory_at, "memory", data->memory, d->module->nmemories);
-        data->memory_offset = wasm_decode_const_expr(d, c, WASM_I32);
+        data->memory_offset = wasm_decode_const_expr(
+            d, c, wasm_address_type(d->module->memories[data->memory].type.limits));
     }
     const uint8_t *size_at = c->pos;
     uint32_t size = wasm_read_u32(c);

@@ -16,8 +16,10 @@ enum { NOT_ACTIVE = 1, EXPLICIT = 2, EXPRESSIONS = 4 };
 
 static wasm_valtype decode_elem_type(struct wasm_decoder *d, struct wasm_cursor *c, uint32_t flags)
 {
+    /* Function indices make references that are not null; so say the specification's types. */
+    const wasm_valtype func = WASM_FUNCREF | (flags & EXPRESSIONS ? 0 : WASM_NON_NULL);
     if (!(flags & (NOT_ACTIVE | EXPLICIT)))
-        return WASM_FUNCREF;
+        return func;
     if (flags & EXPRESSIONS) {
         uint32_t at = wasm_position(c);
         wasm_valtype type = wasm_read_reftype(c);
@@ -28,7 +30,7 @@ static wasm_valtype decode_elem_type(struct wasm_decoder *d, struct wasm_cursor 
     uint8_t kind = wasm_read_byte(c);
     if (kind != 0)
         wasm_malformed(c, c->pos - 1, "malformed element kind 0x%02x", kind);
-    return WASM_FUNCREF;
+    return func;
 }
 
 static void decode_funcs(struct wasm_decoder *d, struct wasm_cursor *c, struct wasm_elem *elem,
@@ -63,9 +65,9 @@ static void decode_exprs(struct wasm_decoder *d, struct wasm_cursor *c, struct w
 static void check_table(struct wasm_decoder *d, uint32_t at, const struct wasm_elem *elem)
 {
     wasm_valtype type = d->module->tables[elem->table].type.elem;
-    if (type != elem->type)
+    if (!wasm_is_subtype(d->module, elem->type, type))
         wasm_fail(&d->failure, at, WASM_INVALID, "type mismatch: %s segment for a table of %s",
-                  wasm_valtype_name(elem->type), wasm_valtype_name(type));
+                  wasm_valtype_name(elem->type).text, wasm_valtype_name(type).text);
 }
 
 static void decode_element(struct wasm_decoder *d, struct wasm_cursor *c)
@@ -85,7 +87,8 @@ static void decode_element(struct wasm_decoder *d, struct wasm_cursor *c)
         uint32_t table_at = wasm_position(c);
         elem->table = flags & EXPLICIT ? wasm_read_u32(c) : 0;
         wasm_check_index(d, table_at, "table", elem->table, d->module->ntables);
-        elem->table_offset = wasm_decode_const_expr(d, c, WASM_I32);
+        elem->table_offset = wasm_decode_const_expr(
+            d, c, wasm_address_type(d->module->tables[elem->table].type.limits));
     }
     elem->type = decode_elem_type(d, c, flags);
     if (elem->mode == WASM_ACTIVE)

@@ -50,7 +50,7 @@ static void decode_export(struct wasm_decoder *d, struct wasm_cursor *c)
     struct wasm_export *export = WASM_APPEND(d, exports);
     export->name = wasm_decode_name(d, c);
     uint8_t kind = wasm_read_byte(c);
-    if (kind > WASM_EXTERN_GLOBAL)
+    if (kind > WASM_EXTERN_TAG)
         wasm_malformed(c, c->pos - 1, "malformed export kind 0x%02x", kind);
     export->kind = kind;
     uint32_t at = wasm_position(c);
@@ -68,6 +68,7 @@ static void decode_export(struct wasm_decoder *d, struct wasm_cursor *c)
         if (m->globals[export->index].type.mutable)
             wasm_require(d, at, WASM_FEATURE_MUTABLE_GLOBALS, "export of a mutable global");
         break;
+    case WASM_EXTERN_TAG: wasm_check_index(d, at, "tag", export->index, m->ntags); break;
     }
 }
 

@@ -26,10 +26,14 @@ static void decode_import(struct wasm_decoder *d, struct wasm_cursor *c)
         import->index = m->nimported_memories++;
         break;
     case WASM_EXTERN_GLOBAL:
-        wasm_decode_global_type(d, c);
+        WASM_APPEND(d, globals)->type = wasm_decode_global_type(d, c);
         import->index = m->nimported_globals++;
         if (m->globals[import->index].type.mutable)
             wasm_require(d, kind_at, WASM_FEATURE_MUTABLE_GLOBALS, "import of a mutable global");
+        break;
+    case WASM_EXTERN_TAG:
+        wasm_decode_tag(d, c);
+        import->index = m->nimported_tags++;
         break;
     default: wasm_malformed(c, c->pos - 1, "malformed import kind 0x%02x", kind);
     }

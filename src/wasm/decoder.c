@@ -25,33 +25,37 @@ void wasm_check_limit(struct wasm_decoder *d, uint64_t offset, const char *what,
                   (unsigned long long)number, (unsigned long long)limit);
 }
 
-static const char *feature_name(uint32_t feature)
-{
-    switch (feature) {
-    case WASM_FEATURE_SIGN_EXTENSION: return "sign-extension";
-    case WASM_FEATURE_SATURATING_FLOAT_TO_INT: return "saturating-float-to-int";
-    case WASM_FEATURE_MULTI_VALUE: return "multi-value";
-    case WASM_FEATURE_REFERENCE_TYPES: return "reference-types";
-    case WASM_FEATURE_BULK_MEMORY: return "bulk-memory";
-    case WASM_FEATURE_SIMD: return "simd";
-    case WASM_FEATURE_MUTABLE_GLOBALS: return "mutable-globals";
-    default: return "unknown";
-    }
-}
-
 void wasm_require(struct wasm_decoder *d, uint64_t offset, uint32_t feature, const char *what)
 {
-    if (feature & ~d->features)
+    uint32_t missing = feature & ~d->features;
+    if (missing)
         wasm_fail(&d->failure, offset, WASM_UNSUPPORTED, "%s: the feature %s is not enabled", what,
-                  feature_name(feature));
+                  wasm_feature_name((uint32_t)__builtin_ctz(missing)));
+}
+
+static uint32_t type_features(wasm_valtype type)
+{
+    switch (type) {
+    case WASM_I32:
+    case WASM_I64:
+    case WASM_F32:
+    case WASM_F64: return WASM_FEATURE_CORE;
+    case WASM_V128: return WASM_FEATURE_SIMD;
+    case WASM_FUNCREF:
+    case WASM_EXTERNREF: return WASM_FEATURE_REFERENCE_TYPES;
+    case WASM_EXNREF:
+    case WASM_NULLEXNREF: return WASM_FEATURE_EXCEPTIONS;
+    default: return WASM_FEATURE_FUNCTION_REFERENCES;
+    }
 }
 
 void wasm_require_type(struct wasm_decoder *d, uint64_t offset, wasm_valtype type)
 {
-    if (type == WASM_V128)
-        wasm_require(d, offset, WASM_FEATURE_SIMD, "v128");
-    else if (wasm_is_ref(type))
-        wasm_require(d, offset, WASM_FEATURE_REFERENCE_TYPES, wasm_valtype_name(type));
+    uint32_t features = type_features(type);
+    if (features & ~d->features)
+        wasm_require(d, offset, features, wasm_valtype_name(type).text);
+    if (wasm_ref_is_concrete(type))
+        wasm_check_index(d, offset, "type", wasm_ref_index(type), d->visible_types);
 }
 
 void wasm_check_index(struct wasm_decoder *d, uint64_t offset, const char *what, uint32_t index,

@@ -3,6 +3,7 @@
 #define LUCET_WASM_DECODER_H
 
 #include "wasm/arena.h"
+#include "wasm/canonical.h"
 #include "wasm/cursor.h"
 #include "wasm/validator.h"
 #include "wasm/wasm.h"
@@ -15,12 +16,16 @@ struct wasm_decoder {
     struct wasm_arena arena;   /* of the module */
     struct wasm_arena scratch; /* released with the decoder */
     struct {
-        uint32_t types, imports, funcs, tables, memories, globals, exports, elems, datas, customs;
+        uint32_t types, imports, funcs, tables, memories, globals, tags, exports, elems, datas;
+        uint32_t customs;
     } capacity;
     uint8_t last_section_rank;
     bool has_data_count;
     uint32_t data_count;
     uint32_t nbodies; /* read so far */
+    uint32_t
+        visible_types; /* types may refer to: those of complete groups and of the one at hand */
+    struct wasm_group_tree groups;
     struct wasm_validator validator;
 };
 
@@ -30,6 +35,7 @@ void wasm_decode_imports(struct wasm_decoder *d, struct wasm_cursor *c);
 void wasm_decode_functions(struct wasm_decoder *d, struct wasm_cursor *c);
 void wasm_decode_tables(struct wasm_decoder *d, struct wasm_cursor *c);
 void wasm_decode_memories(struct wasm_decoder *d, struct wasm_cursor *c);
+void wasm_decode_tags(struct wasm_decoder *d, struct wasm_cursor *c);
 void wasm_decode_globals(struct wasm_decoder *d, struct wasm_cursor *c);
 void wasm_decode_exports(struct wasm_decoder *d, struct wasm_cursor *c);
 void wasm_decode_start(struct wasm_decoder *d, struct wasm_cursor *c);
@@ -48,7 +54,8 @@ wasm_valtype wasm_decode_valtype(struct wasm_decoder *d, struct wasm_cursor *c);
 struct wasm_bytes wasm_decode_name(struct wasm_decoder *d, struct wasm_cursor *c);
 void wasm_decode_table_type(struct wasm_decoder *d, struct wasm_cursor *c);
 void wasm_decode_memory_type(struct wasm_decoder *d, struct wasm_cursor *c);
-void wasm_decode_global_type(struct wasm_decoder *d, struct wasm_cursor *c);
+struct wasm_global_type wasm_decode_global_type(struct wasm_decoder *d, struct wasm_cursor *c);
+void wasm_decode_tag(struct wasm_decoder *d, struct wasm_cursor *c);
 struct wasm_expr wasm_decode_const_expr(struct wasm_decoder *d, struct wasm_cursor *c,
                                         wasm_valtype type);
 

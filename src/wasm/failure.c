@@ -48,7 +48,7 @@ const char *wasm_escape(char *out, size_t size, struct wasm_bytes name)
     return out;
 }
 
-const char *wasm_valtype_name(wasm_valtype t)
+static const char *plain_name(wasm_valtype t)
 {
     switch (t) {
     case WASM_I32: return "i32";
@@ -58,6 +58,39 @@ const char *wasm_valtype_name(wasm_valtype t)
     case WASM_V128: return "v128";
     case WASM_FUNCREF: return "funcref";
     case WASM_EXTERNREF: return "externref";
-    default: return "any type";
+    case WASM_EXNREF: return "exnref";
+    case WASM_NULLFUNCREF: return "nullfuncref";
+    case WASM_NULLEXTERNREF: return "nullexternref";
+    case WASM_NULLEXNREF: return "nullexnref";
+    default: return NULL;
     }
+}
+
+static const char *heap_name(wasm_valtype t)
+{
+    switch (wasm_heap_type(t)) {
+    case WASM_FUNCREF: return "func";
+    case WASM_EXTERNREF: return "extern";
+    case WASM_EXNREF: return "exn";
+    case WASM_NULLFUNCREF: return "nofunc";
+    case WASM_NULLEXTERNREF: return "noextern";
+    case WASM_NULLEXNREF: return "noexn";
+    default: return NULL;
+    }
+}
+
+struct wasm_valtype_name wasm_valtype_name(wasm_valtype t)
+{
+    struct wasm_valtype_name name;
+    const char *plain = plain_name(t), *heap = heap_name(t);
+    if (plain)
+        snprintf(name.text, sizeof name.text, "%s", plain);
+    else if (heap)
+        snprintf(name.text, sizeof name.text, "(ref %s)", heap);
+    else if (wasm_ref_is_concrete(t))
+        snprintf(name.text, sizeof name.text, "(ref %s%u)", wasm_ref_is_nullable(t) ? "null " : "",
+                 wasm_ref_index(t));
+    else
+        snprintf(name.text, sizeof name.text, t == 0 ? "any type" : "any reference");
+    return name;
 }

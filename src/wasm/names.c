@@ -55,7 +55,7 @@ static void read_names(void *arg)
 {
     struct names *n = arg;
     struct wasm_cursor c = {n->payload.data, n->payload.data + n->payload.size, n->module->bytes,
-                            &n->failure};
+                            &n->failure, 0};
     while (c.pos < c.end) {
         uint8_t id = wasm_read_byte(&c);
         const uint8_t *size_at = c.pos;

@@ -19,9 +19,20 @@ uint32_t wasm_op_access_log2(enum wasm_op op)
     return access_log2[op];
 }
 
-const uint16_t wasm_op_by_code[3 * WASM_CODES_PER_PREFIX] = {
+const uint16_t wasm_op_by_code[WASM_PREFIX_ROWS * WASM_CODES_PER_PREFIX] = {
 #define WASM_OP(id, name, prefix, code, imm, sig, feature)                                         \
     [WASM_PREFIX_ROW(prefix) * WASM_CODES_PER_PREFIX + (code)] = WASM_OP_##id + 1,
 #include "wasm/ops.def"
 #undef WASM_OP
 };
+
+static const char *const feature_names[] = {
+#define X(id, name, edition) name,
+    WASM_FEATURES(X)
+#undef X
+};
+
+const char *wasm_feature_name(uint32_t bit)
+{
+    return bit < WASM_FEATURE_COUNT ? feature_names[bit] : NULL;
+}

@@ -4,11 +4,11 @@
 #include "wasm/wasm.h"
 
 /* A row for each prefix; operation + 1 at each code, 0 where there is none. */
-enum { WASM_CODES_PER_PREFIX = 0x120 };
-#define WASM_PREFIX_ROW(prefix) ((prefix) == 0 ? 0 : (prefix) == 0xfc ? 1 : 2)
-extern const uint16_t wasm_op_by_code[3 * WASM_CODES_PER_PREFIX];
+enum { WASM_CODES_PER_PREFIX = 0x120, WASM_PREFIX_ROWS = 4 };
+#define WASM_PREFIX_ROW(prefix) ((prefix) == 0 ? 0 : (prefix) - 0xfb)
+extern const uint16_t wasm_op_by_code[WASM_PREFIX_ROWS * WASM_CODES_PER_PREFIX];
 
-/* The operation of an opcode; `prefix` is 0, 0xfc or 0xfd. */
+/* The operation of an opcode; `prefix` is 0, 0xfc, 0xfd or 0xfe. */
 static inline bool wasm_op_find(uint8_t prefix, uint32_t code, enum wasm_op *op)
 {
     if (code >= WASM_CODES_PER_PREFIX)

@@ -3,7 +3,7 @@
 
 static struct wasm_cursor cursor_at(const struct wasm_module *m, uint32_t pos, uint32_t end)
 {
-    return (struct wasm_cursor){m->bytes + pos, m->bytes + end, m->bytes, NULL};
+    return (struct wasm_cursor){m->bytes + pos, m->bytes + end, m->bytes, NULL, UINT32_MAX};
 }
 
 void wasm_reader_init_body(struct wasm_reader *r, const struct wasm_module *m, uint32_t func_index)
@@ -49,4 +49,12 @@ uint32_t wasm_br_table_next(const struct wasm_module *m, uint32_t *pos)
     uint32_t label = wasm_read_u32(&c);
     *pos = wasm_position(&c);
     return label;
+}
+
+struct wasm_catch wasm_catch_next(const struct wasm_module *m, uint32_t *pos)
+{
+    struct wasm_cursor c = cursor_at(m, *pos, (uint32_t)m->size);
+    struct wasm_catch clause = wasm_read_catch(&c);
+    *pos = wasm_position(&c);
+    return clause;
 }

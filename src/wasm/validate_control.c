@@ -49,6 +49,7 @@ static void push_frame(struct wasm_validator *v, struct wasm_frame frame)
     v->frames = wasm_array_room(d, &d->scratch, v->frames, v->nframes, &v->frame_capacity,
                                 WASM_NONE, sizeof *v->frames);
     frame.height = v->base = v->noperands;
+    frame.ninits = v->ninits;
     v->unreachable = false;
     v->frames[v->nframes++] = frame;
 }
@@ -58,6 +59,13 @@ void wasm_enter_function(struct wasm_validator *v, uint32_t type)
     v->noperands = 0;
     v->nframes = 0;
     push_frame(v, (struct wasm_frame){.kind = WASM_OP_call, .type = type});
+}
+
+void wasm_enter_expr(struct wasm_validator *v, wasm_valtype result)
+{
+    v->noperands = 0;
+    v->nframes = 0;
+    push_frame(v, (struct wasm_frame){.kind = WASM_OP_call, .type = WASM_NONE, .result = result});
 }
 
 void wasm_validate_block(struct wasm_validator *v)
@@ -90,22 +98,42 @@ static void finish_block(struct wasm_validator *v, const struct wasm_frame *f)
                     v->noperands - v->base);
 }
 
-void wasm_validate_else(struct wasm_validator *v)
+void wasm_restart_block(struct wasm_validator *v, enum wasm_op kind)
 {
     struct wasm_frame *f = &v->frames[v->nframes - 1];
+    finish_block(v, f);
+    wasm_reset_local_inits(v, f->ninits);
+    f->kind = (uint16_t)kind;
+    f->unreachable = v->unreachable = false;
+}
+
+void wasm_validate_else(struct wasm_validator *v)
+{
+    const struct wasm_frame *f = &v->frames[v->nframes - 1];
     if (f->kind != WASM_OP_if_)
         wasm_fail(&v->decoder->failure, v->instr->offset, WASM_MALFORMED,
                   "END opcode expected: else without if");
-    finish_block(v, f);
-    f->kind = WASM_OP_else_;
-    f->unreachable = v->unreachable = false;
+    wasm_restart_block(v, WASM_OP_else_);
     wasm_push_all(v, frame_params(v, f));
 }
 
-static bool same_types(struct wasm_types a, struct wasm_types b)
+void wasm_check_types(struct wasm_validator *v, struct wasm_types sub, struct wasm_types super)
 {
-    return a.count == b.count &&
-           (a.count == 0 || memcmp(a.types, b.types, a.count * sizeof *a.types) == 0);
+    if (sub.count == 0 || memcmp(sub.types, super.types, sub.count * sizeof *sub.types) == 0)
+        return;
+    for (uint32_t i = 0; i < sub.count; i++)
+        if (!wasm_is_subtype(v->decoder->module, sub.types[i], super.types[i]))
+            wasm_reject(v, "type mismatch in %s: expected %s, found %s",
+                        wasm_op_info[v->instr->op].name, wasm_valtype_name(super.types[i]).text,
+                        wasm_valtype_name(sub.types[i]).text);
+}
+
+static void check_if_without_else(struct wasm_validator *v, const struct wasm_frame *f)
+{
+    struct wasm_types params = frame_params(v, f), results = frame_results(v, f);
+    if (params.count != results.count)
+        wasm_reject(v, "type mismatch: if without else must have the results of its parameters");
+    wasm_check_types(v, params, results);
 }
 
 void wasm_validate_end(struct wasm_validator *v)
@@ -113,8 +141,9 @@ void wasm_validate_end(struct wasm_validator *v)
     /* The frame stays readable after it was taken off: nothing is pushed on frames below. */
     const struct wasm_frame *f = &v->frames[v->nframes - 1];
     finish_block(v, f);
-    if (f->kind == WASM_OP_if_ && !same_types(frame_params(v, f), frame_results(v, f)))
-        wasm_reject(v, "type mismatch: if without else must have the results of its parameters");
+    if (f->kind == WASM_OP_if_)
+        check_if_without_else(v, f);
+    wasm_reset_local_inits(v, f->ninits);
     v->nframes--;
     if (v->nframes == 0)
         return;

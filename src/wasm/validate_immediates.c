@@ -32,11 +32,28 @@ static void check_func(struct wasm_validator *v, uint32_t index)
         wasm_reject(v, "undeclared function reference %u", index);
 }
 
+static void check_memory(struct wasm_validator *v, uint32_t index)
+{
+    check_index(v, "memory", index, v->decoder->module->nmemories);
+}
+
+/* call_ref and the like */
+static void check_type(struct wasm_validator *v, uint32_t index)
+{
+    check_index(v, "type", index, v->decoder->module->ntypes);
+}
+
 static void check_memarg(struct wasm_validator *v)
 {
     const struct wasm_instr *instr = v->instr;
-    check_index(v, "memory", instr->imm.memarg.memory, v->decoder->module->nmemories);
+    const struct wasm_module *m = v->decoder->module;
+    check_memory(v, instr->imm.memarg.memory);
+    if (!m->memories[instr->imm.memarg.memory].type.limits.is64 &&
+        instr->imm.memarg.offset > UINT32_MAX)
+        wasm_reject(v, "offset out of range: %llu", (unsigned long long)instr->imm.memarg.offset);
     uint32_t natural = wasm_op_access_log2(instr->op);
+    if (wasm_op_info[instr->op].prefix == 0xfe && instr->imm.memarg.align_log2 != natural)
+        wasm_reject(v, "atomic alignment must be natural: 2**%u", natural);
     if (instr->imm.memarg.align_log2 > natural)
         wasm_reject(v, "alignment must not be larger than natural: 2**%u > 2**%u",
                     instr->imm.memarg.align_log2, natural);
@@ -73,7 +90,7 @@ void wasm_check_immediates(struct wasm_validator *v)
     switch (wasm_op_info[instr->op].imm) {
     case WASM_IMM_func: check_func(v, index); break;
     case WASM_IMM_indirect:
-        check_index(v, "type", index, m->ntypes);
+        check_type(v, index);
         check_table(v, instr->imm.index2);
         break;
     case WASM_IMM_local: check_index(v, "local", index, v->nlocals); break;
@@ -90,11 +107,16 @@ void wasm_check_immediates(struct wasm_validator *v)
     case WASM_IMM_elem: check_index(v, "elem segment", index, m->nelems); break;
     case WASM_IMM_data: check_data(v, index); break;
     case WASM_IMM_data_memory:
-        check_index(v, "memory", instr->imm.index2, m->nmemories);
+        check_memory(v, instr->imm.index2);
         check_data(v, index);
         break;
-    case WASM_IMM_memory:
-    case WASM_IMM_memory_memory: check_index(v, "memory", index, m->nmemories); break;
+    case WASM_IMM_memory: check_memory(v, index); break;
+    case WASM_IMM_memory_memory:
+        check_memory(v, index);
+        check_memory(v, instr->imm.index2);
+        break;
+    case WASM_IMM_type: check_type(v, index); break;
+    case WASM_IMM_tag: check_index(v, "tag", index, m->ntags); break;
     case WASM_IMM_memarg: check_memarg(v); break;
     case WASM_IMM_memarg_lane:
         check_memarg(v);
@@ -106,8 +128,7 @@ void wasm_check_immediates(struct wasm_validator *v)
             check_lane(v, instr->imm.v128[i], 32);
         break;
     case WASM_IMM_select_types:
-        wasm_require_type(v->decoder, instr->offset, instr->imm.valtype);
-        break;
+    case WASM_IMM_ref_type: wasm_require_type(v->decoder, instr->offset, instr->imm.valtype); break;
     case WASM_IMM_none:
     case WASM_IMM_block:
     case WASM_IMM_label:
@@ -117,6 +138,7 @@ void wasm_check_immediates(struct wasm_validator *v)
     case WASM_IMM_f32:
     case WASM_IMM_f64:
     case WASM_IMM_v128:
-    case WASM_IMM_ref_type: break;
+    case WASM_IMM_zero:
+    case WASM_IMM_try_table: break;
     }
 }

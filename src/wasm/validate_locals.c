@@ -1,5 +1,7 @@
 #include "wasm/decoder.h"
 
+#include <string.h>
+
 static void add_run(struct wasm_validator *v, uint32_t count, wasm_valtype type)
 {
     uint32_t start = v->nruns > 0 ? v->runs[v->nruns - 1].end : 0;
@@ -19,6 +21,7 @@ void wasm_read_locals(struct wasm_validator *v, struct wasm_cursor *c, struct wa
     uint64_t total = params.count;
 
     v->nruns = 0;
+    wasm_reset_local_inits(v, 0);
     uint32_t count = wasm_decode_count(d, c, "runs of locals", WASM_NONE);
     for (uint32_t i = 0; i < count; i++) {
         const uint8_t *at = c->pos;
@@ -54,4 +57,42 @@ wasm_valtype wasm_local_type(const struct wasm_validator *v, uint32_t index)
         return v->params.types[index];
     index -= v->params.count;
     return index < WASM_FLAT_LOCALS ? v->flat[index] : find_run(v, index);
+}
+
+static bool has_default(wasm_valtype type)
+{
+    return !wasm_is_ref(type) || wasm_ref_is_nullable(type);
+}
+
+static bool is_init(const struct wasm_validator *v, uint32_t index)
+{
+    return index < v->init_capacity && v->is_init[index];
+}
+
+void wasm_check_local_init(struct wasm_validator *v, uint32_t index, wasm_valtype type)
+{
+    if (!has_default(type) && index >= v->params.count && !is_init(v, index))
+        wasm_reject(v, "uninitialized local %u", index);
+}
+
+void wasm_set_local_init(struct wasm_validator *v, uint32_t index, wasm_valtype type)
+{
+    if (has_default(type) || index < v->params.count || is_init(v, index))
+        return;
+    struct wasm_decoder *d = v->decoder;
+    if (v->init_capacity < v->nlocals) {
+        v->is_init = wasm_resize(d, &d->scratch, v->is_init, v->init_capacity, v->nlocals, 1);
+        memset(v->is_init + v->init_capacity, 0, v->nlocals - v->init_capacity);
+        v->init_capacity = v->nlocals;
+    }
+    v->inits = wasm_array_room(d, &d->scratch, v->inits, v->ninits, &v->inits_capacity, WASM_NONE,
+                               sizeof *v->inits);
+    v->inits[v->ninits++] = index;
+    v->is_init[index] = 1;
+}
+
+void wasm_reset_local_inits(struct wasm_validator *v, uint32_t ninits)
+{
+    while (v->ninits > ninits)
+        v->is_init[v->inits[--v->ninits]] = 0;
 }

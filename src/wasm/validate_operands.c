@@ -23,13 +23,13 @@ void wasm_grow_operands(struct wasm_validator *v, uint32_t count)
 static _Noreturn void mismatch(struct wasm_validator *v, wasm_valtype expected, wasm_valtype actual)
 {
     wasm_reject(v, "type mismatch in %s: expected %s, found %s", wasm_op_info[v->instr->op].name,
-                wasm_valtype_name(expected), wasm_valtype_name(actual));
+                wasm_valtype_name(expected).text, wasm_valtype_name(actual).text);
 }
 
 static _Noreturn void underflow(struct wasm_validator *v, wasm_valtype expected)
 {
     wasm_reject(v, "type mismatch in %s: expected %s, but the stack is empty",
-                wasm_op_info[v->instr->op].name, wasm_valtype_name(expected));
+                wasm_op_info[v->instr->op].name, wasm_valtype_name(expected).text);
 }
 
 wasm_valtype wasm_pop_any(struct wasm_validator *v)
@@ -39,6 +39,17 @@ wasm_valtype wasm_pop_any(struct wasm_validator *v)
     if (!v->unreachable)
         underflow(v, WASM_UNKNOWN);
     return WASM_UNKNOWN;
+}
+
+wasm_valtype wasm_pop_ref(struct wasm_validator *v)
+{
+    wasm_valtype type = wasm_pop_any(v);
+    if (type == WASM_UNKNOWN)
+        return WASM_UNKNOWN_REF;
+    if (!wasm_is_ref(type))
+        wasm_reject(v, "type mismatch in %s: expected a reference, found %s",
+                    wasm_op_info[v->instr->op].name, wasm_valtype_name(type).text);
+    return type;
 }
 
 void wasm_pop_slowly(struct wasm_validator *v, wasm_valtype expected)
@@ -58,7 +69,7 @@ uint32_t wasm_match(struct wasm_validator *v, struct wasm_types types)
         const wasm_valtype *expected = types.types + missing;
         if (memcmp(actual, expected, count * sizeof *actual) != 0)
             for (uint32_t i = count; i-- > 0;)
-                if (actual[i] != expected[i] && actual[i] != WASM_UNKNOWN)
+                if (!wasm_is_subtype(v->decoder->module, actual[i], expected[i]))
                     mismatch(v, expected[i], actual[i]);
     }
     if (missing > 0 && !v->unreachable)

@@ -8,8 +8,10 @@
 
 struct wasm_decoder;
 
-/* The type of an operand that unreachable code made up: it matches any. */
-enum { WASM_UNKNOWN = 0 };
+/* The types of operands that unreachable code made up: they match any type, any reference type. */
+enum { WASM_UNKNOWN = 0, WASM_UNKNOWN_REF = 1 };
+
+bool wasm_is_subtype(const struct wasm_module *m, wasm_valtype sub, wasm_valtype super);
 
 struct wasm_types {
     const wasm_valtype *types;
@@ -18,9 +20,11 @@ struct wasm_types {
 
 struct wasm_frame {
     uint32_t height;     /* of the operand stack where the block began */
+    uint32_t ninits;     /* initialised locals where the block began */
     uint32_t type;       /* of the block: index of a function type, or WASM_NONE */
     wasm_valtype result; /* of a block without such an index, 0 when it has none */
-    uint16_t kind;       /* WASM_OP_block, loop, if_, else_; WASM_OP_call for the function itself */
+    uint16_t kind;       /* WASM_OP_block, loop, if_, else_, try_table, try, catch, catch_all;
+                            WASM_OP_call for the function itself or a constant expression */
     bool unreachable;    /* the rest of the block */
 };
 
@@ -51,6 +55,13 @@ struct wasm_validator {
     uint32_t nruns, run_capacity;
     wasm_valtype flat[WASM_FLAT_LOCALS];
 
+    /* Locals whose type has no default value: those that have been set, as a set and as a stack of
+     * what to take out of it where blocks end. */
+    uint8_t *is_init;
+    uint32_t init_capacity; /* locals */
+    uint32_t *inits;
+    uint32_t ninits, inits_capacity;
+
     uint32_t *seen; /* for br_table: see validate_br_table.c */
     uint32_t seen_stamp;
 };
@@ -66,11 +77,18 @@ struct wasm_failure *wasm_validator_failure(const struct wasm_validator *v);
 /* Locals. */
 void wasm_read_locals(struct wasm_validator *v, struct wasm_cursor *c, struct wasm_types params);
 wasm_valtype wasm_local_type(const struct wasm_validator *v, uint32_t index);
+/* Fails when the local has no value yet. */
+void wasm_check_local_init(struct wasm_validator *v, uint32_t index, wasm_valtype type);
+void wasm_set_local_init(struct wasm_validator *v, uint32_t index, wasm_valtype type);
+/* Forgets the locals that were set after the first `ninits`. */
+void wasm_reset_local_inits(struct wasm_validator *v, uint32_t ninits);
 
 /* Operands. */
 void wasm_grow_operands(struct wasm_validator *v, uint32_t count);
 void wasm_pop_slowly(struct wasm_validator *v, wasm_valtype expected);
 wasm_valtype wasm_pop_any(struct wasm_validator *v);
+/* A reference of any type, or WASM_UNKNOWN_REF. */
+wasm_valtype wasm_pop_ref(struct wasm_validator *v);
 /* Checks that the topmost operands are of these types; how many of them are really there, fewer
  * than asked for only in unreachable code. */
 uint32_t wasm_match(struct wasm_validator *v, struct wasm_types types);
@@ -94,6 +112,7 @@ static inline void wasm_pop(struct wasm_validator *v, wasm_valtype expected)
 
 /* Control. */
 void wasm_enter_function(struct wasm_validator *v, uint32_t type);
+void wasm_enter_expr(struct wasm_validator *v, wasm_valtype result);
 void wasm_validate_block(struct wasm_validator *v);
 void wasm_validate_else(struct wasm_validator *v);
 void wasm_validate_end(struct wasm_validator *v);
@@ -103,7 +122,29 @@ const struct wasm_frame *wasm_label(struct wasm_validator *v, uint32_t depth);
 struct wasm_types wasm_label_types(const struct wasm_validator *v, const struct wasm_frame *f);
 struct wasm_types wasm_function_results(const struct wasm_validator *v);
 
+/* Fails unless as many types match one by one. */
+void wasm_check_types(struct wasm_validator *v, struct wasm_types sub, struct wasm_types super);
+/* Ends the part of a block before else, catch or catch_all and begins the next. */
+void wasm_restart_block(struct wasm_validator *v, enum wasm_op kind);
+
+void wasm_validate_try_table(struct wasm_validator *v);
+void wasm_validate_catch(struct wasm_validator *v); /* and catch_all */
+void wasm_validate_delegate(struct wasm_validator *v);
+void wasm_validate_rethrow(struct wasm_validator *v);
+void wasm_validate_throw(struct wasm_validator *v);
+
 /* Instructions. */
+void wasm_validate_call(struct wasm_validator *v, uint32_t type);
+void wasm_validate_tail_call(struct wasm_validator *v, uint32_t type);
+void wasm_validate_call_ref(struct wasm_validator *v); /* and return_call_ref */
+void wasm_validate_ref_is_null(struct wasm_validator *v);
+void wasm_validate_ref_as_non_null(struct wasm_validator *v);
+void wasm_validate_ref_func(struct wasm_validator *v);
+void wasm_validate_br_on_null(struct wasm_validator *v);
+void wasm_validate_br_on_non_null(struct wasm_validator *v);
+void wasm_validate_memory_copy(struct wasm_validator *v);
+void wasm_validate_table_op(struct wasm_validator *v); /* but table.init */
+void wasm_validate_table_init(struct wasm_validator *v);
 void wasm_check_immediates(struct wasm_validator *v);
 void wasm_validate_instr(struct wasm_validator *v);
 

@@ -134,7 +134,7 @@ enum wasm_status decode_with(const uint8_t *data, size_t size, uint32_t features
 void assert_valid(const uint8_t *data, size_t size)
 {
     struct wasm_error err;
-    if (decode_with(data, size, WASM_FEATURES_2_0, NULL, &err) != WASM_OK)
+    if (decode_with(data, size, WASM_FEATURES_ALL, NULL, &err) != WASM_OK)
         fail_msg("0x%llx: %s", (unsigned long long)err.offset, err.message);
 }
 
@@ -154,7 +154,7 @@ void assert_error_with(const uint8_t *data, size_t size, uint32_t features,
 void assert_error(const uint8_t *data, size_t size, enum wasm_status status, uint64_t offset,
                   const char *message)
 {
-    assert_error_with(data, size, WASM_FEATURES_2_0, NULL, status, offset, message);
+    assert_error_with(data, size, WASM_FEATURES_ALL, NULL, status, offset, message);
 }
 
 void assert_built_valid(struct bytes *b)

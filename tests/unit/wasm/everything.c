@@ -8,28 +8,30 @@
 static void put_zero(struct bytes *code, char letter)
 {
     switch (letter) {
+    case 'a':
     case 'i': put(code, B(0x41, 0x00)); break;
     case 'I': put(code, B(0x42, 0x00)); break;
     case 'f': put(code, B(0x43, 0, 0, 0, 0)); break;
     case 'F': put(code, B(0x44, 0, 0, 0, 0, 0, 0, 0, 0)); break;
-    case 'v':
+    default:
         put(code, B(0xfd, 0x0c));
         put_times(code, 0, 16);
         break;
-    case 'r': put(code, B(0xd0, 0x70)); break;
-    default: put(code, B(0xd0, 0x6f)); break;
     }
 }
 
-static void put_zero_immediates(struct bytes *code, enum wasm_imm imm)
+static void put_zero_immediates(struct bytes *code, enum wasm_op op)
 {
-    switch (imm) {
+    switch (wasm_op_info[op].imm) {
     case WASM_IMM_none: break;
     case WASM_IMM_f32: put_times(code, 0, 4); break;
     case WASM_IMM_f64: put_times(code, 0, 8); break;
     case WASM_IMM_v128:
     case WASM_IMM_shuffle: put_times(code, 0, 16); break;
     case WASM_IMM_memarg:
+        put_byte(code, (uint8_t)wasm_op_access_log2(op));
+        put_byte(code, 0);
+        break;
     case WASM_IMM_data_memory:
     case WASM_IMM_memory_memory:
     case WASM_IMM_elem_table:
@@ -51,8 +53,8 @@ static void put_every_instruction(struct bytes *code)
         if (info->prefix)
             put_byte(code, info->prefix);
         put_u32(code, info->code);
-        put_zero_immediates(code, info->imm);
-        if (colon[1])
+        put_zero_immediates(code, (enum wasm_op)op);
+        for (const char *p = colon + 1; *p; p++)
             put_byte(code, 0x1a);
     }
 }
@@ -71,6 +73,10 @@ static void put_control(struct bytes *code)
     put(code, B(0x41, 0x00, 0x41, 0x00, 0x25, 0x02, 0x26, 0x02)); /* table.get, table.set */
     put(code, B(0xd0, 0x6f, 0x41, 0x01, 0xfc, 0x0f, 0x02, 0x1a)); /* table.grow */
     put(code, B(0x41, 0x00, 0xd0, 0x6f, 0x41, 0x01, 0xfc, 0x11, 0x02));
+    put(code, B(0x41, 0x00, 0x41, 0x00, 0x41, 0x00, 0xfc, 0x0a, 0x00, 0x00)); /* memory.copy */
+    put(code, B(0x41, 0x00, 0x41, 0x00, 0x41, 0x00, 0xfc, 0x0c, 0x00, 0x00)); /* table.init */
+    put(code, B(0x41, 0x00, 0x41, 0x00, 0x41, 0x00, 0xfc, 0x0e, 0x00, 0x00)); /* table.copy */
+    put(code, B(0xfc, 0x10, 0x00, 0x1a));                                     /* table.size */
     put(code, B(0x20, 0x00, 0x0f, 0x00)); /* return, unreachable */
 }
 

@@ -5,6 +5,10 @@
     assert_code_error(B(__VA_ARGS__), WASM_MALFORMED, offset, message)
 #define INVALID(offset, message, ...)                                                              \
     assert_code_error(B(__VA_ARGS__), WASM_INVALID, offset, message)
+#define UNSUPPORTED(offset, message, ...)                                                          \
+    assert_code_error(B(__VA_ARGS__), WASM_UNSUPPORTED, offset, message)
+/* Before 3.0. */
+#define MALFORMED_2_0(offset, message, ...) assert_malformed_2_0(B(__VA_ARGS__), offset, message)
 #define VALID(...) assert_code_valid(B(__VA_ARGS__))
 /* The same with a function () -> i32. */
 #define VALID_I32(...) assert_i32_valid(B(__VA_ARGS__))
@@ -22,15 +26,24 @@ static void assert_i32_error(const uint8_t *code, size_t size, uint64_t offset, 
     assert_built_error(&m, WASM_INVALID, code_offset(&m) + offset, message);
 }
 
+static void assert_malformed_2_0(const uint8_t *code, size_t size, uint64_t offset,
+                                 const char *message)
+{
+    struct bytes m = module_with_code(TYPE_VOID, code, size);
+    assert_error_with(m.data, m.size, WASM_FEATURES_2_0, NULL, WASM_MALFORMED,
+                      code_offset(&m) + offset, message);
+    bytes_free(&m);
+}
+
 static void errors_name_their_function(void **state)
 {
     (void)state;
     struct bytes m = module_with_code(TYPE_VOID, B(0x1a, 0x0b));
     struct wasm_error err;
-    decode_with(m.data, m.size, WASM_FEATURES_2_0, NULL, &err);
+    decode_with(m.data, m.size, WASM_FEATURES_ALL, NULL, &err);
     assert_int_equal(err.func_index, 0);
     m.data[0] = 1;
-    decode_with(m.data, m.size, WASM_FEATURES_2_0, NULL, &err);
+    decode_with(m.data, m.size, WASM_FEATURES_ALL, NULL, &err);
     assert_true(err.func_index == WASM_NONE);
     bytes_free(&m);
 }
@@ -48,8 +61,11 @@ static void opcodes_that_do_not_exist(void **state)
 {
     (void)state;
     MALFORMED(0, "illegal opcode ff", 0xff, 0x0b);
-    MALFORMED(1, "illegal opcode 06", 0x01, 0x06, 0x0b);
-    MALFORMED(0, "illegal opcode fc 12", 0xfc, 0x12, 0x0b);
+    MALFORMED(1, "illegal opcode 16", 0x01, 0x16, 0x0b);
+    UNSUPPORTED(0, "an instruction of garbage collection: the feature gc", 0xd3, 0x0b);
+    UNSUPPORTED(0, "an instruction of garbage collection: the feature gc", 0xfb, 0x00, 0x0b);
+    MALFORMED(0, "illegal opcode fe 4f", 0xfe, 0x4f, 0, 0, 0x0b);
+    MALFORMED(0, "illegal opcode fc 17", 0xfc, 0x17, 0x0b);
     MALFORMED(0, "illegal opcode fd 9a", 0xfd, 0x9a, 0x01, 0x0b);
     MALFORMED(0, "illegal opcode fd ffffffff", 0xfd, 0xff, 0xff, 0xff, 0xff, 0x0f, 0x0b);
     /* The number after a prefix is a LEB128 number like any other. */
@@ -188,12 +204,22 @@ static void memory_instructions(void **state)
     VALID(0x41, 0, 0x28, 2, 0, 0x1a, 0x0b);
     INVALID(2, "alignment must not be larger than natural", 0x41, 0, 0x28, 3, 0, 0x1a, 0x0b);
     INVALID(2, "alignment must not be larger than natural", 0x41, 0, 0x28, 31, 0, 0x1a, 0x0b);
-    MALFORMED(3, "malformed memop flags 0x20", 0x41, 0, 0x28, 32, 0, 0x1a, 0x0b);
+    INVALID(2, "alignment must not be larger than natural", 0x41, 0, 0x28, 63, 0, 0x1a, 0x0b);
+    MALFORMED(3, "malformed memop flags 0x80", 0x41, 0, 0x28, 0x80, 1, 0, 0x1a, 0x0b);
+    MALFORMED_2_0(3, "malformed memop flags 0x20", 0x41, 0, 0x28, 32, 0, 0x1a, 0x0b);
     VALID(0x41, 0, 0x28, 2, 0xff, 0xff, 0xff, 0xff, 0x0f, 0x1a, 0x0b);
-    MALFORMED(4, "integer too large", 0x41, 0, 0x28, 2, 0xff, 0xff, 0xff, 0xff, 0x1f, 0x1a, 0x0b);
-    MALFORMED(1, "zero byte expected", 0x3f, 1, 0x1a, 0x0b);
-    MALFORMED(1, "zero byte expected", 0x3f, 0x80, 0x00, 0x1a, 0x0b);
-    MALFORMED(9, "zero byte expected", 0x41, 0, 0x41, 0, 0x41, 0, 0xfc, 0x0a, 0, 1, 0x0b);
+    INVALID(2, "offset out of range: 4294967296", 0x41, 0, 0x28, 2, 0x80, 0x80, 0x80, 0x80, 0x10,
+            0x1a, 0x0b);
+    MALFORMED_2_0(4, "integer too large", 0x41, 0, 0x28, 2, 0xff, 0xff, 0xff, 0xff, 0x1f, 0x1a,
+                  0x0b);
+    MALFORMED_2_0(1, "zero byte expected", 0x3f, 1, 0x1a, 0x0b);
+    MALFORMED_2_0(1, "zero byte expected", 0x3f, 0x80, 0x00, 0x1a, 0x0b);
+    MALFORMED_2_0(9, "zero byte expected", 0x41, 0, 0x41, 0, 0x41, 0, 0xfc, 0x0a, 0, 1, 0x0b);
+    INVALID(6, "unknown memory 1", 0x41, 0, 0x41, 0, 0x41, 0, 0xfc, 0x0a, 0, 1, 0x0b);
+    INVALID(6, "unknown memory 1", 0x41, 0, 0x41, 0, 0x41, 0, 0xfc, 0x0a, 1, 0, 0x0b);
+    INVALID(0, "unknown memory 1", 0x3f, 1, 0x1a, 0x0b);
+    INVALID(2, "unknown memory 1", 0x41, 0, 0x28, 0x42, 1, 0, 0x1a, 0x0b);
+    VALID(0x41, 0, 0x28, 0x42, 0x80, 0x00, 0, 0x1a, 0x0b);
 }
 
 static void memory_instructions_need_a_memory(void **state)
@@ -244,8 +270,9 @@ static void reference_types(void **state)
 {
     (void)state;
     VALID(0xd0, 0x6f, 0xd1, 0x1a, 0x0b);
-    INVALID(2, "type mismatch: ref.is_null of i32", 0x41, 0, 0xd1, 0x1a, 0x0b);
-    MALFORMED(1, "malformed reference type 0x7f", 0xd0, 0x7f, 0x1a, 0x0b);
+    INVALID(2, "type mismatch in ref.is_null: expected a reference, found i32", 0x41, 0, 0xd1, 0x1a,
+            0x0b);
+    MALFORMED(1, "malformed heap type 0x7f", 0xd0, 0x7f, 0x1a, 0x0b);
 }
 
 static void globals_are_set_only_when_mutable(void **state)
@@ -264,7 +291,7 @@ static void tables_have_the_type_an_instruction_needs(void **state)
     HEADER, 1, 4, 1, 0x60, 0, 0, 3, 2, 1, 0, 4, 7, 2, 0x70, 0, 0, 0x6f, 0, 0, 10, (size) + 3, 1,   \
         (size) + 1, 0
     assert_error(B(TABLES(5), 0x00, 0x11, 0, 1, 0x0b), WASM_INVALID, 33,
-                 "type mismatch: call_indirect needs a table of funcref");
+                 "type mismatch: call_indirect needs a table of functions");
     assert_error(B(TABLES(6), 0x00, 0xfc, 0x0e, 0, 1, 0x0b), WASM_INVALID, 33,
                  "type mismatch in table.copy: from externref to funcref");
     assert_error(B(TABLES(6), 0x00, 0xd0, 0x70, 0x26, 1, 0x0b), WASM_INVALID, 35,

@@ -19,7 +19,7 @@ static void every_cut_is_a_clean_error(void **state)
     struct bytes m = module_with_everything(cuts);
     for (size_t size = 0; size < m.size; size++) {
         struct wasm_error err;
-        enum wasm_status status = decode_with(m.data, size, WASM_FEATURES_2_0, NULL, &err);
+        enum wasm_status status = decode_with(m.data, size, WASM_FEATURES_ALL, NULL, &err);
         bool between_sections = false;
         for (const size_t *cut = cuts; *cut; cut++)
             between_sections |= *cut == size;
@@ -40,7 +40,7 @@ static void every_changed_byte_is_accepted_or_a_clean_error(void **state)
         for (size_t k = 0; k < sizeof changes; k++) {
             struct wasm_error err;
             m.data[i] = original ^ changes[k];
-            decode_with(m.data, m.size, WASM_FEATURES_2_0, NULL, &err);
+            decode_with(m.data, m.size, WASM_FEATURES_ALL, NULL, &err);
         }
         m.data[i] = original;
     }
@@ -57,7 +57,7 @@ static void every_removed_byte_is_accepted_or_a_clean_error(void **state)
         struct wasm_error err;
         memcpy(copy, m.data, i);
         memcpy(copy + i, m.data + i + 1, m.size - i - 1);
-        decode_with(copy, m.size - 1, WASM_FEATURES_2_0, NULL, &err);
+        decode_with(copy, m.size - 1, WASM_FEATURES_ALL, NULL, &err);
     }
     free(copy);
     bytes_free(&m);
@@ -73,7 +73,7 @@ static void every_failed_allocation_is_a_clean_error(void **state)
     enum wasm_status status = WASM_NO_MEMORY;
     for (limits.memory = 0; status != WASM_OK; limits.memory += 512) {
         struct wasm_error err;
-        status = decode_with(m.data, m.size, WASM_FEATURES_2_0, &limits, &err);
+        status = decode_with(m.data, m.size, WASM_FEATURES_ALL, &limits, &err);
         assert_true(status == WASM_OK || status == WASM_NO_MEMORY);
         assert_true(limits.memory < 1 << 20);
     }

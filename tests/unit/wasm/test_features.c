@@ -4,7 +4,7 @@
 #define OFF(feature, offset, message, ...)                                                         \
     do {                                                                                           \
         assert_valid(B(__VA_ARGS__));                                                              \
-        assert_error_with(B(__VA_ARGS__), WASM_FEATURES_2_0 & ~(uint32_t)(feature), NULL,          \
+        assert_error_with(B(__VA_ARGS__), WASM_FEATURES_ALL & ~(uint32_t)(feature), NULL,          \
                           WASM_UNSUPPORTED, offset, message);                                      \
     } while (0)
 

@@ -24,7 +24,7 @@ static void check(bool is_signed, unsigned bits, const uint8_t *bytes, size_t si
 {
     struct wasm_error err = {.status = WASM_OK};
     struct wasm_failure failure = {.err = &err};
-    struct reading r = {{bytes, bytes + size, bytes, &failure}, is_signed, bits, 0};
+    struct reading r = {{bytes, bytes + size, bytes, &failure, 0}, is_signed, bits, 0};
     bool ok = wasm_attempt(&failure, read_one, &r);
     if (message) {
         assert_false(ok);

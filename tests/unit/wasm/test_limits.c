@@ -9,9 +9,9 @@
         struct wasm_limits_config limits = wasm_limits_default;                                    \
         struct wasm_error err;                                                                     \
         limits.field = (value);                                                                    \
-        assert_int_equal(decode_with(B(__VA_ARGS__), WASM_FEATURES_2_0, &limits, &err), WASM_OK);  \
+        assert_int_equal(decode_with(B(__VA_ARGS__), WASM_FEATURES_ALL, &limits, &err), WASM_OK);  \
         limits.field = (value) - 1;                                                                \
-        assert_error_with(B(__VA_ARGS__), WASM_FEATURES_2_0, &limits, WASM_LIMIT, offset,          \
+        assert_error_with(B(__VA_ARGS__), WASM_FEATURES_ALL, &limits, WASM_LIMIT, offset,          \
                           message);                                                                \
     } while (0)
 
@@ -83,9 +83,9 @@ static void operands(void **state)
     struct wasm_limits_config limits = wasm_limits_default;
     struct wasm_error err;
     limits.operands = 1025;
-    assert_int_equal(decode_with(m.data, m.size, WASM_FEATURES_2_0, &limits, &err), WASM_OK);
+    assert_int_equal(decode_with(m.data, m.size, WASM_FEATURES_ALL, &limits, &err), WASM_OK);
     limits.operands = 1024;
-    assert_error_with(m.data, m.size, WASM_FEATURES_2_0, &limits, WASM_LIMIT,
+    assert_error_with(m.data, m.size, WASM_FEATURES_ALL, &limits, WASM_LIMIT,
                       code_offset(&m) + 2048,
                       "too many operands on the stack: 1025, the limit is 1024");
     bytes_free(&m);

@@ -15,7 +15,7 @@ static void check(const uint8_t *names, size_t size, const char *module, const c
 
     struct wasm_module m;
     struct wasm_error err;
-    assert_int_equal(wasm_module_decode(b.data, b.size, WASM_FEATURES_2_0, NULL, &m, &err),
+    assert_int_equal(wasm_module_decode(b.data, b.size, WASM_FEATURES_ALL, NULL, &m, &err),
                      WASM_OK);
     const struct wasm_bytes found[] = {m.name, m.funcs[0].name, m.funcs[1].name};
     const char *const expected[] = {module, first, second};
@@ -83,7 +83,7 @@ static void several_sections_are_read_in_turn(void **state)
                                     'o',    0, 9,  4, 'n', 'a', 'm', 'e', 0, 2, 1, 'x'};
     struct wasm_module m;
     struct wasm_error err;
-    assert_int_equal(wasm_module_decode(bytes, sizeof bytes, WASM_FEATURES_2_0, NULL, &m, &err),
+    assert_int_equal(wasm_module_decode(bytes, sizeof bytes, WASM_FEATURES_ALL, NULL, &m, &err),
                      WASM_OK);
     assert_int_equal(m.ncustoms, 2);
     assert_int_equal(m.name.size, 1);

@@ -12,7 +12,7 @@ static int decode_everything(void **state)
     size_t cuts[EVERYTHING_CUTS];
     struct wasm_error err;
     everything = module_with_everything(cuts);
-    return wasm_module_decode(everything.data, everything.size, WASM_FEATURES_2_0, NULL, &module,
+    return wasm_module_decode(everything.data, everything.size, WASM_FEATURES_ALL, NULL, &module,
                               &err) != WASM_OK;
 }
 
@@ -163,11 +163,11 @@ static void signatures_are_well_formed(void **state)
         const char *sig = wasm_op_info[op].sig;
         if (!sig)
             continue;
-        size_t operands = strspn(sig, "iIfFvre");
-        assert_true(operands <= 3);
+        size_t operands = strspn(sig, "iIfFva");
+        assert_true(operands <= 4);
         assert_int_equal(sig[operands], ':');
-        size_t results = strspn(sig + operands + 1, "iIfFvre");
-        assert_true(results <= 1);
+        size_t results = strspn(sig + operands + 1, "iIfFva");
+        assert_true(results <= 2);
         assert_int_equal(sig[operands + 1 + results], '\0');
     }
 }
