@@ -172,7 +172,8 @@ LUCET_API enum lucet_error lucet_region_new_instance_with_ctx(struct lucet_regio
                                                               struct lucet_dl_module *module,
                                                               void *embed_ctx,
                                                               struct lucet_instance **out);
-/* Drops the caller's reference. Never while the instance runs. NULL is allowed. */
+/* Drops the caller's reference. Never while the instance runs; when it has yielded is fine. NULL is
+ * allowed. */
 LUCET_API void lucet_instance_release(struct lucet_instance *inst);
 /* Puts memory, globals, tables and segments back to their initial state. Needed after a fault or
  * a termination before the instance may run again. What it imports stays as it is, except that its
@@ -186,9 +187,12 @@ LUCET_API void lucet_instance_set_continue_after_fault(struct lucet_instance *in
 /* The trap of an instantiation that failed with runtime_fault on this thread. */
 LUCET_API enum lucet_trapcode lucet_instantiation_trap(void);
 
-/* Runs the start function; a no-op error start_already_run when it ran. */
-LUCET_API enum lucet_error lucet_instance_run_start(struct lucet_instance *inst,
-                                                    struct lucet_result *result);
+/* Runs the start function. Errors: start_already_run; start_yielded when a host function yielded in
+ * it: the instance may be resumed all the same; and those of lucet_instance_run(). */
+LUCET_API enum lucet_error lucet_instance_run_start(struct lucet_instance *inst);
+/* The same with what became of it. */
+LUCET_API enum lucet_error lucet_instance_call_start(struct lucet_instance *inst,
+                                                     struct lucet_result *result);
 
 /* Calls an exported function. Arguments are checked against its type (type_mismatch). `result`
  * may be NULL. Returns ok with tag returned; runtime_fault or runtime_terminated with tags faulted
@@ -208,6 +212,36 @@ LUCET_API enum lucet_error lucet_instance_call(struct lucet_instance *inst, cons
                                                const struct lucet_val *argv, size_t nresults,
                                                struct lucet_val *results,
                                                struct lucet_result *result);
+
+/* ---- Yielding and resuming ----
+ *
+ * A run may end as `yielded` and go on later, on any thread: its stack stays as it is in the instance. Until
+ * then the instance runs nothing else (instance_not_returned). It may be reset or released; the
+ * frames on its stack, host functions' too, are then dropped without cleaning up. Time that passes
+ * meanwhile does not count for its time limit. */
+
+enum lucet_instance_status {
+    lucet_instance_status_ready,
+    lucet_instance_status_needs_start, /* lucet_instance_run_start() first */
+    lucet_instance_status_running,
+    lucet_instance_status_yielded,    /* resume, reset or release it */
+    lucet_instance_status_faulted,    /* reset or release it */
+    lucet_instance_status_terminated, /* reset or release it */
+};
+/* The instance's state. For the thread that may use it. */
+LUCET_API enum lucet_instance_status lucet_instance_status(const struct lucet_instance *inst);
+/* "ready", ...; static storage. */
+LUCET_API const char *lucet_instance_status_name(enum lucet_instance_status status);
+
+/* Goes on with a run that yielded: the host function's lucet_vmctx_yield() returns `val` (which means
+ * nothing for other reasons of yielding). Ends like lucet_instance_run(). Errors besides:
+ * instance_not_yielded. */
+LUCET_API enum lucet_error lucet_instance_resume(struct lucet_instance *inst, void *val,
+                                                 struct lucet_result *result);
+/* The same with all results of the function that was called, as in lucet_instance_call(). */
+LUCET_API enum lucet_error lucet_instance_resume_call(struct lucet_instance *inst, void *val,
+                                                      size_t nresults, struct lucet_val *results,
+                                                      struct lucet_result *result);
 
 /* An exported global's value. Error symbol_not_found. */
 LUCET_API enum lucet_error lucet_instance_get_global(struct lucet_instance *inst, const char *name,
@@ -281,6 +315,18 @@ LUCET_API int32_t lucet_vmctx_grow_memory(struct lucet_vmctx *vmctx, uint32_t ad
 LUCET_API LUCET_NORETURN void lucet_vmctx_terminate(struct lucet_vmctx *vmctx, void *info);
 /* Ends the run as faulted. The same warning. */
 LUCET_API LUCET_NORETURN void lucet_vmctx_trap(struct lucet_vmctx *vmctx, enum lucet_trapcode code);
+/* Ends the run as yielded, with `val` in its result. Returns when it is resumed, perhaps on another
+ * thread, with the value given there: whoever calls it holds no locks and no addresses of
+ * thread-local variables (errno is one). May never return, see above.
+ *
+ * Impossible where the instance has an outer run on the same stack, i.e. a host function that it
+ * called runs it again: the (inner) run is then terminated, reason cannot_yield. Only with the vmctx of the
+ * host function that is running; another one aborts the process. */
+LUCET_API void *lucet_vmctx_yield(const struct lucet_vmctx *vmctx, void *val);
+/* The same, but answers instance_not_returned where it is impossible, and invalid_argument for another
+ * vmctx. *resumed is what was given to lucet_instance_resume(); NULL is allowed. */
+LUCET_API enum lucet_error lucet_vmctx_try_yield(const struct lucet_vmctx *vmctx, void *val,
+                                                 void **resumed);
 /* True when a kill switch or time limit has asked for the end: long host functions should return. */
 LUCET_API bool lucet_vmctx_stop_requested(struct lucet_vmctx *vmctx);
 

@@ -165,6 +165,14 @@ enum lucet_terminated_reason {
     lucet_terminated_reason_timeout,  /* by a time limit */
     lucet_terminated_reason_heap_out_of_memory,
     lucet_terminated_reason_other,
+    lucet_terminated_reason_cannot_yield, /* lucet_vmctx_yield() where it is impossible */
+};
+
+/* Why a run was put aside. */
+enum lucet_yield_reason {
+    lucet_yield_reason_value, /* a host function called lucet_vmctx_yield() */
+    lucet_yield_reason_slice, /* its time slice is over, or someone preempted it */
+    lucet_yield_reason_bound, /* it has executed as many instructions as it was allowed */
 };
 
 /* One frame of a guest backtrace, innermost first. */
@@ -195,7 +203,8 @@ struct lucet_result {
     union {
         struct lucet_untyped_retval returned;
         struct {
-            void *val;
+            void *val; /* the host function's; NULL for other reasons */
+            enum lucet_yield_reason reason;
         } yielded;
         struct lucet_runtime_fault faulted;
         struct {

@@ -21,6 +21,7 @@ enum outcome {
     OUTCOME_RETURNED,
     OUTCOME_FAULTED,
     OUTCOME_TERMINATED,
+    OUTCOME_YIELDED, /* the instance's `suspended` says how it goes on */
 };
 
 /* Program counters of a guest's frames, innermost first; collected by code that must be safe in
@@ -40,13 +41,15 @@ struct activation {
     void *guest_sp;    /* 16-byte aligned; NULL: go on below the caller's frame */
     const void *entry; /* void (ctx, nest callee, argv) */
     const void *callee;
-    void *argv;
+    void *argv; /* of a resumed run: what lucet__suspend() returns, or its registers */
 
     struct activation *outer;
     struct lucet_instance *instance; /* the one that was entered */
     uint8_t *stack_low, *stack_high; /* of the guest stack in use */
     size_t stack_guard;
     uint64_t deadline; /* CLOCK_MONOTONIC nanoseconds, 0 = none */
+    uint64_t slice;    /* its time slice in nanoseconds, LUCET_SLICE_..., 0 = none */
+    uint64_t slice_begin;
 
     enum outcome outcome;
     enum lucet_trapcode trapcode;
@@ -86,10 +89,39 @@ void lucet__enter(struct activation *act);
 /* Ends the thread's current activation: restores its host stack and registers, so that its
  * lucet__enter() returns. Handlers jump here too. */
 LUCET_NORETURN void lucet__leave(void);
+/* The same for functions of the host. */
+LUCET_NORETURN void lucet__leave_host(void);
+/* Puts the host function that called it, on a guest's stack, aside for lucet__resume(): stores where
+ * to *sp and ends the current activation. Returns the resumed activation's `argv`, on whichever thread
+ * that is: addresses of thread-local variables taken before are another thread's. */
+void *lucet__suspend(void **sp);
+/* Like lucet__enter() for a guest that was suspended, act->guest_sp saying where; it is in the host function. */
+void lucet__resume(struct activation *act);
+/* Like lucet__enter() for a guest that was preempted: act->argv has its registers. */
+void lucet__continue(struct activation *act);
+/* Where handlers send a preempted guest, on its host's stack: rdi = struct registers *. */
+extern const char lucet__preempted[];
+/* From here to lucet__continue_end the guest counts as running. */
+extern const char lucet__continue_begin[], lucet__continue_end[];
+
 /* From here to lucet__enter_end the guest counts as running though its code is not reached yet. */
 extern const char lucet__enter_begin[], lucet__enter_end[];
 /* 0 = SSE, 1 = AVX, 2 = AVX-512: which registers there are to clear. */
 extern uint8_t lucet__vector_level;
+/* How the vector registers are saved: by 0 = FXSAVE, 1 = XSAVE, 2 = XSAVEC; which of them; in how many
+ * bytes. */
+extern uint8_t lucet__xsave_kind;
+extern uint64_t lucet__xsave_mask;
+extern uint32_t lucet__xsave_size;
+
+/* All registers of a preempted guest. */
+struct registers {
+    uint64_t general[24]; /* as in a signal's context; see enter.S */
+    uint8_t vectors[] __attribute__((aligned(64)));
+};
+LUCET_STATIC_OFFSET(registers, vectors, 192);
+
+enum { LUCET__PENDING_STOP = 1, LUCET__PENDING_PREEMPT = 2 }; /* bits of lucet_activation.pending */
 
 /* Prepares the calling thread for running guests: alternate signal stack, signal mask, timer.
  * no_memory. */

@@ -22,15 +22,20 @@ static bool in_stack(const struct slot *s, uintptr_t sp)
     return sp - (uintptr_t)s->stack < s->region->limits.stack_size;
 }
 
+static void describe_stack(struct activation *act, const struct slot *s)
+{
+    act->stack_low = s->stack;
+    act->stack_high = s->stack + s->region->limits.stack_size;
+    act->stack_guard = LUCET__GUARD;
+}
+
 /* Where the guest's stack begins: at its top, or, when host functions called by the same instance
  * are still running on it, below what they use. False: too little is left. */
 static bool choose_stack(struct activation *act, const struct slot *s)
 {
     uintptr_t here = (uintptr_t)__builtin_frame_address(0), sp = 0;
 
-    act->stack_low = s->stack;
-    act->stack_high = s->stack + s->region->limits.stack_size;
-    act->stack_guard = LUCET__GUARD;
+    describe_stack(act, s);
     if (in_stack(s, here)) {
         act->guest_sp = NULL; /* enter.S knows best */
         return here - (uintptr_t)act->stack_low >= LEAST_STACK;
@@ -84,14 +89,19 @@ static void pop(const struct activation *act)
         lucet__timer_set(t);
 }
 
-static void enter(struct activation *act, struct lucet_vmctx *ctx)
+/* `how`: lucet__enter(), or when `suspended` goes on, one of its kin. */
+static void enter(struct activation *act, struct lucet_vmctx *ctx, void (*how)(struct activation *),
+                  const struct suspended *suspended)
 {
     uint64_t gs = machine_get_gs();
 
     push(act, ctx);
+    if (suspended && suspended->sp) /* it goes on in a host function */
+        __atomic_store_n(&lucet__thread.abi.guest_frame, suspended->abi.guest_frame,
+                         __ATOMIC_RELAXED);
     if (gs != (uintptr_t)ctx->gs_base)
         machine_set_gs((uintptr_t)ctx->gs_base);
-    lucet__enter(act);
+    how(act);
     if (machine_get_gs() != gs)
         machine_set_gs(gs);
     pop(act);
@@ -104,10 +114,21 @@ static bool usable(const struct lucet_instance *i)
     return i->state == INSTANCE_READY || (i->state == INSTANCE_FAULTED && i->continue_after_fault);
 }
 
+static enum lucet_error check_handlers(void)
+{
+    if (!atomic_load_explicit(&lucet__handlers_installed, memory_order_relaxed))
+        return lucet__fail(lucet_error_unsupported,
+                           "the signal handlers that contain faults have been removed");
+    return lucet_error_ok;
+}
+
 static enum lucet_error check_instance(const struct call *c)
 {
     const struct lucet_instance *i = c->instance;
 
+    if (i->state == INSTANCE_YIELDED)
+        return lucet__fail(lucet_error_instance_not_returned,
+                           "the instance has yielded: resume or reset it first");
     if (!usable(i))
         return lucet__fail(lucet_error_instance_not_returned,
                            "the instance has faulted or was terminated, and must be reset first");
@@ -117,10 +138,7 @@ static enum lucet_error check_instance(const struct call *c)
     if (!c->is_start && !i->start_done)
         return lucet__fail(lucet_error_instance_needs_start,
                            "call lucet_instance_run_start() first");
-    if (!atomic_load_explicit(&lucet__handlers_installed, memory_order_relaxed))
-        return lucet__fail(lucet_error_unsupported,
-                           "the signal handlers that contain faults have been removed");
-    return lucet_error_ok;
+    return check_handlers();
 }
 
 static enum lucet_error load_arguments(const struct call *c, const struct lucet_module_type *t,
@@ -185,9 +203,23 @@ static enum lucet_error terminated(struct lucet_result *result, enum lucet_termi
     result->val.terminated.reason = reason;
     result->val.terminated.provided = provided;
     return lucet__fail(lucet_error_runtime_terminated, "the guest was terminated%s",
-                       reason == lucet_terminated_reason_timeout  ? " by its time limit"
-                       : reason == lucet_terminated_reason_remote ? " by a kill switch"
-                                                                  : "");
+                       reason == lucet_terminated_reason_timeout        ? " by its time limit"
+                       : reason == lucet_terminated_reason_remote       ? " by a kill switch"
+                       : reason == lucet_terminated_reason_cannot_yield ? ": it cannot yield"
+                                                                        : "");
+}
+
+static enum lucet_error yielded(struct lucet_instance *i, const struct activation *act,
+                                struct lucet_result *result)
+{
+    struct suspended *s = &i->suspended;
+    uint64_t now = act->deadline ? lucet__now() : 0;
+
+    s->time_left = act->deadline > now ? act->deadline - now : act->deadline != 0;
+    result->tag = lucet_result_tag_yielded;
+    result->val.yielded.val = s->value;
+    result->val.yielded.reason = s->reason;
+    return lucet_error_ok;
 }
 
 static enum lucet_error faulted(const struct activation *act, struct lucet_result *result)
@@ -204,17 +236,22 @@ static enum lucet_error faulted(const struct activation *act, struct lucet_resul
 }
 
 /* What became of it. A stop request that was accepted wins over everything. */
-static enum lucet_error finish(const struct call *c, struct activation *act, bool outermost,
+static enum lucet_error finish(struct lucet_instance *i, struct activation *act,
                                struct lucet_result *result)
 {
-    struct lucet_instance *i = c->instance;
+    static const enum instance_state states[] = {
+        [OUTCOME_FAULTED] = INSTANCE_FAULTED,
+        [OUTCOME_TERMINATED] = INSTANCE_TERMINATED,
+        [OUTCOME_YIELDED] = INSTANCE_YIELDED,
+    };
     enum lucet_terminated_reason reason;
     bool stopped;
 
     if (act->outcome != OUTCOME_RETURNED)
-        i->state = act->outcome == OUTCOME_FAULTED ? INSTANCE_FAULTED : INSTANCE_TERMINATED;
-    stopped = outermost ? lucet__stop_end(i->stop, usable(i), &reason)
-                        : lucet__stop_requested(i->stop, &reason);
+        i->state = states[act->outcome];
+    stopped = i->depth == 0
+                  ? lucet__stop_end(i->stop, usable(i) || i->state == INSTANCE_YIELDED, &reason)
+                  : lucet__stop_requested(i->stop, &reason);
     if (stopped) {
         i->state = INSTANCE_TERMINATED;
         return terminated(result, reason, NULL);
@@ -222,15 +259,38 @@ static enum lucet_error finish(const struct call *c, struct activation *act, boo
     switch (act->outcome) {
     case OUTCOME_FAULTED: return faulted(act, result);
     case OUTCOME_TERMINATED: return terminated(result, act->reason, act->provided);
+    case OUTCOME_YIELDED: return yielded(i, act, result);
     default: return lucet_error_ok;
     }
+}
+
+/* Counts the run in. False: it was cancelled before. */
+static bool begin(struct lucet_instance *i, struct activation *act, struct lucet_result *result)
+{
+    if (i->depth == 0 && !lucet__stop_begin(i->stop, act)) {
+        i->state = INSTANCE_TERMINATED;
+        terminated(result, lucet_terminated_reason_remote, NULL);
+        return false;
+    }
+    i->runner = pthread_self();
+    i->depth++;
+    i->start_done = true;
+    return true;
+}
+
+static enum lucet_error set_deadline(struct activation *act, uint64_t nanoseconds)
+{
+    enum lucet_error e = nanoseconds ? lucet__timer_prepare(&lucet__thread) : lucet_error_ok;
+
+    if (nanoseconds && e == lucet_error_ok)
+        act->deadline = lucet__now() + nanoseconds;
+    return e;
 }
 
 static enum lucet_error run(const struct call *c, const struct lucet_module_type *t,
                             uint64_t (*values)[2], struct lucet_result *result)
 {
     struct lucet_instance *i = c->instance;
-    bool outermost = i->depth == 0;
     struct activation act = {
         .entry = lucet__code(c->module, t->entry),
         .callee = lucet__code(c->module, c->module->artifact.funcs[c->func].code),
@@ -238,22 +298,14 @@ static enum lucet_error run(const struct call *c, const struct lucet_module_type
         .instance = i,
         .trace = &i->trace,
     };
+    enum lucet_error e = set_deadline(&act, i->timeout_ns);
 
-    if (i->timeout_ns) {
-        enum lucet_error e = lucet__timer_prepare(&lucet__thread);
-        if (e != lucet_error_ok)
-            return e;
-        act.deadline = lucet__now() + i->timeout_ns;
-    }
-    if (outermost && !lucet__stop_begin(i->stop, &act)) {
-        i->state = INSTANCE_TERMINATED;
-        return terminated(result, lucet_terminated_reason_remote, NULL);
-    }
-    i->runner = pthread_self();
-    i->depth++;
-    i->start_done = true;
+    if (e != lucet_error_ok)
+        return e;
+    if (!begin(i, &act, result))
+        return lucet_error_runtime_terminated;
     if (choose_stack(&act, i->slot)) {
-        enter(&act, c->ctx);
+        enter(&act, c->ctx, lucet__enter, NULL);
     } else {
         i->trace.count = 0;
         i->trace.truncated = false;
@@ -261,13 +313,47 @@ static enum lucet_error run(const struct call *c, const struct lucet_module_type
         act.trapcode = lucet_trapcode_stack_overflow;
     }
     i->depth--;
-    return finish(c, &act, outermost, result);
+    return finish(i, &act, result);
+}
+
+/* Puts the arguments where results will be, too: in the instance when the run may yield, else in `few` or
+ * what is freed when it ends. */
+static enum lucet_error make_values(const struct call *c, const struct lucet_module_type *t,
+                                    uint64_t (*few)[2], uint64_t (**out)[2])
+{
+    struct lucet_instance *i = c->instance;
+    uint32_t n = t->nparams > t->nresults ? t->nparams : t->nresults;
+    uint64_t (*values)[2] = i->depth ? few : i->suspended.few;
+
+    if (n > 16 && !(values = malloc(n * sizeof(*values))))
+        return lucet__no_memory();
+    *out = values;
+    if (i->depth == 0) {
+        i->suspended.values = values;
+        i->suspended.module = c->module;
+        i->suspended.func = c->func;
+    }
+    return load_arguments(c, t, values);
+}
+
+static void drop_values(struct lucet_instance *i, uint64_t (*few)[2], uint64_t (*values)[2])
+{
+    if (i->depth == 0)
+        lucet__suspended_drop(i);
+    else if (values != few)
+        free(values);
+}
+
+static enum lucet_error errored(enum lucet_error e, struct lucet_result *result)
+{
+    result->tag = lucet_result_tag_errored;
+    result->val.errored = e;
+    return e;
 }
 
 enum lucet_error lucet__call(const struct call *c, struct lucet_result *result)
 {
     const struct lucet_module_type *t = lucet__func_type(c->module, c->func);
-    uint32_t n = t->nparams > t->nresults ? t->nparams : t->nresults;
     uint64_t few[16][2], (*values)[2] = few;
     enum lucet_error e = check_instance(c);
 
@@ -275,23 +361,67 @@ enum lucet_error lucet__call(const struct call *c, struct lucet_result *result)
         e = check_type(c, t);
     if (e == lucet_error_ok)
         e = lucet__thread_prepare(c->instance->region->limits.signal_stack_size);
-    if (e == lucet_error_ok && n > 16 && !(values = malloc(n * sizeof(*values))))
-        e = lucet__no_memory();
+    if (e != lucet_error_ok)
+        return errored(e, result);
+    e = make_values(c, t, few, &values);
+    result->tag = lucet_result_tag_errored;
     if (e == lucet_error_ok)
-        e = load_arguments(c, t, values);
-    if (e != lucet_error_ok) {
-        result->tag = lucet_result_tag_errored;
-        result->val.errored = e;
-    } else {
-        result->tag = lucet_result_tag_errored;
-        result->val.errored = lucet_error_internal;
         e = run(c, t, values, result);
-        if (e == lucet_error_ok)
-            store_results(c, t, values, result);
-        else if (result->tag == lucet_result_tag_errored)
-            result->val.errored = e;
+    if (e == lucet_error_ok && result->tag == lucet_result_tag_yielded)
+        return e;
+    if (e == lucet_error_ok)
+        store_results(c, t, values, result);
+    else if (result->tag == lucet_result_tag_errored)
+        errored(e, result);
+    drop_values(c->instance, few, values);
+    return e;
+}
+
+static enum lucet_error check_suspended(const struct call *c)
+{
+    const struct suspended *s = &c->instance->suspended;
+    const struct lucet_module_type *t;
+
+    if (c->instance->state != INSTANCE_YIELDED)
+        return lucet__fail(lucet_error_instance_not_yielded, "the instance has not yielded");
+    t = lucet__func_type(s->module, s->func);
+    if (c->results && c->nresults < t->nresults)
+        return lucet__fail(lucet_error_type_mismatch, "room for %zu results, the function has %u",
+                           c->nresults, t->nresults);
+    return check_handlers();
+}
+
+enum lucet_error lucet__call_resume(const struct call *c, void *value, struct lucet_result *result)
+{
+    struct lucet_instance *i = c->instance;
+    struct suspended *s = &i->suspended;
+    struct activation act = {.guest_sp = s->sp, .instance = i, .trace = &i->trace};
+    enum lucet_error e = check_suspended(c);
+
+    if (e == lucet_error_ok)
+        e = lucet__thread_prepare(i->region->limits.signal_stack_size);
+    if (e == lucet_error_ok)
+        e = set_deadline(&act, s->time_left);
+    if (e != lucet_error_ok)
+        return errored(e, result);
+    act.argv = s->sp ? value : i->registers;
+    describe_stack(&act, i->slot);
+    result->tag = lucet_result_tag_errored;
+    if (begin(i, &act, result)) {
+        i->state = INSTANCE_READY;
+        enter(&act, s->abi.ctx, s->sp ? lucet__resume : lucet__continue, s);
+        i->depth--;
+        e = finish(i, &act, result);
+    } else {
+        e = lucet_error_runtime_terminated;
     }
-    if (values != few)
-        free(values);
+    if (e == lucet_error_ok && result->tag == lucet_result_tag_yielded)
+        return e;
+    if (e == lucet_error_ok)
+        store_results(
+            &(struct call){
+                .instance = i, .module = s->module, .nresults = c->nresults, .results = c->results},
+            lucet__func_type(s->module, s->func), s->values, result);
+    lucet__suspended_drop(i);
     return e;
 }

@@ -93,14 +93,19 @@ void lucet__fault_handler(int sig, siginfo_t *info, void *context)
     errno = saved_errno;
 }
 
+bool lucet__is_in_host(const struct lucet_vmctx *ctx)
+{
+    const struct thread *t = &lucet__thread;
+
+    return t->current && t->abi.ctx == ctx && t->abi.guest_frame;
+}
+
 struct activation *lucet__in_host(const struct lucet_vmctx *ctx)
 {
-    struct thread *t = &lucet__thread;
-
     /* Anything else would leave frames of an inner run behind in a state nobody could describe. */
-    if (!t->current || t->abi.ctx != ctx || !t->abi.guest_frame)
+    if (!lucet__is_in_host(ctx))
         abort();
-    return t->current;
+    return lucet__thread.current;
 }
 
 void lucet__trap(struct lucet_vmctx *ctx, enum lucet_trapcode code)
@@ -116,5 +121,5 @@ void lucet__trap(struct lucet_vmctx *ctx, enum lucet_trapcode code)
     act->pc = pc;
     act->fault_addr = 0;
     lucet__backtrace(act, pc, (uintptr_t)frame + 8, 0, true);
-    lucet__leave();
+    lucet__leave_host();
 }

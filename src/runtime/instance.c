@@ -42,6 +42,7 @@ enum lucet_error lucet_instance_reset(struct lucet_instance *i)
     if (i->depth)
         return lucet__fail(lucet_error_instance_not_returned, "the instance is running");
     l = &i->module->artifact.header->layout;
+    lucet__suspended_drop(i);
     i->state = INSTANCE_FAULTED; /* until it is done */
     memset(LUCET__AT(i->ctx, uint8_t, l->scratch), 0, l->scratch_size);
     /* Cells of imported immutable globals keep their values; own ones get theirs again. */

@@ -106,8 +106,11 @@ static enum lucet_error build(struct lucet_instance *i, struct lucet_linker *lin
 static enum lucet_error run_start(struct lucet_instance *i)
 {
     struct lucet_result result;
-    enum lucet_error e = lucet_instance_run_start(i, &result);
+    enum lucet_error e = lucet_instance_call_start(i, &result);
 
+    if (e == lucet_error_ok && result.tag == lucet_result_tag_yielded)
+        return lucet__fail(lucet_error_start_yielded,
+                           "the start function yielded: run it by itself to resume it");
     if (e == lucet_error_ok || e == lucet_error_start_already_run)
         return lucet_error_ok;
     lucet__set_instantiation_trap(result.tag == lucet_result_tag_faulted
@@ -207,6 +210,8 @@ void lucet__instance_destroy(struct lucet_instance *i)
     free(i->host_records);
     free(i->dropped);
     free(i->frames);
+    free(i->registers);
+    lucet__suspended_drop(i);
     if (i->slot)
         lucet__slot_give_back(i->slot); /* last: from here on it belongs to the next */
     lucet_dl_module_release(i->module);

@@ -84,7 +84,7 @@ enum lucet_error lucet_instance_run_func_idx(struct lucet_instance *i, uint32_t 
                 result);
 }
 
-enum lucet_error lucet_instance_run_start(struct lucet_instance *i, struct lucet_result *result)
+enum lucet_error lucet_instance_call_start(struct lucet_instance *i, struct lucet_result *result)
 {
     lucet__clear_error();
     if (!i)
@@ -100,4 +100,14 @@ enum lucet_error lucet_instance_run_start(struct lucet_instance *i, struct lucet
                                .func = i->module->artifact.header->start,
                                .is_start = true},
                 result);
+}
+
+enum lucet_error lucet_instance_run_start(struct lucet_instance *i)
+{
+    struct lucet_result result;
+    enum lucet_error e = lucet_instance_call_start(i, &result);
+
+    if (e == lucet_error_ok && result.tag == lucet_result_tag_yielded)
+        return lucet__fail(lucet_error_start_yielded, "the start function yielded");
+    return e;
 }

@@ -4,7 +4,7 @@
  *   slots       region.c slot.c memory.c table.c
  *   linking     linker.c imports.c store.c record.c
  *   instances   instance_new.c instance_init.c segments.c init_expr.c instance.c global.c value.c
- *   running     run.c call.c enter.S thread.c signals.c fault.c backtrace.c stop.c timeout.c
+ *   running     run.c call.c suspend.c enter.S thread.c signals.c fault.c backtrace.c stop.c timeout.c
  *   for guests  builtins.c builtins_table.c vmctx.c
  *
  * Names with two underscores are between the files. Public functions check their arguments, set
@@ -232,6 +232,20 @@ enum instance_state {
     INSTANCE_READY,
     INSTANCE_FAULTED,
     INSTANCE_TERMINATED, /* both must be reset, the former unless continue_after_fault */
+    INSTANCE_YIELDED,    /* its `suspended` says how it goes on */
+};
+
+/* What a run needs to go on, of which nothing may stay in the frames of the host that began it. */
+struct suspended {
+    struct lucet_activation abi; /* its values; guest_frame as where it goes on expects it */
+    void *sp;                    /* of lucet__suspend(); NULL: it was preempted, see `registers` */
+    enum lucet_yield_reason reason;
+    void *value;
+    uint64_t time_left;                   /* of its limit, nanoseconds */
+    const struct lucet_dl_module *module; /* of the function that was called */
+    uint32_t func;
+    uint64_t (*values)[2]; /* its arguments and results: few, or from malloc() */
+    uint64_t few[16][2];
 };
 
 struct stop;  /* stop.c: shared with kill switches */
@@ -263,6 +277,9 @@ struct lucet_instance {
     bool start_done, continue_after_fault;
     uint32_t depth;   /* runs in progress */
     pthread_t runner; /* while depth > 0 */
+
+    struct suspended suspended;  /* `values` also while its outermost run lasts */
+    struct registers *registers; /* made when it may be preempted; else NULL */
 
     struct trace trace;
     struct lucet_frame *frames; /* LUCET__FRAMES; made at the first fault */
@@ -401,6 +418,15 @@ struct call {
     bool is_start;
 };
 enum lucet_error lucet__call(const struct call *c, struct lucet_result *result);
+/* Goes on with a run that yielded; of `c`, instance, nresults and results count. */
+enum lucet_error lucet__call_resume(const struct call *c, void *value, struct lucet_result *result);
+
+/* suspend.c. From a host function or builtin that `ctx` called: puts the run aside. False: impossible, the
+ * instance has an outer run on the same stack. Returns true when it is resumed, on whichever thread. */
+bool lucet__yield(struct lucet_vmctx *ctx, enum lucet_yield_reason reason, void *value,
+                  void **resumed);
+/* Forgets the run that was put aside. */
+void lucet__suspended_drop(struct lucet_instance *i);
 
 /* backtrace.c: collects the frames above (pc, sp) in guest code into the instance's trace; pc is a
  * return address when `from_call`. Safe in signal handlers. */
@@ -413,6 +439,7 @@ void lucet__describe_fault(const struct activation *act, struct lucet_result *re
 /* The current activation, which must be in a host function or builtin called by `ctx`: anything
  * else is a mistake of the host and aborts the process. */
 struct activation *lucet__in_host(const struct lucet_vmctx *ctx);
+bool lucet__is_in_host(const struct lucet_vmctx *ctx);
 LUCET_NORETURN void lucet__trap(struct lucet_vmctx *ctx, enum lucet_trapcode code);
 void lucet__fault_handler(int sig, siginfo_t *info, void *context);
 

@@ -4,12 +4,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "module/cpu.h"
 #include "runtime/runtime.h"
 #include "runtime/x86_64/machine.h"
 
-bool lucet__have_fsgsbase;
-uint8_t lucet__vector_level;
 atomic_bool lucet__handlers_installed;
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -31,14 +28,6 @@ static struct chain chains[65];
 int lucet__stop_signal(void)
 {
     return atomic_load(&stop_signal);
-}
-
-static void look_at_machine(void)
-{
-    uint64_t features = lucet_cpu_features();
-
-    lucet__have_fsgsbase = lucet_cpu_has_fsgsbase();
-    lucet__vector_level = features >> LUCET_CPU_avx512vl & 1 ? 2 : features >> LUCET_CPU_avx & 1;
 }
 
 static bool same(const struct sigaction *a, const struct sigaction *b)
@@ -104,7 +93,7 @@ enum lucet_error lucet__handlers_ensure(void)
 
     pthread_mutex_lock(&mutex);
     if (!atomic_load(&lucet__handlers_installed))
-        look_at_machine();
+        machine_look();
     for (size_t i = 0; i < NFAULTS && good; i++)
         good = install(faults[i], lucet__fault_handler);
     good = good && install(lucet__stop_signal(), lucet__stop_handler);

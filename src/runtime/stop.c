@@ -116,7 +116,7 @@ void lucet__terminate(struct activation *act, enum lucet_terminated_reason reaso
     act->outcome = OUTCOME_TERMINATED;
     act->reason = reason;
     act->provided = provided;
-    lucet__leave();
+    lucet__leave_host();
 }
 
 static bool in_guest(uintptr_t pc)

@@ -5,6 +5,7 @@
 #define GUEST_FRAME (8 + 8)
 #define CTX (8 + 16)
 #define PENDING (8 + 24)
+#define PENDING_STOP 1
 
 #define HOST_SP 32
 #define GUEST_SP 40
@@ -16,16 +17,8 @@
 #define X87_DEFAULT 0x037f
 #define ODD_FLAGS 0x40400       /* alignment check, direction */
 
-/* Frame on the host stack: 0 mxcsr, 4 x87 control word, 8 flags, then the pushed registers. */
-
-        .text
-        .p2align 4
-        .globl  lucet__enter
-        .hidden lucet__enter
-        .type   lucet__enter, @function
-/* void lucet__enter(struct activation *act) */
-lucet__enter:
-        .cfi_startproc
+/* The frame in which a stack is left: 0 mxcsr, 4 x87 control word, 8 flags, then the registers. */
+        .macro  PUSH_FRAME
         pushq   %rbp
         .cfi_adjust_cfa_offset 8
         .cfi_rel_offset %rbp, 0
@@ -50,6 +43,38 @@ lucet__enter:
         .cfi_adjust_cfa_offset 8
         stmxcsr (%rsp)
         fnstcw  4(%rsp)
+        .endm
+
+        /* Of the floating-point environment and the flags: what the frame at rsp says. */
+        .macro  POP_FRAME
+        ldmxcsr (%rsp)
+        cmpw    $X87_DEFAULT, 4(%rsp)
+        je      1f
+        fldcw   4(%rsp)
+1:      testl   $ODD_FLAGS, 8(%rsp)
+        jnz     2f
+        cld
+        jmp     3f
+2:      pushq   8(%rsp)
+        popfq
+3:      addq    $16, %rsp
+        popq    %r15
+        popq    %r14
+        popq    %r13
+        popq    %r12
+        popq    %rbx
+        popq    %rbp
+        .endm
+
+        .text
+        .p2align 4
+        .globl  lucet__enter
+        .hidden lucet__enter
+        .type   lucet__enter, @function
+/* void lucet__enter(struct activation *act) */
+lucet__enter:
+        .cfi_startproc
+        PUSH_FRAME
         movq    %rsp, HOST_SP(%rdi)
         testl   $ODD_FLAGS, 8(%rsp)
         jnz     .Lodd_flags
@@ -132,8 +157,8 @@ lucet__enter:
         .globl  lucet__enter_begin
         .hidden lucet__enter_begin
 lucet__enter_begin:
-        cmpl    $0, %fs:PENDING(%rax)
-        jne     lucet__leave
+        testl   $PENDING_STOP, %fs:PENDING(%rax)
+        jnz     lucet__leave
         xorl    %eax, %eax
         call    *%r11
         .globl  lucet__enter_end
@@ -149,39 +174,174 @@ lucet__leave:
         movq    %fs:CURRENT(%rax), %rdi
         movq    HOST_SP(%rdi), %rsp
         movq    %rsp, %fs:GUEST_FRAME(%rax)     /* not in guest code any more */
-        ldmxcsr (%rsp)
-        cmpw    $X87_DEFAULT, 4(%rsp)
-        je      .Lx87_restored
-        fldcw   4(%rsp)
-.Lx87_restored:
         cmpb    $0, lucet__vector_level(%rip)
         je      .Lupper_clear
         vzeroupper                              /* the guest may have left them dirty */
 .Lupper_clear:
-        testl   $ODD_FLAGS, 8(%rsp)
-        jnz     .Lrestore_flags
-        cld
-.Lflags_restored:
-        addq    $16, %rsp
-        popq    %r15
-        popq    %r14
-        popq    %r13
-        popq    %r12
-        popq    %rbx
-        popq    %rbp
+        POP_FRAME
         ret
 
 .Lodd_flags:
         pushq   $0x202
         popfq
         jmp     .Lflags_defined
-.Lrestore_flags:
-        pushq   8(%rsp)
-        popfq
-        jmp     .Lflags_restored
         .cfi_endproc
         .size   lucet__leave, .-lucet__leave
         .size   lucet__enter, .-lucet__enter
+
+        .globl  lucet__leave_host
+        .hidden lucet__leave_host
+        .type   lucet__leave_host, @function
+lucet__leave_host:
+        .cfi_startproc
+        .cfi_undefined %rip
+        fldcw   .Lx87(%rip)                     /* guests leave it alone, host functions need not */
+        jmp     lucet__leave
+        .cfi_endproc
+        .size   lucet__leave_host, .-lucet__leave_host
+
+/* ---- Guests that were put aside ---- */
+
+        .p2align 4
+        .globl  lucet__suspend
+        .hidden lucet__suspend
+        .type   lucet__suspend, @function
+/* void *lucet__suspend(void **sp) */
+lucet__suspend:
+        .cfi_startproc
+        PUSH_FRAME
+        movq    %rsp, (%rdi)
+        jmp     lucet__leave_host
+        .cfi_endproc
+        .size   lucet__suspend, .-lucet__suspend
+
+        .p2align 4
+        .globl  lucet__resume
+        .hidden lucet__resume
+        .type   lucet__resume, @function
+/* void lucet__resume(struct activation *act): back into lucet__suspend() on the guest's stack */
+lucet__resume:
+        .cfi_startproc
+        PUSH_FRAME
+        movq    %rsp, HOST_SP(%rdi)
+        movq    ARGV(%rdi), %rax
+        testl   $ODD_FLAGS, 8(%rsp)
+        movq    GUEST_SP(%rdi), %rsp
+        fldcw   4(%rsp)                         /* the host's may be another one */
+        jnz     .Lodd_flags_resumed             /* of the host's frame, above */
+.Lflags_resumed:
+        POP_FRAME
+        ret
+.Lodd_flags_resumed:
+        pushq   $0x202
+        popfq
+        jmp     .Lflags_resumed
+        .cfi_endproc
+        .size   lucet__resume, .-lucet__resume
+
+/* Offsets of struct registers (suspend.h asserts them). */
+#define R8 0
+#define R9 8
+#define R10 16
+#define R11 24
+#define R12 32
+#define R13 40
+#define R14 48
+#define R15 56
+#define RDI 64
+#define RSI 72
+#define RBP 80
+#define RBX 88
+#define RDX 96
+#define RAX 104
+#define RCX 112
+#define RSP 120
+#define RIP 128
+#define RFLAGS 136
+#define VECTORS 192
+
+        .p2align 4
+        .globl  lucet__preempted
+        .hidden lucet__preempted
+        .type   lucet__preempted, @function
+/* The general registers are saved already; all others are still the guest's. */
+lucet__preempted:
+        .cfi_startproc
+        .cfi_undefined %rip
+        movl    lucet__xsave_mask(%rip), %eax
+        movl    lucet__xsave_mask+4(%rip), %edx
+        cmpb    $1, lucet__xsave_kind(%rip)
+        jb      .Lfxsave
+        je      .Lxsave
+        xsavec64 VECTORS(%rdi)
+        jmp     lucet__leave
+.Lxsave:
+        xsave64 VECTORS(%rdi)
+        jmp     lucet__leave
+.Lfxsave:
+        fxsave64 VECTORS(%rdi)
+        jmp     lucet__leave
+        .cfi_endproc
+        .size   lucet__preempted, .-lucet__preempted
+
+        .p2align 4
+        .globl  lucet__continue
+        .hidden lucet__continue
+        .type   lucet__continue, @function
+/* void lucet__continue(struct activation *act): every register as it was. iretq is the one way to load
+ * the last of them, rip, rsp and the flags, without a write to the guest's stack, below which it may
+ * have data (the red zone) or its end. */
+lucet__continue:
+        .cfi_startproc
+        PUSH_FRAME
+        movq    %rsp, HOST_SP(%rdi)
+        movq    ARGV(%rdi), %rbx
+        cmpb    $0, lucet__xsave_kind(%rip)
+        je      .Lfxrstor
+        movl    lucet__xsave_mask(%rip), %eax
+        movl    lucet__xsave_mask+4(%rip), %edx
+        xrstor64 VECTORS(%rbx)
+        jmp     .Lvectors_loaded
+.Lfxrstor:
+        fxrstor64 VECTORS(%rbx)
+.Lvectors_loaded:
+        .cfi_undefined %rip
+        movl    %ss, %eax
+        pushq   %rax
+        pushq   RSP(%rbx)
+        pushq   RFLAGS(%rbx)
+        movl    %cs, %eax
+        pushq   %rax
+        pushq   RIP(%rbx)
+        movq    lucet__thread@GOTTPOFF(%rip), %rax
+        movq    $0, %fs:GUEST_FRAME(%rax)
+        /* From here on a stop request redirects; one that came before is seen here. */
+        .globl  lucet__continue_begin
+        .hidden lucet__continue_begin
+lucet__continue_begin:
+        testl   $PENDING_STOP, %fs:PENDING(%rax)
+        jnz     lucet__leave
+        movq    R8(%rbx), %r8
+        movq    R9(%rbx), %r9
+        movq    R10(%rbx), %r10
+        movq    R11(%rbx), %r11
+        movq    R12(%rbx), %r12
+        movq    R13(%rbx), %r13
+        movq    R14(%rbx), %r14
+        movq    R15(%rbx), %r15
+        movq    RDI(%rbx), %rdi
+        movq    RSI(%rbx), %rsi
+        movq    RBP(%rbx), %rbp
+        movq    RDX(%rbx), %rdx
+        movq    RAX(%rbx), %rax
+        movq    RCX(%rbx), %rcx
+        movq    RBX(%rbx), %rbx
+        iretq
+        .globl  lucet__continue_end
+        .hidden lucet__continue_end
+lucet__continue_end:
+        .cfi_endproc
+        .size   lucet__continue, .-lucet__continue
 
         .section .rodata
         .p2align 2

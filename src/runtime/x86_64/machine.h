@@ -10,7 +10,9 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-extern bool lucet__have_fsgsbase; /* set before the first region exists */
+extern bool lucet__have_fsgsbase;
+/* Sets this and what enter.S needs to know of the processor. */
+void machine_look(void);
 
 static inline uint64_t machine_get_gs(void)
 {

@@ -187,7 +187,7 @@ static int initialize(const struct cli *cli, const struct lucet_dl_module *modul
                       struct lucet_instance *inst, struct lucet_wasi_ctx *ctx)
 {
     struct lucet_result result;
-    enum lucet_error error = lucet_instance_run_start(inst, &result);
+    enum lucet_error error = lucet_instance_call_start(inst, &result);
     if (error == lucet_error_start_already_run) {
         error = lucet_error_ok;
     }

@@ -1,0 +1,130 @@
+/* Runs that are put aside, to go on later on the same stack and perhaps on another thread.
+ *
+ * The guest's stack lies in its slot and stays as it is. What else a run is made of moves to the
+ * instance: the values that compiled code sees per thread (struct lucet_activation), the arguments
+ * and results, what is left of the time limit. Compiled code reaches the thread through its context only,
+ * and of the contexts whose functions are on the stack the running one is enough: the
+ * trampoline it waits in reads its `activation` again, and thunks hand it on as they return.
+ *
+ * There is at most one host function on a stack that is put aside, the innermost, because a stack on
+ * which an outer run waits is not: what the outer one does next would overwrite the inner one. */
+#include <stdlib.h>
+
+#include "runtime/runtime.h"
+
+/* The C library may be called here by host functions of another thread afterwards: nothing that
+ * depends on the thread may live across lucet__suspend(), not even in a register. */
+__attribute__((noinline)) static void *suspend(struct lucet_vmctx *ctx,
+                                               enum lucet_yield_reason reason, void *value)
+{
+    struct thread *t = &lucet__thread;
+    struct activation *act = t->current;
+    struct suspended *s = &act->instance->suspended;
+
+    (void)ctx;
+    s->abi = t->abi;
+    s->reason = reason;
+    s->value = value;
+    act->outcome = OUTCOME_YIELDED;
+    return lucet__suspend(&s->sp);
+}
+
+bool lucet__yield(struct lucet_vmctx *ctx, enum lucet_yield_reason reason, void *value,
+                  void **resumed)
+{
+    if (lucet__in_host(ctx)->instance->depth > 1)
+        return false;
+    *resumed = suspend(ctx, reason, value);
+    return true;
+}
+
+void lucet__suspended_drop(struct lucet_instance *i)
+{
+    struct suspended *s = &i->suspended;
+
+    if (s->values && s->values != s->few)
+        free(s->values);
+    s->values = NULL;
+}
+
+/* ---- For host functions ---- */
+
+void *lucet_vmctx_yield(const struct lucet_vmctx *vmctx, void *val)
+{
+    struct lucet_vmctx *ctx = (struct lucet_vmctx *)(uintptr_t)vmctx;
+    void *resumed;
+
+    if (!ctx)
+        abort();
+    if (!lucet__yield(ctx, lucet_yield_reason_value, val, &resumed))
+        lucet__terminate(lucet__in_host(ctx), lucet_terminated_reason_cannot_yield, NULL);
+    return resumed;
+}
+
+enum lucet_error lucet_vmctx_try_yield(const struct lucet_vmctx *vmctx, void *val, void **resumed)
+{
+    struct lucet_vmctx *ctx = (struct lucet_vmctx *)(uintptr_t)vmctx;
+    void *unwanted;
+
+    lucet__clear_error();
+    if (!lucet__is_in_host(ctx))
+        return lucet__fail(lucet_error_invalid_argument,
+                           "lucet_vmctx_try_yield: not the vmctx of the host function that runs");
+    if (!lucet__yield(ctx, lucet_yield_reason_value, val, resumed ? resumed : &unwanted))
+        return lucet__fail(lucet_error_instance_not_returned,
+                           "an outer run of the instance waits on the same stack");
+    return lucet_error_ok;
+}
+
+/* ---- For embedders ---- */
+
+enum lucet_error lucet_instance_resume_call(struct lucet_instance *i, void *val, size_t nresults,
+                                            struct lucet_val *results, struct lucet_result *result)
+{
+    struct lucet_result unwanted;
+    const struct call c = {.instance = i, .nresults = nresults, .results = results};
+
+    lucet__clear_error();
+    result = result ? result : &unwanted;
+    result->tag = lucet_result_tag_errored;
+    result->val.errored = lucet_error_invalid_argument;
+    if (!i)
+        return lucet__fail(lucet_error_invalid_argument, "lucet_instance_resume: NULL");
+    return lucet__call_resume(&c, val, result);
+}
+
+enum lucet_error lucet_instance_resume(struct lucet_instance *i, void *val,
+                                       struct lucet_result *result)
+{
+    return lucet_instance_resume_call(i, val, 0, NULL, result);
+}
+
+enum lucet_instance_status lucet_instance_status(const struct lucet_instance *i)
+{
+    static const enum lucet_instance_status by_state[] = {
+        [INSTANCE_READY] = lucet_instance_status_ready,
+        [INSTANCE_FAULTED] = lucet_instance_status_faulted,
+        [INSTANCE_TERMINATED] = lucet_instance_status_terminated,
+        [INSTANCE_YIELDED] = lucet_instance_status_yielded,
+    };
+
+    if (i->depth)
+        return lucet_instance_status_running;
+    if (i->state == INSTANCE_READY && !i->start_done)
+        return lucet_instance_status_needs_start;
+    return by_state[i->state];
+}
+
+const char *lucet_instance_status_name(enum lucet_instance_status status)
+{
+    static const char *const names[] = {
+        [lucet_instance_status_ready] = "ready",
+        [lucet_instance_status_needs_start] = "needs_start",
+        [lucet_instance_status_running] = "running",
+        [lucet_instance_status_yielded] = "yielded",
+        [lucet_instance_status_faulted] = "faulted",
+        [lucet_instance_status_terminated] = "terminated",
+    };
+
+    return (unsigned)status < sizeof(names) / sizeof(names[0]) ? names[status] : "unknown";
+}
