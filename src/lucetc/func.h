@@ -116,6 +116,8 @@ TRANSLATOR(emit_bit_count);   /* arg: enum bit_count */
 TRANSLATOR(emit_div);         /* arg 1 = signed */
 TRANSLATOR(emit_rem);         /* arg 1 = signed */
 TRANSLATOR(emit_sign_extend); /* arg = bits */
+TRANSLATOR(emit_wide);        /* arg: LLVMOpcode */
+TRANSLATOR(emit_wide_mul);    /* arg 1 = signed */
 enum bit_count { BITS_clz, BITS_ctz, BITS_popcnt };
 
 /* float.c */

@@ -110,3 +110,44 @@ TRANSLATOR(emit_sign_extend)
     LLVMValueRef low = LLVMBuildTrunc(f->e->b, x, narrow, "");
     push(f, LLVMBuildSExt(f->e->b, low, LLVMTypeOf(x), ""));
 }
+
+/* ---- 128 bits as two operands, the lower half first ---- */
+
+static LLVMTypeRef wide_type(const struct func *f)
+{
+    return LLVMIntTypeInContext(f->e->llvm, 128);
+}
+
+static LLVMValueRef pop_wide(struct func *f)
+{
+    LLVMBuilderRef b = f->e->b;
+    LLVMValueRef high = LLVMBuildZExt(b, pop(f), wide_type(f), "");
+    LLVMValueRef low = LLVMBuildZExt(b, pop(f), wide_type(f), "");
+    LLVMValueRef up = LLVMBuildShl(b, high, LLVMConstInt(wide_type(f), 64, false), "");
+    return LLVMBuildOr(b, up, low, "");
+}
+
+static void push_wide(struct func *f, LLVMValueRef v)
+{
+    LLVMBuilderRef b = f->e->b;
+    LLVMValueRef down = LLVMBuildLShr(b, v, LLVMConstInt(wide_type(f), 64, false), "");
+    push(f, LLVMBuildTrunc(b, v, f->e->i64, ""));
+    push(f, LLVMBuildTrunc(b, down, f->e->i64, ""));
+}
+
+TRANSLATOR(emit_wide)
+{
+    (void)in;
+    LLVMValueRef y = pop_wide(f), x = pop_wide(f);
+    push_wide(f, LLVMBuildBinOp(f->e->b, (LLVMOpcode)arg, x, y, ""));
+}
+
+TRANSLATOR(emit_wide_mul)
+{
+    (void)in;
+    LLVMBuilderRef b = f->e->b;
+    const LLVMOpcode extend = arg ? LLVMSExt : LLVMZExt;
+    LLVMValueRef y = LLVMBuildCast(b, extend, pop(f), wide_type(f), "");
+    LLVMValueRef x = LLVMBuildCast(b, extend, pop(f), wide_type(f), "");
+    push_wide(f, LLVMBuildMul(b, x, y, ""));
+}

@@ -219,6 +219,12 @@ const struct rule rules[WASM_OP_COUNT] = {
     [WASM_OP_f32_reinterpret_i32] = {emit_reinterpret, WASM_F32},
     [WASM_OP_f64_reinterpret_i64] = {emit_reinterpret, WASM_F64},
 
+    /* Wide arithmetic */
+    [WASM_OP_i64_add128] = {emit_wide, LLVMAdd},
+    [WASM_OP_i64_sub128] = {emit_wide, LLVMSub},
+    [WASM_OP_i64_mul_wide_s] = {emit_wide_mul, 1},
+    [WASM_OP_i64_mul_wide_u] = {emit_wide_mul, 0},
+
     /* Vectors: memory */
     [WASM_OP_v128_load] = {emit_v_load, 0},
     [WASM_OP_v128_store] = {emit_v_store, 0},
@@ -464,5 +470,27 @@ const struct rule rules[WASM_OP_COUNT] = {
     [WASM_OP_i32x4_trunc_sat_f64x2_u_zero] = {emit_v_trunc_sat, V(F64X2, 0)},
     [WASM_OP_f32x4_convert_i32x4_u] = {emit_v_convert, V(F32X4, 0)},
     [WASM_OP_f64x2_convert_low_i32x4_u] = {emit_v_convert, V(F64X2, 0)},
+
+    /* Vectors: relaxed */
+    [WASM_OP_i8x16_relaxed_swizzle] = {emit_v_relaxed_swizzle, 0},
+    [WASM_OP_i32x4_relaxed_trunc_f32x4_s] = {emit_v_relaxed_trunc, V(F32X4, 1)},
+    [WASM_OP_i32x4_relaxed_trunc_f32x4_u] = {emit_v_relaxed_trunc, V(F32X4, 0)},
+    [WASM_OP_i32x4_relaxed_trunc_f64x2_s_zero] = {emit_v_relaxed_trunc, V(F64X2, 1)},
+    [WASM_OP_i32x4_relaxed_trunc_f64x2_u_zero] = {emit_v_relaxed_trunc, V(F64X2, 0)},
+    [WASM_OP_f32x4_relaxed_madd] = {emit_v_relaxed_madd, V(F32X4, 0)},
+    [WASM_OP_f32x4_relaxed_nmadd] = {emit_v_relaxed_madd, V(F32X4, 1)},
+    [WASM_OP_f64x2_relaxed_madd] = {emit_v_relaxed_madd, V(F64X2, 0)},
+    [WASM_OP_f64x2_relaxed_nmadd] = {emit_v_relaxed_madd, V(F64X2, 1)},
+    [WASM_OP_i8x16_relaxed_laneselect] = {emit_v_relaxed_laneselect, V(I8X16, 0)},
+    [WASM_OP_i16x8_relaxed_laneselect] = {emit_v_relaxed_laneselect, V(I16X8, 0)},
+    [WASM_OP_i32x4_relaxed_laneselect] = {emit_v_relaxed_laneselect, V(I32X4, 0)},
+    [WASM_OP_i64x2_relaxed_laneselect] = {emit_v_relaxed_laneselect, V(I64X2, 0)},
+    [WASM_OP_f32x4_relaxed_min] = {emit_v_relaxed_minmax, V(F32X4, 0)},
+    [WASM_OP_f32x4_relaxed_max] = {emit_v_relaxed_minmax, V(F32X4, 1)},
+    [WASM_OP_f64x2_relaxed_min] = {emit_v_relaxed_minmax, V(F64X2, 0)},
+    [WASM_OP_f64x2_relaxed_max] = {emit_v_relaxed_minmax, V(F64X2, 1)},
+    [WASM_OP_i16x8_relaxed_q15mulr_s] = {emit_v_q15mulr, RELAXED},
+    [WASM_OP_i16x8_relaxed_dot_i8x16_i7x16_s] = {emit_v_relaxed_dot, 0},
+    [WASM_OP_i32x4_relaxed_dot_i8x16_i7x16_add_s] = {emit_v_relaxed_dot_add, 0},
 };
 /* clang-format on */

@@ -17,6 +17,10 @@
     (V2 | BIT(avx) | BIT(avx2) | BIT(bmi) | BIT(bmi2) | BIT(lzcnt) | BIT(movbe) | BIT(fma) |       \
      BIT(f16c))
 #define V4 (V3 | BIT(avx512f) | BIT(avx512bw) | BIT(avx512dq) | BIT(avx512vl) | BIT(avx512cd))
+#define ICELAKE                                                                                    \
+    (V4 | BIT(fsgsbase) | BIT(adx) | BIT(aes) | BIT(pclmul) | BIT(sha) | BIT(gfni) | BIT(vaes) |   \
+     BIT(vpclmulqdq) | BIT(avx512ifma) | BIT(avx512vbmi) | BIT(avx512vbmi2) | BIT(avx512vnni) |    \
+     BIT(avx512bitalg) | BIT(avx512vpopcntdq))
 
 /* LLVM does not tell through its C API what a CPU has, and an artifact must say what it needs. So a
  * name means the features given here and LLVM's scheduling for that name. */
@@ -31,11 +35,11 @@ static const struct {
     {"broadwell", "broadwell", V3 | BIT(fsgsbase) | BIT(adx)},
     {"skylake", "skylake", V3 | BIT(fsgsbase) | BIT(adx)},
     {"skylake-avx512", "skylake-avx512", V4 | BIT(fsgsbase) | BIT(adx)},
-    {"icelake-server", "icelake-server", V4 | BIT(fsgsbase) | BIT(adx)},
-    {"sapphirerapids", "sapphirerapids", V4 | BIT(fsgsbase) | BIT(adx)},
+    {"icelake-server", "icelake-server", ICELAKE},
+    {"sapphirerapids", "sapphirerapids", ICELAKE | BIT(avxvnni)},
     {"znver2", "znver2", V3 | BIT(fsgsbase) | BIT(adx)},
     {"znver3", "znver3", V3 | BIT(fsgsbase) | BIT(adx)},
-    {"znver4", "znver4", V4 | BIT(fsgsbase) | BIT(adx)},
+    {"znver4", "znver4", ICELAKE},
 };
 
 static pthread_once_t initialized = PTHREAD_ONCE_INIT;

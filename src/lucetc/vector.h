@@ -58,12 +58,9 @@ TRANSLATOR(emit_v_neg);
 TRANSLATOR(emit_v_abs);
 TRANSLATOR(emit_v_popcnt);
 TRANSLATOR(emit_v_avgr);
-TRANSLATOR(emit_v_narrow); /* shape: of the operands; what: 1 = signed result */
 TRANSLATOR(emit_v_extend); /* shape: of the operand; what: HALF_ */
 TRANSLATOR(emit_v_extmul); /* shape: of the operands; what: HALF_ */
-TRANSLATOR(emit_v_extadd); /* shape: of the operand; what: 1 = signed */
 TRANSLATOR(emit_v_dot);
-TRANSLATOR(emit_v_q15mulr);
 enum vector_intrinsic {
     V_smin,
     V_umin,
@@ -86,11 +83,33 @@ TRANSLATOR(emit_v_float);
 TRANSLATOR(emit_v_float_compare);
 TRANSLATOR(emit_v_float_unary);
 TRANSLATOR(emit_v_float_minmax);
-TRANSLATOR(emit_v_pseudo_minmax); /* what: 1 = max */
 TRANSLATOR(emit_v_demote);
 TRANSLATOR(emit_v_promote);
-TRANSLATOR(emit_v_trunc_sat); /* shape: of the operand; what: 1 = signed */
-TRANSLATOR(emit_v_convert);   /* shape: of the result; what: 1 = signed */
+TRANSLATOR(emit_v_convert); /* shape: of the result; what: 1 = signed */
+
+/* vector_x86.c */
+TRANSLATOR(emit_v_narrow);        /* shape: of the operands; what: 1 = signed result */
+TRANSLATOR(emit_v_extadd);        /* shape: of the operand; what: 1 = signed */
+TRANSLATOR(emit_v_q15mulr);       /* arg: 0 or RELAXED */
+TRANSLATOR(emit_v_pseudo_minmax); /* what: 1 = max */
+TRANSLATOR(emit_v_trunc_sat);     /* shape: of the operand; what: 1 = signed */
+TRANSLATOR(emit_v_relaxed_trunc); /* the same */
+enum { RELAXED = 1 };
+/* vector_relaxed.c */
+TRANSLATOR(emit_v_relaxed_swizzle);
+TRANSLATOR(emit_v_relaxed_madd); /* what: 1 = the product negated */
+TRANSLATOR(emit_v_relaxed_laneselect);
+TRANSLATOR(emit_v_relaxed_minmax); /* what: 1 = max */
+TRANSLATOR(emit_v_relaxed_dot);
+TRANSLATOR(emit_v_relaxed_dot_add);
+
+/* vector_x86.c: intrinsics by name; operands are taken in any shape. */
+LLVMValueRef x86_call(struct func *f, const char *name, LLVMValueRef *args, unsigned n);
+LLVMValueRef x86_call2(struct func *f, const char *name, LLVMValueRef x, LLVMValueRef y);
+/* minps and the like: x < y ? x : y, or x > y ? x : y. */
+LLVMValueRef x86_minmax(struct func *f, enum shape s, bool max, LLVMValueRef x, LLVMValueRef y);
+/* Whether the target has a feature, an enum lucet_cpu_bit. */
+bool cpu_has(const struct func *f, unsigned feature);
 
 /* float.c, on values of any floating-point type */
 LLVMValueRef float_binary(struct emitter *e, LLVMOpcode op, LLVMValueRef x, LLVMValueRef y);

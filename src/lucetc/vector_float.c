@@ -36,17 +36,6 @@ TRANSLATOR(emit_v_float_minmax)
     push_vector(f, float_minmax(f->e, V_WHAT(arg), x, y));
 }
 
-/* pmin is y < x ? y : x, pmax is x < y ? y : x: operands pass unchanged, NaNs included. */
-TRANSLATOR(emit_v_pseudo_minmax)
-{
-    (void)in;
-    LLVMBuilderRef b = f->e->b;
-    LLVMValueRef y = pop_vector(f, V_SHAPE(arg)), x = pop_vector(f, V_SHAPE(arg));
-    LLVMValueRef second = V_WHAT(arg) ? LLVMBuildFCmp(b, LLVMRealOLT, x, y, "")
-                                      : LLVMBuildFCmp(b, LLVMRealOLT, y, x, "");
-    push_vector(f, LLVMBuildSelect(b, second, y, x, ""));
-}
-
 /* Two lanes followed by zeros. */
 static LLVMValueRef with_zeros(struct func *f, LLVMValueRef two)
 {
@@ -65,16 +54,6 @@ TRANSLATOR(emit_v_promote)
     (void)in, (void)arg;
     LLVMValueRef low = pick_lanes(f, pop_vector(f, F32X4), NULL, 0, 1, 2);
     push_vector(f, LLVMBuildFPExt(f->e->b, low, shape_type(f->e, F64X2), ""));
-}
-
-TRANSLATOR(emit_v_trunc_sat)
-{
-    (void)in;
-    const enum shape s = V_SHAPE(arg);
-    LLVMValueRef x = pop_vector(f, s);
-    LLVMTypeRef to = LLVMVectorType(f->e->i32, shape_lanes(s));
-    LLVMValueRef v = saturating_trunc(f->e, x, to, V_WHAT(arg));
-    push_vector(f, s == F64X2 ? with_zeros(f, v) : v);
 }
 
 TRANSLATOR(emit_v_convert)

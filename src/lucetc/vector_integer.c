@@ -91,26 +91,6 @@ TRANSLATOR(emit_v_avgr)
     push_vector(f, LLVMBuildTrunc(b, LLVMBuildLShr(b, sum, one, ""), shape_type(f->e, s), ""));
 }
 
-/* Saturates both operands to lanes half as wide. */
-TRANSLATOR(emit_v_narrow)
-{
-    (void)in;
-    const enum shape s = V_SHAPE(arg), narrow = (enum shape)(s - 1);
-    const unsigned bits = 64 / shape_lanes(s);
-    const bool is_signed = V_WHAT(arg);
-    const int64_t max = is_signed ? (INT64_C(1) << (bits - 1)) - 1 : (INT64_C(1) << bits) - 1;
-    const int64_t min = is_signed ? -max - 1 : 0;
-    LLVMValueRef v[2];
-    v[1] = pop_vector(f, s);
-    v[0] = pop_vector(f, s);
-    for (int i = 0; i < 2; i++) {
-        v[i] = call2(f, "llvm.smin", v[i], constant(f, s, (uint64_t)max));
-        v[i] = call2(f, "llvm.smax", v[i], constant(f, s, (uint64_t)min));
-    }
-    LLVMValueRef both = pick_lanes(f, v[0], v[1], 0, 1, 2 * shape_lanes(s));
-    push_vector(f, LLVMBuildTrunc(f->e->b, both, shape_type(f->e, narrow), ""));
-}
-
 TRANSLATOR(emit_v_extend)
 {
     (void)in;
@@ -128,23 +108,6 @@ TRANSLATOR(emit_v_extmul)
     push_vector(f, LLVMBuildMul(f->e->b, x, y, ""));
 }
 
-static LLVMValueRef extend_lanes(struct func *f, LLVMValueRef v, LLVMTypeRef to, bool is_signed)
-{
-    return is_signed ? LLVMBuildSExt(f->e->b, v, to, "") : LLVMBuildZExt(f->e->b, v, to, "");
-}
-
-TRANSLATOR(emit_v_extadd)
-{
-    (void)in;
-    const enum shape s = V_SHAPE(arg);
-    const unsigned half = shape_lanes(s) / 2;
-    LLVMTypeRef to = shape_type(f->e, wider(s));
-    LLVMValueRef v = pop_vector(f, s);
-    LLVMValueRef even = extend_lanes(f, pick_lanes(f, v, NULL, 0, 2, half), to, V_WHAT(arg));
-    LLVMValueRef odd = extend_lanes(f, pick_lanes(f, v, NULL, 1, 2, half), to, V_WHAT(arg));
-    push_vector(f, LLVMBuildAdd(f->e->b, even, odd, ""));
-}
-
 TRANSLATOR(emit_v_dot)
 {
     (void)in, (void)arg;
@@ -154,20 +117,4 @@ TRANSLATOR(emit_v_dot)
     LLVMValueRef products = LLVMBuildMul(f->e->b, x, y, "");
     push_vector(f, LLVMBuildAdd(f->e->b, pick_lanes(f, products, NULL, 0, 2, 4),
                                 pick_lanes(f, products, NULL, 1, 2, 4), ""));
-}
-
-/* (x * y + 2^14) >> 15, saturated: only -1 * -1 exceeds the range. */
-TRANSLATOR(emit_v_q15mulr)
-{
-    (void)in, (void)arg;
-    LLVMBuilderRef b = f->e->b;
-    LLVMTypeRef wide = LLVMVectorType(f->e->i32, 8);
-    LLVMValueRef y = LLVMBuildSExt(b, pop_vector(f, I16X8), wide, "");
-    LLVMValueRef x = LLVMBuildSExt(b, pop_vector(f, I16X8), wide, "");
-    LLVMValueRef round = LLVMBuildZExt(b, constant(f, I16X8, 1 << 14), wide, "");
-    LLVMValueRef shift = LLVMBuildZExt(b, constant(f, I16X8, 15), wide, "");
-    LLVMValueRef max = LLVMBuildZExt(b, constant(f, I16X8, INT16_MAX), wide, "");
-    LLVMValueRef sum = LLVMBuildAdd(b, LLVMBuildMul(b, x, y, ""), round, "");
-    LLVMValueRef clamped = call2(f, "llvm.smin", LLVMBuildAShr(b, sum, shift, ""), max);
-    push_vector(f, LLVMBuildTrunc(b, clamped, shape_type(f->e, I16X8), ""));
 }

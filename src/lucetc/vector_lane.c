@@ -63,9 +63,5 @@ TRANSLATOR(emit_v_swizzle)
     LLVMValueRef args[] = {index, splat(f, I8X16, LLVMConstInt(f->e->i8, 0x70, false))};
     LLVMValueRef clamped =
         emitter_call_overloaded(f->e, "llvm.uadd.sat", LLVMTypeOf(index), args, 2);
-    const unsigned id = LLVMLookupIntrinsicID("llvm.x86.ssse3.pshuf.b.128", 26);
-    LLVMValueRef pshufb = LLVMGetIntrinsicDeclaration(f->e->module, id, NULL, 0);
-    LLVMValueRef operands[] = {v, clamped};
-    push_vector(f,
-                LLVMBuildCall2(f->e->b, LLVMGlobalGetValueType(pshufb), pshufb, operands, 2, ""));
+    push_vector(f, x86_call2(f, "llvm.x86.ssse3.pshuf.b.128", v, clamped));
 }
