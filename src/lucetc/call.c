@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "lucetc/func.h"
+#include "lucetc/params.h"
 #include "lucetc/plan.h"
 
 static uint64_t scratch_offset(const struct emitter *e, uint32_t i)
@@ -44,35 +45,40 @@ static void push_results(struct func *f, const struct wasm_functype *t, LLVMValu
     f->work += t->nresults;
 }
 
+/* A call with the arguments on the operand stack; its results, or, of a tail call, the function's end. */
 static void call_and_push(struct func *f, uint32_t type_index, LLVMValueRef target,
-                          LLVMValueRef scratch)
+                          LLVMValueRef scratch, bool tail)
 {
     const struct wasm_functype *t = &f->e->c->module->types[type_index];
     LLVMValueRef args[2 + 1000];
-    if (t->nparams > 0)
-        memcpy(args + 2, pop_many(f, t->nparams), t->nparams * sizeof *args);
+    const unsigned n = params_pass(f->e, t, f->context, pop_many(f, t->nparams), args);
     LLVMValueRef call = emitter_call(f->e, emitter_functype(f->e, type_index), target, f->context,
-                                     scratch, args, 2 + t->nparams);
+                                     scratch, args, n);
     f->work += 1 + t->nparams;
-    push_results(f, t, call);
+    if (tail) {
+        emitter_tail_jump(f->e, call);
+        mark_unreachable(f);
+    } else {
+        push_results(f, t, call);
+    }
 }
 
 TRANSLATOR(emit_call)
 {
-    (void)arg;
     const uint32_t callee = in->imm.index;
-    call_and_push(f, f->e->c->module->funcs[callee].type, emitter_guest_func(f->e, callee), NULL);
+    call_and_push(f, f->e->c->module->funcs[callee].type, emitter_guest_func(f->e, callee), NULL,
+                  arg == TAIL_CALL);
 }
 
 TRANSLATOR(emit_call_indirect)
 {
-    (void)arg;
     struct emitter *e = f->e;
     char name[32];
     snprintf(name, sizeof name, "gate.%u.%u", in->imm.index, in->imm.index2);
     LLVMValueRef gate = emitter_declare(e, name, emitter_functype(e, in->imm.index));
     LLVMValueRef index = LLVMBuildZExt(e->b, pop(f), e->i64, "");
-    call_and_push(f, in->imm.index, gate, LLVMBuildIntToPtr(e->b, index, e->ptr, ""));
+    call_and_push(f, in->imm.index, gate, LLVMBuildIntToPtr(e->b, index, e->ptr, ""),
+                  arg == TAIL_CALL);
 }
 
 TRANSLATOR(emit_ref_func)

@@ -30,12 +30,15 @@ struct partition {
 /* Which helper functions the module needs and how its functions are divided. All arrays owned. */
 struct plan {
     bool private_funcs;
-    uint8_t *types;     /* enum type_use per type */
-    uint8_t *tables;    /* enum table_use per table */
-    uint8_t *globals;   /* enum global_use per imported mutable global */
-    bool *memories;     /* memory.size used, per memory */
-    uint32_t builtins;  /* set of 1 << enum lucet_builtin */
-    struct gate *gates; /* sorted */
+    bool tail_calls; /* some function has a tail call: one prototype for all (params.h) */
+    uint32_t integer_params, vector_params; /* of that prototype */
+    uint32_t scratch_params;                /* at most so many travel in scratch space */
+    uint8_t *types;                         /* enum type_use per type */
+    uint8_t *tables;                        /* enum table_use per table */
+    uint8_t *globals;                       /* enum global_use per imported mutable global */
+    bool *memories;                         /* memory.size used, per memory */
+    uint32_t builtins;                      /* set of 1 << enum lucet_builtin */
+    struct gate *gates;                     /* sorted */
     uint32_t ngates;
     uint32_t *ref_funcs; /* sorted function indices that ref.func in bodies names */
     uint32_t nref_funcs;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lucetc/params.h"
 #include "module/cpu.h"
 
 static LLVMValueRef metadata(const struct emitter *e, LLVMMetadataRef *operands, size_t n)
@@ -149,18 +150,30 @@ LLVMTypeRef emitter_result_type(const struct emitter *e, const struct wasm_funct
     return LLVMStructTypeInContext(e->llvm, fields, t->nresults, false);
 }
 
-LLVMTypeRef emitter_functype(struct emitter *e, uint32_t type_index)
+LLVMTypeRef emitter_record_functype(const struct emitter *e, uint32_t type_index)
 {
-    if (e->functypes[type_index])
-        return e->functypes[type_index];
     const struct wasm_functype *t = &e->c->module->types[type_index];
     LLVMTypeRef params[2 + 1000]; /* the validator's limit; checked by lucetc_compile() */
     params[0] = params[1] = e->ptr;
     for (uint32_t i = 0; i < t->nparams; i++)
         params[2 + i] = emitter_valtype(e, t->params[i]);
-    LLVMTypeRef type = LLVMFunctionType(emitter_result_type(e, t), params, 2 + t->nparams, false);
-    e->functypes[type_index] = type;
-    return type;
+    return LLVMFunctionType(emitter_result_type(e, t), params, 2 + t->nparams, false);
+}
+
+static LLVMTypeRef shared_functype(const struct emitter *e, const struct wasm_functype *t)
+{
+    LLVMTypeRef params[2 + 14] = {e->ptr, e->ptr};
+    const unsigned n = params_shared_types(e, params + 2);
+    return LLVMFunctionType(emitter_result_type(e, t), params, 2 + n, false);
+}
+
+LLVMTypeRef emitter_functype(struct emitter *e, uint32_t type_index)
+{
+    LLVMTypeRef *type = &e->functypes[type_index];
+    if (!*type)
+        *type = e->c->plan.tail_calls ? shared_functype(e, &e->c->module->types[type_index])
+                                      : emitter_record_functype(e, type_index);
+    return *type;
 }
 
 static LLVMTypeRef letter_type(const struct emitter *e, char letter)
@@ -320,19 +333,28 @@ LLVMValueRef emitter_call(struct emitter *e, LLVMTypeRef type, LLVMValueRef func
     return call;
 }
 
+void emitter_return(struct emitter *e, LLVMValueRef call)
+{
+    if (LLVMTypeOf(call) == e->void_type)
+        LLVMBuildRetVoid(e->b);
+    else
+        LLVMBuildRet(e->b, call);
+}
+
+void emitter_tail_jump(struct emitter *e, LLVMValueRef call)
+{
+    LLVMSetTailCallKind(call, LLVMTailCallKindMustTail);
+    emitter_return(e, call);
+}
+
 void emitter_jump(struct emitter *e, LLVMTypeRef type, LLVMValueRef target, LLVMValueRef context,
                   LLVMValueRef scratch)
 {
     LLVMValueRef args[2 + 1000];
     LLVMValueRef self = LLVMGetBasicBlockParent(LLVMGetInsertBlock(e->b));
     LLVMGetParams(self, args);
-    LLVMValueRef call =
-        emitter_call(e, type, target, context, scratch, args, LLVMCountParams(self));
-    LLVMSetTailCallKind(call, LLVMTailCallKindMustTail);
-    if (LLVMGetReturnType(type) == e->void_type)
-        LLVMBuildRetVoid(e->b);
-    else
-        LLVMBuildRet(e->b, call);
+    emitter_tail_jump(e,
+                      emitter_call(e, type, target, context, scratch, args, LLVMCountParams(self)));
 }
 
 LLVMBasicBlockRef emitter_block(struct emitter *e, const char *name)

@@ -47,8 +47,11 @@ LLVMTypeRef emitter_valtype(const struct emitter *e, wasm_valtype t);
 bool results_in_registers(const struct wasm_functype *t);
 /* The LLVM type a guest function of that type returns. */
 LLVMTypeRef emitter_result_type(const struct emitter *e, const struct wasm_functype *t);
-/* Guest function type (context, scratch, parameters). */
+/* The prototype of bodies and gates of a type, for calling them directly: (context, scratch,
+ * parameters), or what params.h says. */
 LLVMTypeRef emitter_functype(struct emitter *e, uint32_t type_index);
+/* The same of what function records hold: the C function, whatever the module. */
+LLVMTypeRef emitter_record_functype(const struct emitter *e, uint32_t type_index);
 /* The same from letters such as "iI:i" (at most one result). */
 LLVMTypeRef emitter_functype_letters(const struct emitter *e, const char *letters);
 
@@ -81,7 +84,12 @@ void tag_alias(struct emitter *e, LLVMValueRef access, enum alias_class alias);
 LLVMValueRef emitter_call(struct emitter *e, LLVMTypeRef type, LLVMValueRef func,
                           LLVMValueRef context, LLVMValueRef scratch, LLVMValueRef *args,
                           unsigned nargs);
-/* Makes a guest call a guaranteed tail jump and returns its result. */
+/* Makes a call a guaranteed tail jump and returns its result: the end of the function, whose prototype
+ * must be the callee's and whose context the one that is passed. */
+void emitter_tail_jump(struct emitter *e, LLVMValueRef call);
+/* Returns a call's result. */
+void emitter_return(struct emitter *e, LLVMValueRef call);
+/* Jumps to a function of the same prototype with the parameters of the surrounding one. */
 void emitter_jump(struct emitter *e, LLVMTypeRef type, LLVMValueRef target, LLVMValueRef context,
                   LLVMValueRef scratch);
 LLVMBasicBlockRef emitter_block(struct emitter *e, const char *name);

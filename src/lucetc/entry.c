@@ -1,5 +1,6 @@
 /* Entries: how the host calls guest functions of a signature (docs/abi.md C9). */
 #include "lucetc/helpers.h"
+#include "lucetc/params.h"
 
 static void store_results(struct emitter *e, const struct wasm_functype *t, LLVMValueRef call,
                           LLVMValueRef context, LLVMValueRef argv)
@@ -22,12 +23,12 @@ void emit_entry(struct emitter *e, LLVMValueRef func, struct helper h)
     const struct wasm_functype *t = &e->c->module->types[h.a];
     LLVMValueRef context = LLVMGetParam(func, 0), callee = LLVMGetParam(func, 1);
     LLVMValueRef argv = LLVMGetParam(func, 2);
-    LLVMValueRef args[2 + 1000];
+    LLVMValueRef values[1000], args[2 + 1000];
     for (uint32_t i = 0; i < t->nparams; i++)
-        args[2 + i] = load_at(e, emitter_valtype(e, t->params[i]), argv,
-                              (uint64_t)i * LUCET_RESULT_SLOT, ALIAS_CONTEXT);
-    LLVMValueRef call =
-        emitter_call(e, emitter_functype(e, h.a), callee, context, NULL, args, 2 + t->nparams);
+        values[i] = load_at(e, emitter_valtype(e, t->params[i]), argv,
+                            (uint64_t)i * LUCET_RESULT_SLOT, ALIAS_CONTEXT);
+    const unsigned n = params_pass(e, t, context, values, args);
+    LLVMValueRef call = emitter_call(e, emitter_functype(e, h.a), callee, context, NULL, args, n);
     store_results(e, t, call, context, argv);
     LLVMBuildRetVoid(e->b);
 }

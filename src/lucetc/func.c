@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lucetc/diagnostic.h"
+#include "lucetc/params.h"
 
 /* More than any real function by orders of magnitude; keeps LLVM's memory within bounds. */
 #define MAX_WORK 20000000u
@@ -96,8 +97,10 @@ static bool make_locals(struct func *f)
     f->local_types = calloc(n, sizeof(LLVMTypeRef));
     if (!f->locals || !f->local_types)
         return false;
+    LLVMValueRef params[1000];
+    params_take(f->e, f->type, f->llvm, params);
     for (uint32_t i = 0; i < f->type->nparams; i++)
-        add_local(f, f->type->params[i], LLVMGetParam(f->llvm, 2 + i));
+        add_local(f, f->type->params[i], params[i]);
     struct wasm_locals_run run;
     while (wasm_reader_locals(&f->reader, &run))
         for (uint32_t i = 0; i < run.count; i++)

@@ -88,8 +88,9 @@ bool push_function_label(struct func *f);
 void free_label(struct label *l);
 
 /* call.c */
-TRANSLATOR(emit_call);
-TRANSLATOR(emit_call_indirect);
+TRANSLATOR(emit_call);          /* arg: 0 or TAIL_CALL */
+TRANSLATOR(emit_call_indirect); /* the same */
+enum { TAIL_CALL = 1 };
 TRANSLATOR(emit_ref_func);
 /* Builds the return of `results` (C2). */
 void build_return(struct func *f, LLVMValueRef *results);

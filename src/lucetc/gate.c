@@ -1,5 +1,6 @@
 /* Call gates and import gates (docs/abi.md C4, C6). */
 #include "lucetc/helpers.h"
+#include "lucetc/params.h"
 
 LLVMValueRef table_descriptor(struct emitter *e, LLVMValueRef context, uint32_t table)
 {
@@ -12,14 +13,51 @@ LLVMValueRef table_descriptor(struct emitter *e, LLVMValueRef context, uint32_t 
                           (uint64_t)(table - imported) * sizeof(struct lucet_table));
 }
 
+static LLVMValueRef load_field(struct emitter *e, LLVMValueRef record, size_t offset)
+{
+    return load_at(e, e->ptr, record, offset, ALIAS_CONTEXT);
+}
+
+/* Calls a record's C function with the parameters of the surrounding gate. */
+static void call_record(struct emitter *e, LLVMValueRef func, uint32_t type, LLVMValueRef record)
+{
+    const struct wasm_functype *t = &e->c->module->types[type];
+    LLVMValueRef code = load_field(e, record, offsetof(struct lucet_funcref, code));
+    LLVMValueRef args[2 + 1000];
+    params_take(e, t, func, args + 2);
+    emitter_return(e, emitter_call(e, emitter_record_functype(e, type), code, LLVMGetParam(func, 0),
+                                   record, args, 2 + t->nparams));
+}
+
+/* The end of a gate. In a module with tail calls, functions of the running instance get all parameters
+ * as gates get them, and are jumped to; others may be of modules that know only the C function. */
+static void run_record(struct emitter *e, LLVMValueRef func, uint32_t type, LLVMValueRef record)
+{
+    LLVMTypeRef llvm_type = LLVMGlobalGetValueType(func);
+    LLVMValueRef context = LLVMGetParam(func, 0);
+    if (params_are_plain(e->c, type)) {
+        LLVMValueRef code = load_field(e, record, offsetof(struct lucet_funcref, code));
+        emitter_jump(e, llvm_type, code, context, record);
+        return;
+    }
+    LLVMBasicBlockRef own = emitter_block(e, "own"), foreign = emitter_block(e, "foreign");
+    LLVMValueRef owner = load_field(e, record, offsetof(struct lucet_funcref, ctx));
+    LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntEQ, owner, context, ""), own, foreign);
+
+    LLVMPositionBuilderAtEnd(e->b, own);
+    LLVMValueRef body = load_field(e, record, offsetof(struct lucet_funcref, body));
+    emitter_jump(e, llvm_type, body, context, record);
+
+    LLVMPositionBuilderAtEnd(e->b, foreign);
+    call_record(e, func, type, record);
+}
+
 void emit_import_gate(struct emitter *e, LLVMValueRef func, struct helper h)
 {
     LLVMValueRef context = LLVMGetParam(func, 0);
     LLVMValueRef record =
         load_at(e, e->ptr, context, e->c->layout.imported_funcs + (uint64_t)h.a * 8, ALIAS_CONTEXT);
-    LLVMValueRef code =
-        load_at(e, e->ptr, record, offsetof(struct lucet_funcref, code), ALIAS_CONTEXT);
-    emitter_jump(e, LLVMGlobalGetValueType(func), code, context, record);
+    run_record(e, func, e->c->module->funcs[h.a].type, record);
 }
 
 void emit_call_gate(struct emitter *e, LLVMValueRef func, struct helper h)
@@ -45,7 +83,5 @@ void emit_call_gate(struct emitter *e, LLVMValueRef func, struct helper h)
         load_at(e, e->i64, context, e->c->layout.type_ids + (uint64_t)h.a * 8, ALIAS_CONTEXT);
     trap_if(e, LLVMBuildICmp(b, LLVMIntNE, type, expected, ""), LUCET_TRAP_bad_signature);
 
-    LLVMValueRef code =
-        load_at(e, e->ptr, record, offsetof(struct lucet_funcref, code), ALIAS_CONTEXT);
-    emitter_jump(e, LLVMGlobalGetValueType(func), code, context, record);
+    run_record(e, func, h.a, record);
 }

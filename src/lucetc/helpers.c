@@ -110,6 +110,8 @@ static LLVMTypeRef helper_type(struct emitter *e, struct helper h)
     case HELPER_table_set: return emitter_functype_letters(e, "iI:");
     case HELPER_table_size: return emitter_functype_letters(e, ":i");
     case HELPER_memory_size: return emitter_functype_letters(e, ":I");
+    case HELPER_thunk:
+    case HELPER_host: return emitter_record_functype(e, h.a);
     default: return emitter_functype(e, h.a);
     }
 }

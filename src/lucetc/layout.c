@@ -62,7 +62,8 @@ enum lucet_error layout_make(struct compilation *c)
     end = align_up(end, PAGE);
     l->guest_part = (uint32_t)end;
     l->scratch = (uint32_t)end;
-    l->scratch_size = most_results(m) * LUCET_RESULT_SLOT;
+    const uint32_t results = most_results(m), params = c->plan.scratch_params;
+    l->scratch_size = (results > params ? results : params) * LUCET_RESULT_SLOT;
     end += l->scratch_size;
     l->globals = (uint32_t)end;
     place_globals(c, &end);

@@ -364,7 +364,8 @@ static void fill_header(struct writer *w)
     h->abi_version = LUCET_ABI_VERSION;
     h->arch = LUCET_ARCH_X86_64;
     h->flags = (w->c->plan.private_funcs ? LUCET_MODULE_PRIVATE_FUNCS : 0) |
-               (w->c->options->precise_traps ? LUCET_MODULE_PRECISE_TRAPS : 0);
+               (w->c->options->precise_traps ? LUCET_MODULE_PRECISE_TRAPS : 0) |
+               (w->c->plan.tail_calls ? LUCET_MODULE_TAIL_CALLS : 0);
     h->cpu_features = w->c->target.features;
     h->heap.reserved_size = w->c->reserved_size;
     h->heap.guard_size = w->c->guard_size;

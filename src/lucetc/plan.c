@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lucetc/params.h"
 #include "lucetc/supported.h"
 
 /* What is collected while bodies are walked. */
@@ -81,6 +82,8 @@ static enum lucet_error note_instr(struct collector *k, const struct wasm_instr 
     const struct wasm_module *m = k->c->module;
 #define BUILTIN(id) (p->builtins |= 1u << LUCET_BUILTIN_##id)
     switch (in->op) {
+    case WASM_OP_return_call: p->tail_calls = true; break;
+    case WASM_OP_return_call_indirect: p->tail_calls = true; /* fall through */
     case WASM_OP_call_indirect:
         return add_gate(k, in->imm.index, in->imm.index2) ? lucet_error_ok : lucet_error_no_memory;
     case WASM_OP_ref_func: k->is_ref_func[in->imm.index] = true; break;
@@ -230,7 +233,6 @@ static enum lucet_error collect(struct collector *k)
 {
     struct plan *p = &k->c->plan;
     const struct wasm_module *m = k->c->module;
-    p->private_funcs = funcs_are_private(m);
     p->types = calloc((size_t)m->ntypes + 1, sizeof *p->types);
     p->tables = calloc((size_t)m->ntables + 1, sizeof *p->tables);
     p->globals = calloc((size_t)m->nglobals + 1, sizeof *p->globals);
@@ -244,6 +246,10 @@ static enum lucet_error collect(struct collector *k)
         return e;
     if (!keep_gates(k) || !keep_ref_funcs(k))
         return lucet_error_no_memory;
+    for (uint32_t i = 0; i < m->ntypes && p->tail_calls; i++)
+        params_note(p, &m->types[i]);
+    /* Gates of wide types know their own functions by the record's context. */
+    p->private_funcs = funcs_are_private(m) && p->scratch_params == 0;
     note_types(k->c);
     return lucet_error_ok;
 }

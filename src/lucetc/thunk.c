@@ -1,6 +1,7 @@
 /* Thunks: what a function record runs when its function may be called by another instance than its
  * own (docs/abi.md C7). */
 #include "lucetc/helpers.h"
+#include "lucetc/params.h"
 
 static LLVMValueRef load_field(struct emitter *e, LLVMTypeRef type, LLVMValueRef context,
                                size_t offset)
@@ -55,17 +56,18 @@ static void copy_scratch(struct emitter *e, const struct wasm_functype *t, LLVMV
     }
 }
 
-static void return_value(struct emitter *e, LLVMTypeRef type, LLVMValueRef value)
+/* Calls a body with the thunk's parameters and the body's own context. */
+static LLVMValueRef call_body(struct emitter *e, LLVMValueRef func, uint32_t type,
+                              LLVMValueRef body, LLVMValueRef owner)
 {
-    if (LLVMGetReturnType(type) == e->void_type)
-        LLVMBuildRetVoid(e->b);
-    else
-        LLVMBuildRet(e->b, value);
+    LLVMValueRef params[2 + 1000], args[2 + 1000];
+    LLVMGetParams(func, params);
+    const unsigned n = params_pass(e, &e->c->module->types[type], owner, params + 2, args);
+    return emitter_call(e, emitter_functype(e, type), body, owner, NULL, args, n);
 }
 
 void emit_thunk(struct emitter *e, LLVMValueRef func, struct helper h)
 {
-    LLVMTypeRef type = LLVMGlobalGetValueType(func);
     LLVMValueRef caller = LLVMGetParam(func, 0), record = LLVMGetParam(func, 1);
     LLVMValueRef owner = load_field(e, e->ptr, record, offsetof(struct lucet_funcref, ctx));
     LLVMValueRef body = load_field(e, e->ptr, record, offsetof(struct lucet_funcref, body));
@@ -73,15 +75,16 @@ void emit_thunk(struct emitter *e, LLVMValueRef func, struct helper h)
     LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntEQ, owner, caller, ""), same, other);
 
     LLVMPositionBuilderAtEnd(e->b, same);
-    emitter_jump(e, type, body, caller, NULL);
+    if (!params_are_plain(e->c, h.a))
+        emitter_return(e, call_body(e, func, h.a, body, caller));
+    else
+        emitter_jump(e, LLVMGlobalGetValueType(func), body, caller, NULL);
 
     LLVMPositionBuilderAtEnd(e->b, other);
-    LLVMValueRef args[2 + 1000];
-    LLVMGetParams(func, args);
     check_room(e, caller);
     switch_instance(e, caller, owner);
-    LLVMValueRef result = emitter_call(e, type, body, owner, NULL, args, LLVMCountParams(func));
+    LLVMValueRef result = call_body(e, func, h.a, body, owner);
     switch_instance(e, owner, caller);
     copy_scratch(e, &e->c->module->types[h.a], owner, caller);
-    return_value(e, type, result);
+    emitter_return(e, result);
 }

@@ -56,9 +56,29 @@ static bool check_arrays(struct reader *r)
     return true;
 }
 
-/* Scratch space must hold the results of every function whose results go there. */
+static bool is_vector(uint8_t valtype)
+{
+    return valtype <= LUCET_F32 && valtype >= LUCET_V128;
+}
+
+/* Parameters that do not fit into six integer and eight vector registers. */
+static uint32_t params_beyond_registers(const struct lucet_artifact *a,
+                                        const struct lucet_module_type *t)
+{
+    const uint8_t *params = lucet_artifact_params(a, t);
+    uint32_t vectors = 0;
+
+    for (unsigned k = 0; k < t->nparams; k++)
+        vectors += is_vector(params[k]);
+    const uint32_t integers = t->nparams - vectors;
+    return (integers > 6 ? integers - 6 : 0) + (vectors > 8 ? vectors - 8 : 0);
+}
+
+/* Scratch space must hold the results of every function whose results go there, and in modules with
+ * tail calls the parameters without a register. */
 static uint64_t scratch_needed(const struct lucet_artifact *a)
 {
+    const bool tail_calls = a->header->flags & LUCET_MODULE_TAIL_CALLS;
     uint64_t needed = 0;
 
     for (uint32_t i = 0; i < a->ntypes; i++) {
@@ -66,11 +86,14 @@ static uint64_t scratch_needed(const struct lucet_artifact *a)
         const uint8_t *results = lucet_artifact_results(a, t);
         unsigned vectors = 0;
         for (unsigned k = 0; k < t->nresults; k++)
-            vectors += results[k] <= LUCET_F32 && results[k] >= LUCET_V128;
+            vectors += is_vector(results[k]);
         bool in_registers = vectors <= 2 && t->nresults - vectors <= 2;
         bool out_pointers = t->host && t->nresults > 1;
         if ((!in_registers || out_pointers) && needed < (uint64_t)t->nresults * LUCET_RESULT_SLOT)
             needed = (uint64_t)t->nresults * LUCET_RESULT_SLOT;
+        const uint64_t params = (uint64_t)params_beyond_registers(a, t) * LUCET_RESULT_SLOT;
+        if (tail_calls && needed < params)
+            needed = params;
     }
     return needed;
 }
@@ -91,7 +114,7 @@ static bool check_guest_part(struct reader *r)
     if (l->scratch_size && l->globals_size && scratch_end > l->globals && globals_end > l->scratch)
         return reader_fail(r, "layout: scratch and globals overlap");
     if (l->scratch_size < scratch_needed(r->a))
-        return reader_fail(r, "layout: scratch space is too small for the results");
+        return reader_fail(r, "layout: scratch space is too small for results or parameters");
     return true;
 }
 

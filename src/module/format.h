@@ -90,6 +90,7 @@ enum lucet_module_flags {
     LUCET_MODULE_PRIVATE_FUNCS = 1u << 0,
     LUCET_MODULE_PRECISE_TRAPS = 1u << 1,
     LUCET_MODULE_COUNTS_INSTRUCTIONS = 1u << 2,
+    LUCET_MODULE_TAIL_CALLS = 1u << 3, /* bodies have one prototype (docs/abi.md C10) */
 };
 
 /* The binary format's bytes. */

@@ -8,7 +8,8 @@
 #include "module/reader_internal.h"
 
 #define KNOWN_FLAGS                                                                                \
-    (LUCET_MODULE_PRIVATE_FUNCS | LUCET_MODULE_PRECISE_TRAPS | LUCET_MODULE_COUNTS_INSTRUCTIONS)
+    (LUCET_MODULE_PRIVATE_FUNCS | LUCET_MODULE_PRECISE_TRAPS | LUCET_MODULE_COUNTS_INSTRUCTIONS |  \
+     LUCET_MODULE_TAIL_CALLS)
 
 bool reader_fail(struct reader *r, const char *format, ...)
 {

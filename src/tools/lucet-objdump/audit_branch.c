@@ -10,9 +10,13 @@
 
 static void count(struct judge *j, const struct audit_insn *insn, enum audit_branch b)
 {
+    const bool tail_calls = j->u->in->header->flags & LUCET_MODULE_TAIL_CALLS;
+    const uint32_t allowed =
+        j->policy->branches | (tail_calls ? j->policy->branches_with_tail_calls : 0);
+
     j->counts->branches[b]++;
-    if (!(j->policy->branches & 1u << b) && b != BRANCH_CALL && b != BRANCH_TAIL)
-        FOUND(j, FINDING_BRANCH, true, insn->at, "indirect branch: %s", audit_branch_text(b));
+    if (!(allowed & 1u << b) && b != BRANCH_CALL)
+        FOUND(j, FINDING_BRANCH, true, insn->at, "not for this class: %s", audit_branch_text(b));
 }
 
 /* Whoever is returned to relies on the registers that calls keep, above all on its context. */

@@ -50,7 +50,7 @@ static uint32_t collect(const struct lucet_artifact *a, struct entry *out)
         e->fn.start = (uint32_t)lucet_artifact_code(a, a->funcs[i].code);
         e->fn.class = CLASS_GUEST;
         snprintf(e->fn.name, sizeof e->fn.name, "guest_func_%u", i);
-        e->fn.stack_args = stack_args_of_type(a, a->funcs[i].type);
+        e->fn.stack_args = stack_args_of_body(a, a->funcs[i].type);
     }
     for (uint32_t i = 0; i < a->nhelpers; i++) {
         const struct lucet_str name = a->helpers[i].name;

@@ -24,7 +24,8 @@ static json_t *flags(uint32_t set)
         const char *name;
     } names[] = {{LUCET_MODULE_PRIVATE_FUNCS, "private-functions"},
                  {LUCET_MODULE_PRECISE_TRAPS, "precise-traps"},
-                 {LUCET_MODULE_COUNTS_INSTRUCTIONS, "counts-instructions"}};
+                 {LUCET_MODULE_COUNTS_INSTRUCTIONS, "counts-instructions"},
+                 {LUCET_MODULE_TAIL_CALLS, "tail-calls"}};
     json_t *list = must(json_array());
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)

@@ -32,6 +32,16 @@ uint32_t stack_args_of_type(const struct lucet_artifact *a, uint32_t type)
     return n.bytes;
 }
 
+static bool has_tail_calls(const struct lucet_artifact *a)
+{
+    return a->header->flags & LUCET_MODULE_TAIL_CALLS;
+}
+
+uint32_t stack_args_of_body(const struct lucet_artifact *a, uint32_t type)
+{
+    return has_tail_calls(a) ? 0 : stack_args_of_type(a, type);
+}
+
 /* R f(struct lucet_vmctx *, args..., out-pointers) */
 static uint32_t of_host_function(const struct lucet_artifact *a, uint32_t type)
 {
@@ -46,6 +56,22 @@ static uint32_t of_host_function(const struct lucet_artifact *a, uint32_t type)
     return n.bytes;
 }
 
+/* Gates get parameters as bodies do, and may call the C function of a record. */
+static void of_gate(const struct lucet_artifact *a, uint32_t type, struct audit_function *fn)
+{
+    fn->stack_args = stack_args_of_body(a, type);
+    fn->outgoing_args = has_tail_calls(a) ? stack_args_of_type(a, type) : 0;
+}
+
+/* The others with a type: who they are called by, and whom they call. */
+static void of_converter(const struct lucet_artifact *a, uint32_t type, struct audit_function *fn)
+{
+    fn->outgoing_args =
+        fn->class == CLASS_HOST ? of_host_function(a, type) : stack_args_of_body(a, type);
+    if (fn->class != CLASS_ENTRY)
+        fn->stack_args = stack_args_of_type(a, type);
+}
+
 void stack_args_of_helper(const struct lucet_artifact *a, const char *name,
                           struct audit_function *fn)
 {
@@ -56,21 +82,17 @@ void stack_args_of_helper(const struct lucet_artifact *a, const char *name,
     switch (fn->class) {
     case CLASS_IMPORT:
         if (n < a->header->nimported_funcs)
-            fn->stack_args = stack_args_of_type(a, a->funcs[n].type);
+            of_gate(a, a->funcs[n].type, fn);
         break;
     case CLASS_GATE:
         if (n < a->ntypes)
-            fn->stack_args = stack_args_of_type(a, n);
+            of_gate(a, n, fn);
         break;
     case CLASS_THUNK:
     case CLASS_HOST:
     case CLASS_ENTRY:
-        if (n >= a->ntypes)
-            break;
-        fn->outgoing_args =
-            fn->class == CLASS_HOST ? of_host_function(a, n) : stack_args_of_type(a, n);
-        if (fn->class != CLASS_ENTRY)
-            fn->stack_args = stack_args_of_type(a, n);
+        if (n < a->ntypes)
+            of_converter(a, n, fn);
         break;
     default: break;
     }

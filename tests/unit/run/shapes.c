@@ -4,13 +4,17 @@
 
 char mix_letter(unsigned mix, unsigned i)
 {
-    static const char *const mixes[SHAPE_MIXES] = {"i", "I", "F", "f", "iIfF", "FFiIfIi"};
+    static const char *const mixes[] = {"i", "I", "F", "f", "iIfF", "FFiIfIi", "vIfiFv"};
     return mixes[mix][i % strlen(mixes[mix])];
 }
 
 const char *mix_valtype(char letter)
 {
-    return letter == 'i' ? "i32" : letter == 'I' ? "i64" : letter == 'f' ? "f32" : "f64";
+    return letter == 'i'   ? "i32"
+           : letter == 'I' ? "i64"
+           : letter == 'f' ? "f32"
+           : letter == 'v' ? "v128"
+                           : "f64";
 }
 
 void mix_add_const(struct text *t, char letter, unsigned value)
@@ -18,6 +22,8 @@ void mix_add_const(struct text *t, char letter, unsigned value)
     /* The upper half of an i64 counts too. */
     if (letter == 'I')
         text_add(t, "(i64.const 0x%x%08x)", value, value);
+    else if (letter == 'v')
+        text_add(t, "(v128.const i64x2 %u 0x%x00000000)", value, value);
     else
         text_add(t, "(%s.const %u)", mix_valtype(letter), value);
 }
@@ -33,6 +39,7 @@ uint64_t mix_bits(char letter, unsigned value)
     memcpy(&d_bits, &d, sizeof d);
     return letter == 'i'   ? value
            : letter == 'I' ? (uint64_t)value << 32 | value
+           : letter == 'v' ? (uint64_t)value << 32 ^ value
            : letter == 'f' ? f_bits
                            : d_bits;
 }
@@ -53,6 +60,9 @@ void mix_add_to_i64(struct text *t, char letter, const char *inner)
     case 'i': text_add(t, "(i64.extend_i32_u %s)", inner); break;
     case 'I': text_add(t, "%s", inner); break;
     case 'f': text_add(t, "(i64.extend_i32_u (i32.reinterpret_f32 %s))", inner); break;
+    case 'v':
+        text_add(t, "(i64.xor (i64x2.extract_lane 0 %s) (i64x2.extract_lane 1 %s))", inner, inner);
+        break;
     default: text_add(t, "(i64.reinterpret_f64 %s)", inner); break;
     }
 }

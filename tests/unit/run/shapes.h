@@ -1,12 +1,14 @@
-/* Function types of many shapes, for tests of calls: results 0 to 20, in six mixes of types. */
+/* Function types of many shapes, for tests of calls: any number of values, in six mixes of types. */
 #ifndef LUCET_TEST_SHAPES_H
 #define LUCET_TEST_SHAPES_H
 
 #include "guest.h"
 
 enum { SHAPE_MIXES = 6, SHAPE_MAX = 20 };
+/* One more mix, with vectors, for what the host does not take part in. */
+enum { SHAPE_VECTORS = SHAPE_MIXES };
 
-/* Type of value `i` of the mix: a letter of "iIfF". */
+/* Type of value `i` of the mix: a letter of "iIfFv". */
 char mix_letter(unsigned mix, unsigned i);
 /* "i32" for 'i', and so on. */
 const char *mix_valtype(char letter);
