@@ -453,6 +453,10 @@ int lucet__stop_signal(void);
 extern const char lucet__thread_mark; /* its address marks signals of ours */
 struct stop *lucet__stop_new(void);
 void lucet__stop_retain(struct stop *s);
+/* A kill switch holds it. */
+bool lucet__stop_shared(const struct stop *s);
+/* Once per process, and in the child of a fork: what killers rely on. */
+void lucet__stop_prepare(void);
 void lucet__stop_release(struct stop *s);
 /* The instance is going away, or has faulted (until reset): nothing to stop. */
 void lucet__stop_disable(struct stop *s);
@@ -462,7 +466,7 @@ bool lucet__stop_begin(struct stop *s, struct activation *act);
 /* A run ends; `usable`: another may follow. True and the reason: it was asked to stop. */
 bool lucet__stop_end(struct stop *s, bool usable, enum lucet_terminated_reason *reason);
 bool lucet__stop_requested(const struct stop *s, enum lucet_terminated_reason *reason);
-/* CAS running -> stopping; false: someone else was first. Safe in signal handlers. */
+/* Time is up, on the thread that runs; false: someone else was first. Safe in signal handlers. */
 bool lucet__stop_expire(struct stop *s);
 void lucet__stop_handler(int sig, siginfo_t *info, void *context);
 /* Ends the current activation as terminated. */

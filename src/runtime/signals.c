@@ -92,8 +92,10 @@ enum lucet_error lucet__handlers_ensure(void)
     enum lucet_error e = lucet_error_ok;
 
     pthread_mutex_lock(&mutex);
-    if (!atomic_load(&lucet__handlers_installed))
+    if (!atomic_load(&lucet__handlers_installed)) {
         machine_look();
+        lucet__stop_prepare();
+    }
     for (size_t i = 0; i < NFAULTS && good; i++)
         good = install(faults[i], lucet__fault_handler);
     good = good && install(lucet__stop_signal(), lucet__stop_handler);

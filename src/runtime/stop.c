@@ -1,18 +1,21 @@
 /* Stopping guests from outside: kill switches and time limits.
  *
- *                    terminate: cancelled
- *        IDLE ─────────────────────────────▶ CANCELLED
- *         │ ▲ begin                              │ begin: the run ends at once
- *   begin │ │ end                                ▼
- *         ▼ │           terminate             DISABLED (until the instance is reset)
- *      RUNNING ──▶ STOPPING ──▶ STOP_REMOTE ──▶ end: terminated ──▶ DISABLED
- *         └─────────── time is up ▶ STOP_TIMEOUT ──▶ end: terminated ──▶ DISABLED
+ *      NONE ──▶ DECIDING ──▶ CANCELLED     not running: the next run ends at once ──▶ DISABLED
+ *       │           └──────▶ STOP_REMOTE   running: its end is `terminated` ────────▶ DISABLED
+ *       └─────── time is up ▶ STOP_TIMEOUT likewise ─────────────────────────────────▶ DISABLED
  *
- * Whoever leaves RUNNING by a compare-and-swap has won, and the run ends as terminated whatever
- * the guest did meanwhile. The signal says nothing by itself: its handler looks at the states of
- * the activations of its thread, so that one that arrives late finds nothing to do. STOPPING is
- * short: the killer needs the activation to stay while it looks at it. */
+ * Whoever leaves NONE by a compare-and-swap has won, and the run ends as terminated whatever the
+ * guest did meanwhile. The signal says nothing by itself: its handler looks at the states of
+ * the activations of its thread, so that one that arrives late finds nothing to do. DISABLED lasts
+ * until the instance is reset.
+ *
+ * Runs begin and end far more often than guests are stopped, so they pay nothing: they store
+ * `running` and then load `state`, without a fence. The killer, between storing `state` and loading
+ * `running`, has the kernel make every thread of the process pass a barrier. So at least one of the two
+ * sees the other's store; and a run that sees DECIDING, as it begins or ends, waits for the decision.
+ * While a killer that found the instance running is deciding, the activation stays. */
 #include <errno.h>
+#include <linux/membarrier.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -21,14 +24,15 @@
 #include "runtime/runtime.h"
 #include "runtime/x86_64/machine.h"
 
-enum state { IDLE, CANCELLED, RUNNING, STOPPING, STOP_REMOTE, STOP_TIMEOUT, DISABLED };
+enum state { NONE, DECIDING, CANCELLED, STOP_REMOTE, STOP_TIMEOUT, DISABLED };
 
 struct stop {
     atomic_uint refs;
     atomic_int state;
-    /* Valid in RUNNING and STOPPING; written before. */
-    struct activation *act;
-    struct thread *thread;
+    atomic_bool running;
+    /* Valid while running; written before. */
+    struct activation *_Atomic act;
+    struct thread *_Atomic thread;
 };
 
 struct lucet_kill_switch {
@@ -41,7 +45,7 @@ struct stop *lucet__stop_new(void)
 
     if (s) {
         atomic_init(&s->refs, 1);
-        atomic_init(&s->state, IDLE);
+        atomic_init(&s->state, NONE);
     }
     return s;
 }
@@ -57,16 +61,9 @@ void lucet__stop_release(struct stop *s)
         free(s);
 }
 
-void lucet__stop_disable(struct stop *s)
+bool lucet__stop_shared(const struct stop *s)
 {
-    atomic_store(&s->state, DISABLED);
-}
-
-void lucet__stop_enable(struct stop *s)
-{
-    int disabled = DISABLED;
-
-    atomic_compare_exchange_strong(&s->state, &disabled, IDLE);
+    return atomic_load(&s->refs) != 1;
 }
 
 static bool change(struct stop *s, int from, int to)
@@ -74,39 +71,106 @@ static bool change(struct stop *s, int from, int to)
     return atomic_compare_exchange_strong(&s->state, &from, to);
 }
 
-bool lucet__stop_begin(struct stop *s, struct activation *act)
+/* The state once no killer is deciding. */
+static int decided(struct stop *s)
 {
-    s->act = act;
-    s->thread = &lucet__thread;
-    if (change(s, IDLE, RUNNING))
-        return true;
+    int state;
+
+    while ((state = atomic_load(&s->state)) == DECIDING)
+        sched_yield();
+    return state;
+}
+
+void lucet__stop_disable(struct stop *s)
+{
+    while (!change(s, decided(s), DISABLED))
+        ;
+}
+
+void lucet__stop_enable(struct stop *s)
+{
+    change(s, DISABLED, NONE);
+}
+
+/* ---- Beginning and ending ---- */
+
+/* Every thread that stores passes a full barrier, because the kernel offers none to killers. */
+static atomic_bool fences;
+
+void lucet__stop_prepare(void)
+{
+    atomic_store(&fences,
+                 syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0);
+}
+
+static void set_running(struct stop *s, bool running)
+{
+    atomic_store_explicit(&s->running, running, memory_order_release);
+    if (atomic_load_explicit(&fences, memory_order_relaxed))
+        atomic_thread_fence(memory_order_seq_cst);
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+/* All threads that run, and this one, see what was stored before. After a fork the child has to
+ * register anew. */
+static void barrier_everywhere(void)
+{
+    if (atomic_load(&fences) ||
+        syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0)
+        return;
+    lucet__stop_prepare();
+    if (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) != 0)
+        usleep(1000); /* forbidden meanwhile: what was stored by now is visible by then */
+}
+
+/* Somebody wants it to stop. */
+static bool begin_slowly(struct stop *s)
+{
+    if (decided(s) == STOP_REMOTE)
+        return true; /* it is told so as it begins */
+    set_running(s, false);
     change(s, CANCELLED, DISABLED);
     return false;
 }
 
+bool lucet__stop_begin(struct stop *s, struct activation *act)
+{
+    atomic_store_explicit(&s->act, act, memory_order_relaxed);
+    atomic_store_explicit(&s->thread, &lucet__thread, memory_order_relaxed);
+    set_running(s, true);
+    return atomic_load_explicit(&s->state, memory_order_acquire) == NONE || begin_slowly(s);
+}
+
+static bool end_slowly(struct stop *s, enum lucet_terminated_reason *reason)
+{
+    int state = decided(s);
+
+    lucet__stop_requested(s, reason);
+    return (state == STOP_REMOTE || state == STOP_TIMEOUT) && change(s, state, DISABLED);
+}
+
 bool lucet__stop_end(struct stop *s, bool usable, enum lucet_terminated_reason *reason)
 {
-    while (!change(s, RUNNING, usable ? IDLE : DISABLED)) {
-        lucet__stop_requested(s, reason);
-        if (change(s, STOP_REMOTE, DISABLED) || change(s, STOP_TIMEOUT, DISABLED))
-            return true;
-        sched_yield(); /* the killer is looking at the activation */
-    }
+    set_running(s, false);
+    if (atomic_load_explicit(&s->state, memory_order_acquire) != NONE && end_slowly(s, reason))
+        return true;
+    if (!usable)
+        lucet__stop_disable(s);
     return false;
 }
 
 bool lucet__stop_requested(const struct stop *s, enum lucet_terminated_reason *reason)
 {
-    int state = atomic_load(&s->state);
+    int state = atomic_load_explicit(&s->state, memory_order_acquire);
 
     *reason =
         state == STOP_TIMEOUT ? lucet_terminated_reason_timeout : lucet_terminated_reason_remote;
-    return state == STOPPING || state == STOP_REMOTE || state == STOP_TIMEOUT;
+    return state == DECIDING || state == STOP_REMOTE || state == STOP_TIMEOUT;
 }
 
 bool lucet__stop_expire(struct stop *s)
 {
-    return change(s, RUNNING, STOP_TIMEOUT);
+    return change(s, NONE, STOP_TIMEOUT);
 }
 
 /* ---- The running thread's side ---- */
@@ -182,33 +246,27 @@ static void send_signal(pid_t tid)
 
 static enum lucet_kill_result stop_running(struct stop *s)
 {
-    struct activation *current = __atomic_load_n(&s->thread->current, __ATOMIC_RELAXED);
-    bool in_host =
-        current != s->act || __atomic_load_n(&s->thread->abi.guest_frame, __ATOMIC_RELAXED) != NULL;
+    struct thread *t = atomic_load_explicit(&s->thread, memory_order_relaxed);
+    struct activation *current = __atomic_load_n(&t->current, __ATOMIC_RELAXED);
+    bool in_host = current != atomic_load_explicit(&s->act, memory_order_relaxed) ||
+                   __atomic_load_n(&t->abi.guest_frame, __ATOMIC_RELAXED) != NULL;
 
-    send_signal(s->thread->tid);
+    send_signal(t->tid);
     atomic_store(&s->state, STOP_REMOTE);
     return in_host ? lucet_kill_pending : lucet_kill_signalled;
 }
 
 enum lucet_kill_result lucet_kill_switch_terminate(struct lucet_kill_switch *k)
 {
-    if (!k)
+    struct stop *s;
+
+    if (!k || !change(s = k->stop, NONE, DECIDING))
         return lucet_kill_not_terminable;
-    for (;;) {
-        int state = atomic_load(&k->stop->state);
-        switch (state) {
-        case IDLE:
-            if (change(k->stop, IDLE, CANCELLED))
-                return lucet_kill_cancelled;
-            break;
-        case RUNNING:
-            if (change(k->stop, RUNNING, STOPPING))
-                return stop_running(k->stop);
-            break;
-        default: return lucet_kill_not_terminable;
-        }
-    }
+    barrier_everywhere();
+    if (atomic_load_explicit(&s->running, memory_order_acquire))
+        return stop_running(s);
+    atomic_store(&s->state, CANCELLED);
+    return lucet_kill_cancelled;
 }
 
 enum lucet_error lucet_instance_kill_switch(struct lucet_instance *inst,

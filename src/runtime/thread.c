@@ -56,6 +56,7 @@ static void in_child(void)
     threads = t->ready ? t : NULL;
     t->have_timer = t->armed = false;
     t->tid = (int)syscall(SYS_gettid);
+    lucet__stop_prepare();
 }
 
 static void make_key(void)
