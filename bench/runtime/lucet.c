@@ -9,6 +9,7 @@ static struct lucet_region *region;
 static struct lucet_dl_module *small, *image, *host, *bare;
 static struct lucet_linker *linker;
 static struct lucet_instance *adding, *calling;
+static struct lucet_func nop, add, dirty;
 
 static void good(enum lucet_error e, const char *what)
 {
@@ -53,6 +54,9 @@ static void lucet_open(const char *folder, size_t capacity)
     image = load(folder, "image.so");
     host = load(folder, "host.so");
     bare = load(folder, "bare.so");
+    good(lucet_dl_module_func(small, "nop", ":", &nop), "nop");
+    good(lucet_dl_module_func(small, "add", "ii:i", &add), "add");
+    good(lucet_dl_module_func(image, "dirty", "i:", &dirty), "dirty");
     adding = instance(small);
     calling = instance(host);
 }
@@ -60,21 +64,19 @@ static void lucet_open(const char *folder, size_t capacity)
 static void fresh_small(void)
 {
     struct lucet_instance *i;
-    struct lucet_result r;
 
     good(lucet_region_new_instance(region, small, &i), "instance");
-    good(lucet_instance_run(i, "nop", 0, NULL, &r), "nop");
+    good(lucet_func_call(&nop, i, NULL, NULL), "nop");
     lucet_instance_release(i);
 }
 
 static void fresh_image(void)
 {
-    const struct lucet_val pages = LUCET_VAL_I32(16);
+    union lucet_raw pages = {.i32 = 16};
     struct lucet_instance *i;
-    struct lucet_result r;
 
     good(lucet_region_new_instance(region, image, &i), "instance");
-    good(lucet_instance_run(i, "dirty", 1, &pages, &r), "dirty");
+    good(lucet_func_call(&dirty, i, &pages, NULL), "dirty");
     lucet_instance_release(i);
 }
 
@@ -105,12 +107,29 @@ static void trap_and_backtrace(void)
 
 static void call_by_handle(unsigned n)
 {
-    struct lucet_result r;
-
     for (unsigned i = 0; i < n; i++) {
-        const struct lucet_val args[] = {LUCET_VAL_I32((int32_t)i), LUCET_VAL_I32(1)};
-        good(lucet_instance_run(adding, "add", 2, args, &r), "add");
+        union lucet_raw values[] = {{.i32 = (int32_t)i}, {.i32 = 1}};
+        good(lucet_func_call(&add, adding, values, NULL), "add");
     }
+}
+
+/* As `lucetc --emit header` writes it. */
+static inline uint32_t small_add(struct lucet_instance *i, uint32_t a, uint32_t b)
+{
+    struct lucet_call_area *area = (struct lucet_call_area *)(void *)i;
+
+    if (area->ready != add.module_id)
+        bench_die("not ready");
+    area->values[0].u32 = a;
+    area->values[1].u32 = b;
+    good(lucet_func_call_area(&add, i, NULL), "add");
+    return area->values[0].u32;
+}
+
+static void call_by_stub(unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        small_add(adding, i, 1);
 }
 
 static void call_host(unsigned n)
@@ -165,7 +184,7 @@ const struct engine bench_lucet = {
     .trap_and_reset = trap_and_reset,
     .trap_and_backtrace = trap_and_backtrace,
     .call_by_handle = call_by_handle,
-    .call_by_stub = call_by_handle,
+    .call_by_stub = call_by_stub,
     .call_host = call_host,
     .call_none = call_none,
     .keep_idle = keep_idle,

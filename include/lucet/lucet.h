@@ -243,6 +243,45 @@ LUCET_API enum lucet_error lucet_instance_resume_call(struct lucet_instance *ins
                                                       size_t nresults, struct lucet_val *results,
                                                       struct lucet_result *result);
 
+/* ---- Calls through handles ----
+ *
+ * A handle says once which function is meant and of which type; calling through it costs a few nanoseconds.
+ * `lucetc --emit header` writes typed stubs on top of it. */
+
+/* A function that a module exports. It holds nothing and may be copied; the members are the runtime's. */
+struct lucet_func {
+    uint64_t module_id;
+    const void *entry, *code;
+    uint32_t index;
+    uint16_t nparams, nresults;
+    uint8_t quick, narrow_params, wide_params, narrow_results, wide_results;
+};
+/* Looks up an export. `signature` ("ii:i") is what the caller believes its type to be, and is compared;
+ * NULL: any. The handle is good for all instances of the module, while it is loaded. Errors:
+ * symbol_not_found, type_mismatch, unsupported. Any thread. */
+LUCET_API enum lucet_error lucet_dl_module_func(const struct lucet_dl_module *module,
+                                                const char *name, const char *signature,
+                                                struct lucet_func *out);
+/* Calls it in an instance of its module. `values` has room for the parameters and for the results,
+ * whichever are more, from element 0 on; it may be NULL when there are neither. Ends like
+ * lucet_instance_run(), but of `result`, which may be NULL, only the tag is set when the function
+ * returned, and lucet_error_detail() keeps what it said before. Errors besides: invalid_argument (an instance of
+ * another module). */
+LUCET_API enum lucet_error lucet_func_call(const struct lucet_func *func,
+                                           struct lucet_instance *inst, union lucet_raw *values,
+                                           struct lucet_result *result);
+
+/* For stubs that `lucetc --emit header` writes. What every instance begins with: */
+struct lucet_call_area {
+    uint64_t ready; /* the module's id while nothing speaks against a plain run */
+    union lucet_raw values[8];
+};
+/* As lucet_func_call(), for functions whose `quick` is set and which have no v128: arguments and
+ * results are in the call area, which the caller may write to while its `ready` is func->module_id. */
+LUCET_API enum lucet_error lucet_func_call_area(const struct lucet_func *func,
+                                                struct lucet_instance *inst,
+                                                struct lucet_result *result);
+
 /* An exported global's value. Error symbol_not_found. */
 LUCET_API enum lucet_error lucet_instance_get_global(struct lucet_instance *inst, const char *name,
                                                      size_t name_len, struct lucet_val *out);

@@ -197,6 +197,20 @@ struct lucet_runtime_fault {
     bool backtrace_truncated;
 };
 
+/* A value without its type, as calls through handles pass them. Upper bytes that the type does not
+ * have mean nothing. */
+union lucet_raw {
+    int32_t i32;
+    uint32_t u32;
+    int64_t i64;
+    uint64_t u64;
+    float f32;
+    double f64;
+    void *ref; /* funcref, externref */
+    uint8_t v128[16];
+    uint64_t words[2];
+} __attribute__((aligned(16)));
+
 /* What became of a call. */
 struct lucet_result {
     enum lucet_result_tag tag;

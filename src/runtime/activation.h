@@ -10,6 +10,8 @@
 #ifndef LUCET_RUNTIME_ACTIVATION_H
 #define LUCET_RUNTIME_ACTIVATION_H
 
+#include <pthread.h>
+
 #include "lucet/types.h"
 #include "module/abi.h"
 
@@ -74,6 +76,7 @@ struct thread {
     void *signal_stack;          /* ours, NULL when the thread has one of its own */
     size_t signal_stack_size;
     void *timer; /* timer_t */
+    uint64_t gs; /* what was left in it, see gs.h */
     int tid;
     bool ready, have_timer, armed;
 };
@@ -82,6 +85,16 @@ LUCET_STATIC_OFFSET(thread, abi, 8);
 
 extern _Thread_local struct thread lucet__thread
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/* pthread_self() without a call into the C library. */
+static inline pthread_t lucet__self(void)
+{
+#if defined(__GLIBC__)
+    return (pthread_t)__builtin_thread_pointer();
+#else
+    return pthread_self();
+#endif
+}
 
 /* enter.S: switches to the guest stack, clears all registers, calls entry(ctx, callee, argv);
  * returns when that returns or when lucet__leave() is reached. */

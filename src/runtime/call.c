@@ -3,15 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/gs.h"
 #include "runtime/runtime.h"
-#include "runtime/x86_64/machine.h"
 
 /* What a guest must have to begin with: less is a stack overflow. */
 #define LEAST_STACK (UINT64_C(8) << 10)
-
-/* Left free above: a host function whose prototype has more parameters than it was registered with
- * reads there instead of in the guard. */
-#define HEADROOM 256
 
 #define barrier() atomic_signal_fence(memory_order_seq_cst) /* between here and signal handlers */
 
@@ -43,7 +39,7 @@ static bool choose_stack(struct activation *act, const struct slot *s)
     for (const struct activation *a = lucet__thread.current; a && !sp; a = a->outer)
         if (in_stack(s, (uintptr_t)a->host_sp))
             sp = (uintptr_t)a->host_sp & ~(uintptr_t)15;
-    act->guest_sp = sp ? (void *)sp : act->stack_high - HEADROOM;
+    act->guest_sp = sp ? (void *)sp : act->stack_high - LUCET__HEADROOM;
     return (uintptr_t)act->guest_sp - (uintptr_t)act->stack_low >= LEAST_STACK;
 }
 
@@ -93,17 +89,15 @@ static void pop(const struct activation *act)
 static void enter(struct activation *act, struct lucet_vmctx *ctx, void (*how)(struct activation *),
                   const struct suspended *suspended)
 {
-    uint64_t gs = machine_get_gs();
+    struct thread *t = &lucet__thread;
 
     push(act, ctx);
     if (suspended && suspended->sp) /* it goes on in a host function */
         __atomic_store_n(&lucet__thread.abi.guest_frame, suspended->abi.guest_frame,
                          __ATOMIC_RELAXED);
-    if (gs != (uintptr_t)ctx->gs_base)
-        machine_set_gs((uintptr_t)ctx->gs_base);
+    uint64_t put_back = lucet__gs_enter(t, (uintptr_t)ctx->gs_base, act->outer != NULL);
     how(act);
-    if (machine_get_gs() != gs)
-        machine_set_gs(gs);
+    lucet__gs_leave(t, put_back, act->outcome == OUTCOME_RETURNED);
     pop(act);
 }
 
@@ -236,7 +230,7 @@ static enum lucet_error faulted(const struct activation *act, struct lucet_resul
 }
 
 /* What became of it. A stop request that was accepted wins over everything. */
-static enum lucet_error finish(struct lucet_instance *i, struct activation *act,
+enum lucet_error lucet__finish(struct lucet_instance *i, struct activation *act,
                                struct lucet_result *result)
 {
     static const enum instance_state states[] = {
@@ -256,6 +250,7 @@ static enum lucet_error finish(struct lucet_instance *i, struct activation *act,
         i->state = INSTANCE_TERMINATED;
         return terminated(result, reason, NULL);
     }
+    lucet__callable_update(i);
     switch (act->outcome) {
     case OUTCOME_FAULTED: return faulted(act, result);
     case OUTCOME_TERMINATED: return terminated(result, act->reason, act->provided);
@@ -275,6 +270,7 @@ static bool begin(struct lucet_instance *i, struct activation *act, struct lucet
     i->runner = pthread_self();
     i->depth++;
     i->start_done = true;
+    i->area.ready = 0;
     return true;
 }
 
@@ -313,7 +309,7 @@ static enum lucet_error run(const struct call *c, const struct lucet_module_type
         act.trapcode = lucet_trapcode_stack_overflow;
     }
     i->depth--;
-    return finish(i, &act, result);
+    return lucet__finish(i, &act, result);
 }
 
 /* Puts the arguments where results will be, too: in the instance when the run may yield, else in `few` or
@@ -411,7 +407,7 @@ enum lucet_error lucet__call_resume(const struct call *c, void *value, struct lu
         i->state = INSTANCE_READY;
         enter(&act, s->abi.ctx, s->sp ? lucet__resume : lucet__continue, s);
         i->depth--;
-        e = finish(i, &act, result);
+        e = lucet__finish(i, &act, result);
     } else {
         e = lucet_error_runtime_terminated;
     }

@@ -52,6 +52,7 @@ enum lucet_error lucet_instance_reset(struct lucet_instance *i)
     i->start_done = i->module->artifact.header->start == LUCET_NONE;
     i->state = INSTANCE_READY;
     lucet__stop_enable(i->stop);
+    lucet__callable_update(i);
     return lucet_error_ok;
 }
 

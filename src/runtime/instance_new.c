@@ -90,6 +90,7 @@ static enum lucet_error build(struct lucet_instance *i, struct lucet_linker *lin
     if (e != lucet_error_ok)
         return e;
     i->ctx = (struct lucet_vmctx *)(void *)i->slot->context;
+    lucet__activation_prepare(i);
     init_context(i);
     e = lucet__instance_describe(i);
     if (e == lucet_error_ok)
@@ -173,6 +174,7 @@ enum lucet_error lucet_region_new_instance_with(struct lucet_region *region,
         lucet__instance_drop(i);
         return e;
     }
+    lucet__callable_update(i);
     *out = i;
     return lucet_error_ok;
 }

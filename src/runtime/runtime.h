@@ -4,7 +4,8 @@
  *   slots       region.c slot.c memory.c table.c
  *   linking     linker.c imports.c store.c record.c
  *   instances   instance_new.c instance_init.c segments.c init_expr.c instance.c global.c value.c
- *   running     run.c call.c suspend.c enter.S thread.c signals.c fault.c backtrace.c stop.c timeout.c
+ *   running     run.c call.c func.c gs.h suspend.c enter.S thread.c signals.c fault.c backtrace.c stop.c
+ *               timeout.c
  *   for guests  builtins.c builtins_table.c vmctx.c
  *
  * Names with two underscores are between the files. Public functions check their arguments, set
@@ -228,6 +229,8 @@ void lucet__table_free(struct table *t);
 
 /* ---- Instances ---- */
 
+#define LUCET__FEW 8u /* room in struct lucet_call_area */
+
 enum instance_state {
     INSTANCE_READY,
     INSTANCE_FAULTED,
@@ -244,14 +247,34 @@ struct suspended {
     uint64_t time_left;                   /* of its limit, nanoseconds */
     const struct lucet_dl_module *module; /* of the function that was called */
     uint32_t func;
-    uint64_t (*values)[2]; /* its arguments and results: few, or from malloc() */
+    uint64_t (*values)[2]; /* its arguments and results: few, the call area, or from malloc() */
     uint64_t few[16][2];
 };
 
-struct stop;  /* stop.c: shared with kill switches */
+/* stop.c: shared with kill switches. What a run does to it, func.c does by itself. */
+struct stop {
+    atomic_uint refs;
+    atomic_int state; /* enum stop_state */
+    atomic_bool running;
+    /* Valid while running; written before. */
+    struct activation *_Atomic act;
+    struct thread *_Atomic thread;
+};
+enum stop_state {
+    STOP_NONE,
+    STOP_DECIDING,
+    STOP_CANCELLED,
+    STOP_REMOTE,
+    STOP_TIMEOUT,
+    STOP_DISABLED
+};
+/* Every thread that stores `running` passes a full barrier, because the kernel offers none to killers. */
+extern atomic_bool lucet__stop_fences;
+
 struct store; /* store.c */
 
 struct lucet_instance {
+    struct lucet_call_area area; /* first: stubs know it */
     struct lucet_dl_module *module;
     struct lucet_region *region;
     struct slot *slot;
@@ -280,6 +303,9 @@ struct lucet_instance {
 
     struct suspended suspended;  /* `values` also while its outermost run lasts */
     struct registers *registers; /* made when it may be preempted; else NULL */
+    /* For calls by handle, func.c. */
+    uint8_t *hostcall_limit; /* as in struct lucet_activation */
+    struct activation act;
 
     struct trace trace;
     struct lucet_frame *frames; /* LUCET__FRAMES; made at the first fault */
@@ -428,6 +454,19 @@ bool lucet__yield(struct lucet_vmctx *ctx, enum lucet_yield_reason reason, void 
 /* Forgets the run that was put aside. */
 void lucet__suspended_drop(struct lucet_instance *i);
 
+/* What became of a run; its depth does not count any more. A stop request that was accepted wins over
+ * everything. */
+enum lucet_error lucet__finish(struct lucet_instance *i, struct activation *act,
+                               struct lucet_result *result);
+
+/* func.c: sets i->area.ready to what the rest of the instance says. */
+void lucet__callable_update(struct lucet_instance *i);
+/* Once the instance has its slot. */
+void lucet__activation_prepare(struct lucet_instance *i);
+/* Left free above guest stacks: a host function whose prototype has more parameters than it was
+ * registered with reads there instead of in the guard. */
+#define LUCET__HEADROOM 256
+
 /* backtrace.c: collects the frames above (pc, sp) in guest code into the instance's trace; pc is a
  * return address when `from_call`. Safe in signal handlers. */
 void lucet__backtrace(struct activation *act, uintptr_t pc, uintptr_t sp, uintptr_t probe,
@@ -461,6 +500,15 @@ void lucet__stop_release(struct stop *s);
 /* The instance is going away, or has faulted (until reset): nothing to stop. */
 void lucet__stop_disable(struct stop *s);
 void lucet__stop_enable(struct stop *s);
+/* The quick part of both: false when somebody wants it to stop, and the rest must be done. */
+static inline bool lucet__stop_running(struct stop *s, bool running)
+{
+    atomic_store_explicit(&s->running, running, memory_order_release);
+    if (__builtin_expect(atomic_load_explicit(&lucet__stop_fences, memory_order_relaxed), 0))
+        atomic_thread_fence(memory_order_seq_cst);
+    atomic_signal_fence(memory_order_seq_cst);
+    return atomic_load_explicit(&s->state, memory_order_acquire) == STOP_NONE;
+}
 /* A run begins; false: it was cancelled before. */
 bool lucet__stop_begin(struct stop *s, struct activation *act);
 /* A run ends; `usable`: another may follow. True and the reason: it was asked to stop. */

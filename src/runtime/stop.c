@@ -1,18 +1,18 @@
-/* Stopping guests from outside: kill switches and time limits.
+/* Stopping guests from outside: kill switches and time limits. States (without STOP_):
  *
- *      NONE ──▶ DECIDING ──▶ CANCELLED     not running: the next run ends at once ──▶ DISABLED
- *       │           └──────▶ STOP_REMOTE   running: its end is `terminated` ────────▶ DISABLED
- *       └─────── time is up ▶ STOP_TIMEOUT likewise ─────────────────────────────────▶ DISABLED
+ *      NONE ──▶ DECIDING ──▶ CANCELLED   not running: the next run ends at once ──▶ DISABLED
+ *       │           └──────▶ REMOTE      running: its end is `terminated` ────────▶ DISABLED
+ *       └────── time is up ▶ TIMEOUT     likewise ────────────────────────────────▶ DISABLED
  *
- * Whoever leaves NONE by a compare-and-swap has won, and the run ends as terminated whatever the
+ * Whoever leaves STOP_NONE by a compare-and-swap has won, and the run ends as terminated whatever the
  * guest did meanwhile. The signal says nothing by itself: its handler looks at the states of
- * the activations of its thread, so that one that arrives late finds nothing to do. DISABLED lasts
+ * the activations of its thread, so that one that arrives late finds nothing to do. STOP_DISABLED lasts
  * until the instance is reset.
  *
  * Runs begin and end far more often than guests are stopped, so they pay nothing: they store
  * `running` and then load `state`, without a fence. The killer, between storing `state` and loading
  * `running`, has the kernel make every thread of the process pass a barrier. So at least one of the two
- * sees the other's store; and a run that sees DECIDING, as it begins or ends, waits for the decision.
+ * sees the other's store; and a run that sees STOP_DECIDING, as it begins or ends, waits for the decision.
  * While a killer that found the instance running is deciding, the activation stays. */
 #include <errno.h>
 #include <linux/membarrier.h>
@@ -24,17 +24,6 @@
 #include "runtime/runtime.h"
 #include "runtime/x86_64/machine.h"
 
-enum state { NONE, DECIDING, CANCELLED, STOP_REMOTE, STOP_TIMEOUT, DISABLED };
-
-struct stop {
-    atomic_uint refs;
-    atomic_int state;
-    atomic_bool running;
-    /* Valid while running; written before. */
-    struct activation *_Atomic act;
-    struct thread *_Atomic thread;
-};
-
 struct lucet_kill_switch {
     struct stop *stop;
 };
@@ -45,7 +34,7 @@ struct stop *lucet__stop_new(void)
 
     if (s) {
         atomic_init(&s->refs, 1);
-        atomic_init(&s->state, NONE);
+        atomic_init(&s->state, STOP_NONE);
     }
     return s;
 }
@@ -76,46 +65,37 @@ static int decided(struct stop *s)
 {
     int state;
 
-    while ((state = atomic_load(&s->state)) == DECIDING)
+    while ((state = atomic_load(&s->state)) == STOP_DECIDING)
         sched_yield();
     return state;
 }
 
 void lucet__stop_disable(struct stop *s)
 {
-    while (!change(s, decided(s), DISABLED))
+    while (!change(s, decided(s), STOP_DISABLED))
         ;
 }
 
 void lucet__stop_enable(struct stop *s)
 {
-    change(s, DISABLED, NONE);
+    change(s, STOP_DISABLED, STOP_NONE);
 }
 
 /* ---- Beginning and ending ---- */
 
-/* Every thread that stores passes a full barrier, because the kernel offers none to killers. */
-static atomic_bool fences;
+atomic_bool lucet__stop_fences;
 
 void lucet__stop_prepare(void)
 {
-    atomic_store(&fences,
+    atomic_store(&lucet__stop_fences,
                  syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0);
-}
-
-static void set_running(struct stop *s, bool running)
-{
-    atomic_store_explicit(&s->running, running, memory_order_release);
-    if (atomic_load_explicit(&fences, memory_order_relaxed))
-        atomic_thread_fence(memory_order_seq_cst);
-    atomic_signal_fence(memory_order_seq_cst);
 }
 
 /* All threads that run, and this one, see what was stored before. After a fork the child has to
  * register anew. */
 static void barrier_everywhere(void)
 {
-    if (atomic_load(&fences) ||
+    if (atomic_load(&lucet__stop_fences) ||
         syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0)
         return;
     lucet__stop_prepare();
@@ -128,8 +108,8 @@ static bool begin_slowly(struct stop *s)
 {
     if (decided(s) == STOP_REMOTE)
         return true; /* it is told so as it begins */
-    set_running(s, false);
-    change(s, CANCELLED, DISABLED);
+    lucet__stop_running(s, false);
+    change(s, STOP_CANCELLED, STOP_DISABLED);
     return false;
 }
 
@@ -137,8 +117,7 @@ bool lucet__stop_begin(struct stop *s, struct activation *act)
 {
     atomic_store_explicit(&s->act, act, memory_order_relaxed);
     atomic_store_explicit(&s->thread, &lucet__thread, memory_order_relaxed);
-    set_running(s, true);
-    return atomic_load_explicit(&s->state, memory_order_acquire) == NONE || begin_slowly(s);
+    return lucet__stop_running(s, true) || begin_slowly(s);
 }
 
 static bool end_slowly(struct stop *s, enum lucet_terminated_reason *reason)
@@ -146,13 +125,12 @@ static bool end_slowly(struct stop *s, enum lucet_terminated_reason *reason)
     int state = decided(s);
 
     lucet__stop_requested(s, reason);
-    return (state == STOP_REMOTE || state == STOP_TIMEOUT) && change(s, state, DISABLED);
+    return (state == STOP_REMOTE || state == STOP_TIMEOUT) && change(s, state, STOP_DISABLED);
 }
 
 bool lucet__stop_end(struct stop *s, bool usable, enum lucet_terminated_reason *reason)
 {
-    set_running(s, false);
-    if (atomic_load_explicit(&s->state, memory_order_acquire) != NONE && end_slowly(s, reason))
+    if (!lucet__stop_running(s, false) && end_slowly(s, reason))
         return true;
     if (!usable)
         lucet__stop_disable(s);
@@ -165,12 +143,12 @@ bool lucet__stop_requested(const struct stop *s, enum lucet_terminated_reason *r
 
     *reason =
         state == STOP_TIMEOUT ? lucet_terminated_reason_timeout : lucet_terminated_reason_remote;
-    return state == DECIDING || state == STOP_REMOTE || state == STOP_TIMEOUT;
+    return state == STOP_DECIDING || state == STOP_REMOTE || state == STOP_TIMEOUT;
 }
 
 bool lucet__stop_expire(struct stop *s)
 {
-    return change(s, NONE, STOP_TIMEOUT);
+    return change(s, STOP_NONE, STOP_TIMEOUT);
 }
 
 /* ---- The running thread's side ---- */
@@ -260,12 +238,12 @@ enum lucet_kill_result lucet_kill_switch_terminate(struct lucet_kill_switch *k)
 {
     struct stop *s;
 
-    if (!k || !change(s = k->stop, NONE, DECIDING))
+    if (!k || !change(s = k->stop, STOP_NONE, STOP_DECIDING))
         return lucet_kill_not_terminable;
     barrier_everywhere();
     if (atomic_load_explicit(&s->running, memory_order_acquire))
         return stop_running(s);
-    atomic_store(&s->state, CANCELLED);
+    atomic_store(&s->state, STOP_CANCELLED);
     return lucet_kill_cancelled;
 }
 

@@ -128,6 +128,7 @@ enum lucet_error lucet__thread_prepare(size_t signal_stack_size)
         threads->prev = t;
     threads = t;
     pthread_mutex_unlock(&mutex);
+    t->abi.guest_frame = t; /* not in guest code */
     t->ready = true;
     lucet__timer_prepare(t); /* without it, runs with a time limit fail */
     return lucet_error_ok;

@@ -14,6 +14,7 @@
 #define ARGV 64
 
 #define MXCSR_DEFAULT 0x1f80    /* all exceptions masked, to nearest */
+#define MXCSR_FLAGS 0x3f
 #define X87_DEFAULT 0x037f
 #define ODD_FLAGS 0x40400       /* alignment check, direction */
 
@@ -86,7 +87,9 @@ lucet__enter:
         testl   $ODD_FLAGS, 8(%rsp)
         jnz     .Lodd_flags
 .Lflags_defined:
-        cmpl    $MXCSR_DEFAULT, (%rsp)
+        movl    (%rsp), %ecx
+        andl    $~MXCSR_FLAGS, %ecx     /* sticky flags of the past: no guest can read them */
+        cmpl    $MXCSR_DEFAULT, %ecx
         jne     .Lodd_mxcsr
 .Lmxcsr_defined:
         cmpw    $X87_DEFAULT, 4(%rsp)

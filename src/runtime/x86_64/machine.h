@@ -14,14 +14,21 @@ extern bool lucet__have_fsgsbase;
 /* Sets this and what enter.S needs to know of the processor. */
 void machine_look(void);
 
-static inline uint64_t machine_get_gs(void)
+static __attribute__((noinline, unused)) uint64_t machine_ask_gs(void)
 {
     uint64_t base = 0;
 
-    if (lucet__have_fsgsbase)
-        __asm__ volatile("rdgsbase %0" : "=r"(base));
-    else
-        syscall(SYS_arch_prctl, ARCH_GET_GS, &base);
+    syscall(SYS_arch_prctl, ARCH_GET_GS, &base);
+    return base;
+}
+
+static inline uint64_t machine_get_gs(void)
+{
+    uint64_t base;
+
+    if (__builtin_expect(!lucet__have_fsgsbase, 0))
+        return machine_ask_gs();
+    __asm__ volatile("rdgsbase %0" : "=r"(base));
     return base;
 }
 

@@ -47,7 +47,8 @@ static void memories_stay_apart(const struct guest_mode *mode)
     struct lucet_dl_module *m = guest_module(wat, mode);
     struct lucet_region *region = guest_region(3);
     struct lucet_linker *linker;
-    const uint64_t gs = machine_get_gs();
+    const uint64_t before = machine_get_gs();
+    const uint64_t gs = (uintptr_t)wat; /* a host that uses it */
 
     assert_int_equal(lucet_linker_new(&linker), lucet_error_ok);
     assert_int_equal(lucet_linker_func(linker, "h", "f", "i:i", (void (*)(void))run_next), 0);
@@ -55,12 +56,27 @@ static void memories_stay_apart(const struct guest_mode *mode)
         instances[i] = guest_instance(region, m, linker, NULL);
         guest_call(instances[i], "set", ARGS(I32(10 + i)));
     }
+    machine_set_gs(gs);
     /* 1000 + what the instances 1, 2, 0, 1, 2, 0 hold, each entered within the one before. */
     assert_int_equal((int32_t)guest_call(instances[0], "nest", ARGS(I32(6))),
                      1000 + 10 + 2 * (10 + 11 + 12));
     /* After a fault further in, the outer ones are where they were. */
     assert_int_equal((int32_t)guest_call(instances[1], "nest", ARGS(I32(-1))), 11);
     assert_true(machine_get_gs() == gs);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal((int32_t)guest_call(instances[i], "get", 0, NULL), 10 + i);
+    assert_true(machine_get_gs() == gs);
+    /* A host that does not: whatever is left there, the next guest has its own. */
+    machine_set_gs(before);
+    for (int round = 0; round < 3; round++) {
+        struct lucet_result r;
+        for (int i = 0; i < 2; i++)
+            assert_int_equal((int32_t)guest_call(instances[i], "get", 0, NULL), 10 + i);
+        assert_int_equal(
+            lucet_instance_run(instances[2], "nest and trap", 1, (struct lucet_val[]){I32(0)}, &r),
+            lucet_error_runtime_fault);
+        assert_int_equal(lucet_instance_reset(instances[2]), lucet_error_ok);
+    }
     for (int i = 0; i < 2; i++)
         assert_int_equal((int32_t)guest_call(instances[i], "get", 0, NULL), 10 + i);
     for (int i = 0; i < 3; i++)
