@@ -14,7 +14,7 @@ struct target {
     char *tune;           /* owned; name of the CPU to schedule for */
 };
 
-enum type_use { TYPE_ENTRY = 1, TYPE_THUNK = 2, TYPE_HOST = 4 };
+enum type_use { TYPE_ENTRY = 1, TYPE_THUNK = 2, TYPE_HOST = 4, TYPE_REF_GATE = 8 };
 enum table_use { TABLE_GET = 1, TABLE_SET = 2, TABLE_SIZE = 4 };
 enum global_use { GLOBAL_GET = 1, GLOBAL_SET = 2 };
 

@@ -90,6 +90,7 @@ void free_label(struct label *l);
 /* call.c */
 TRANSLATOR(emit_call);          /* arg: 0 or TAIL_CALL */
 TRANSLATOR(emit_call_indirect); /* the same */
+TRANSLATOR(emit_call_ref);      /* the same */
 enum { TAIL_CALL = 1 };
 TRANSLATOR(emit_ref_func);
 /* Builds the return of `results` (C2). */

@@ -85,3 +85,11 @@ void emit_call_gate(struct emitter *e, LLVMValueRef func, struct helper h)
 
     run_record(e, func, h.a, record);
 }
+
+/* A reference is of its type, or of one below it, by validation. */
+void emit_ref_gate(struct emitter *e, LLVMValueRef func, struct helper h)
+{
+    LLVMValueRef record = LLVMGetParam(func, 1);
+    trap_if(e, LLVMBuildIsNull(e->b, record, ""), LUCET_TRAP_indirect_call_to_null);
+    run_record(e, func, h.a, record);
+}

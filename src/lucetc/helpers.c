@@ -13,12 +13,14 @@ static const char *const builtin_signatures[] = {
 #undef X
 };
 
-/* Types have up to three helpers each. */
+/* Types have up to four helpers each. */
 static void each_type_helper(const struct compilation *c, void (*visit)(void *, struct helper),
                              void *arg)
 {
     for (uint32_t i = 0; i < c->module->ntypes; i++) {
         const uint8_t use = c->plan.types[i];
+        if (use & TYPE_REF_GATE)
+            visit(arg, (struct helper){.kind = HELPER_ref_gate, .a = i});
         if (use & TYPE_ENTRY)
             visit(arg, (struct helper){.kind = HELPER_entry, .a = i});
         if (use & TYPE_THUNK)
@@ -70,11 +72,17 @@ void helpers_each(const struct compilation *c, void (*visit)(void *, struct help
 void helper_name(struct helper h, char name[HELPER_NAME_SIZE])
 {
     static const char *const formats[] = {
-        [HELPER_import] = "import.%u",         [HELPER_entry] = "entry.%u",
-        [HELPER_thunk] = "thunk.%u",           [HELPER_host] = "host.%u",
-        [HELPER_global_get] = "global.get.%u", [HELPER_global_set] = "global.set.%u",
-        [HELPER_table_get] = "table.get.%u",   [HELPER_table_set] = "table.set.%u",
-        [HELPER_table_size] = "table.size.%u", [HELPER_memory_size] = "memory.size.%u",
+        [HELPER_import] = "import.%u",
+        [HELPER_ref_gate] = "gate.%u.ref",
+        [HELPER_entry] = "entry.%u",
+        [HELPER_thunk] = "thunk.%u",
+        [HELPER_host] = "host.%u",
+        [HELPER_global_get] = "global.get.%u",
+        [HELPER_global_set] = "global.set.%u",
+        [HELPER_table_get] = "table.get.%u",
+        [HELPER_table_set] = "table.set.%u",
+        [HELPER_table_size] = "table.size.%u",
+        [HELPER_memory_size] = "memory.size.%u",
     };
     if (h.kind == HELPER_gate)
         snprintf(name, HELPER_NAME_SIZE, "gate.%u.%u", h.a, h.b);
@@ -127,11 +135,12 @@ static void emit_one(void *arg, struct helper h)
 {
     static void (*const emit[])(struct emitter *, LLVMValueRef, struct helper) = {
         [HELPER_import] = emit_import_gate,   [HELPER_gate] = emit_call_gate,
-        [HELPER_entry] = emit_entry,          [HELPER_thunk] = emit_thunk,
-        [HELPER_host] = emit_host_trampoline, [HELPER_builtin] = emit_builtin,
-        [HELPER_global_get] = emit_accessor,  [HELPER_global_set] = emit_accessor,
-        [HELPER_table_get] = emit_accessor,   [HELPER_table_set] = emit_accessor,
-        [HELPER_table_size] = emit_accessor,  [HELPER_memory_size] = emit_accessor,
+        [HELPER_ref_gate] = emit_ref_gate,    [HELPER_entry] = emit_entry,
+        [HELPER_thunk] = emit_thunk,          [HELPER_host] = emit_host_trampoline,
+        [HELPER_builtin] = emit_builtin,      [HELPER_global_get] = emit_accessor,
+        [HELPER_global_set] = emit_accessor,  [HELPER_table_get] = emit_accessor,
+        [HELPER_table_set] = emit_accessor,   [HELPER_table_size] = emit_accessor,
+        [HELPER_memory_size] = emit_accessor,
     };
     struct emitter *e = arg;
     LLVMValueRef func = helper_declare(e, h);

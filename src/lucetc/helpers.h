@@ -9,6 +9,7 @@
 enum helper_kind {
     HELPER_import,     /* a = imported function */
     HELPER_gate,       /* a = type, b = table */
+    HELPER_ref_gate,   /* a = type */
     HELPER_entry,      /* a = type */
     HELPER_thunk,      /* a = type */
     HELPER_host,       /* a = type */
@@ -41,6 +42,7 @@ void helpers_emit(struct emitter *e);
 /* One per kind; the builder stands in the entry block of the helper's function. */
 void emit_import_gate(struct emitter *e, LLVMValueRef func, struct helper h);     /* gate.c */
 void emit_call_gate(struct emitter *e, LLVMValueRef func, struct helper h);       /* gate.c */
+void emit_ref_gate(struct emitter *e, LLVMValueRef func, struct helper h);        /* gate.c */
 void emit_thunk(struct emitter *e, LLVMValueRef func, struct helper h);           /* thunk.c */
 void emit_entry(struct emitter *e, LLVMValueRef func, struct helper h);           /* entry.c */
 void emit_host_trampoline(struct emitter *e, LLVMValueRef func, struct helper h); /* hostcall.c */

@@ -86,6 +86,8 @@ static enum lucet_error note_instr(struct collector *k, const struct wasm_instr 
     case WASM_OP_return_call_indirect: p->tail_calls = true; /* fall through */
     case WASM_OP_call_indirect:
         return add_gate(k, in->imm.index, in->imm.index2) ? lucet_error_ok : lucet_error_no_memory;
+    case WASM_OP_return_call_ref: p->tail_calls = true; /* fall through */
+    case WASM_OP_call_ref: p->types[in->imm.index] |= TYPE_REF_GATE; break;
     case WASM_OP_ref_func: k->is_ref_func[in->imm.index] = true; break;
     case WASM_OP_global_get: note_global(p, m, in->imm.index, GLOBAL_GET); break;
     case WASM_OP_global_set: note_global(p, m, in->imm.index, GLOBAL_SET); break;

@@ -22,4 +22,6 @@
   (func (export "import narrow") (param i32) (result i64)
     (return_call $import_narrow (f32.const 4) (local.get 0)))
   (func (export "ordinary") (param i32) (result i64)
-    (call $narrow (f32.const 4) (local.get 0))))
+    (call $narrow (f32.const 4) (local.get 0)))
+  (func (export "reference") (param i32) (result i64)
+    (return_call_ref $narrow (f32.const 4) (local.get 0) (ref.func $narrow))))

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 enum { BASE = 700, MILLION = 1000000, MOST = 40 };
-enum way { DIRECT, INDIRECT, WAYS };
+enum way { DIRECT, INDIRECT, BY_REFERENCE, WAYS };
 
 struct shape {
     unsigned mix, n;
@@ -58,8 +58,11 @@ static void add_ring_func(struct text *t, const struct shape *shapes, unsigned k
     text_add(t, " (if (i32.eq (global.get $way) (i32.const %u)) (then", DIRECT);
     add_values(t, shapes[next]);
     text_add(t, " (return_call $f%u)))\n", next);
+    text_add(t, " (if (i32.eq (global.get $way) (i32.const %u)) (then", INDIRECT);
     add_values(t, shapes[next]);
-    text_add(t, " (return_call_indirect (type $t%u) (i32.const %u)))\n", next, next);
+    text_add(t, " (return_call_indirect (type $t%u) (i32.const %u))))\n", next, next);
+    add_values(t, shapes[next]);
+    text_add(t, " (return_call_ref $t%u (ref.func $f%u)))\n", next, next);
 }
 
 /* "run": hash of the results of a chain of `left` calls. `shared`: references to its functions may leave. */
@@ -221,7 +224,7 @@ static void add_owner(struct text *t, const struct shape *shapes, bool tail)
  * looks at its own memory. It gives the number of wrong results. */
 static void add_user(struct text *t, const struct shape *shapes, bool tail)
 {
-    static const char *const ways[] = {"direct", "indirect"};
+    static const char *const ways[] = {"direct", "indirect", "by_reference"};
     const char *prefix = tail ? "return_" : "";
 
     text_add(t, "(module\n");
@@ -241,8 +244,10 @@ static void add_user(struct text *t, const struct shape *shapes, bool tail)
             add_values(t, shapes[k]);
             if (way == DIRECT)
                 text_add(t, " (%scall $take%u))\n", prefix, k);
-            else
+            else if (way == INDIRECT)
                 text_add(t, " (%scall_indirect (type $t%u) (i32.const %u)))\n", prefix, k, k);
+            else
+                text_add(t, " (%scall_ref $t%u (ref.func $take%u)))\n", prefix, k, k);
         }
     }
     text_add(t, "(func (export \"run\") (result i32) (local $wrong i32)\n");
@@ -419,6 +424,7 @@ static const char endings[] =
     "(func (export \"type\") (return_call_indirect (type $other) (i64.const 1) (i32.const 0)))\n"
     "(func (export \"null\") (return_call_indirect (type $other) (i64.const 1) (i32.const 2)))\n"
     "(func (export \"outside\") (return_call_indirect (type $other) (i64.const 1) (i32.const 4)))\n"
+    "(func (export \"null ref\") (return_call_ref $other (i64.const 1) (ref.null $other)))\n"
     /* Not the last thing it does: the stack must end. */
     "(func $deep (export \"deep\") (param i32) (result i32)"
     "  (i32.add (call $deep (local.get 0)) (i32.const 1)))\n"
@@ -430,6 +436,7 @@ static const char endings[] =
     "(table $t 1 funcref) (elem (table $t) (i32.const 0) func $loop_i)\n"
     "(func $loop_i (export \"loop indirect\") (return_call_indirect $t (type $void) (i32.const "
     "0)))\n"
+    "(func $loop_r (export \"loop by reference\") (return_call_ref $void (ref.func $loop_r)))\n"
     "(func (export \"short\") (result i32) (i32.const 9)))\n";
 
 static void chains_end_in_traps(void **state)
@@ -441,6 +448,7 @@ static void chains_end_in_traps(void **state)
         {"type", lucet_trapcode_bad_signature},
         {"null", lucet_trapcode_indirect_call_to_null},
         {"outside", lucet_trapcode_table_out_of_bounds},
+        {"null ref", lucet_trapcode_indirect_call_to_null},
     };
     (void)state;
     guest_begin();
@@ -491,7 +499,7 @@ static void *kill_later(void *arg)
 
 static void endless_chains_are_stopped(void **state)
 {
-    static const char *const names[] = {"loop", "loop indirect"};
+    static const char *const names[] = {"loop", "loop indirect", "loop by reference"};
     (void)state;
     guest_begin();
     struct lucet_region *region = guest_region(1);
