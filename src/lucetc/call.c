@@ -85,7 +85,7 @@ TRANSLATOR(emit_call_ref)
 {
     struct emitter *e = f->e;
     char name[32];
-    snprintf(name, sizeof name, "gate.%u.ref", in->imm.index);
+    snprintf(name, sizeof name, "ref.%u", in->imm.index);
     LLVMValueRef gate = emitter_declare(e, name, emitter_functype(e, in->imm.index));
     call_and_push(f, in->imm.index, gate, LLVMBuildIntToPtr(e->b, pop(f), e->ptr, ""),
                   arg == TAIL_CALL);

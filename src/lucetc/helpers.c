@@ -73,7 +73,7 @@ void helper_name(struct helper h, char name[HELPER_NAME_SIZE])
 {
     static const char *const formats[] = {
         [HELPER_import] = "import.%u",
-        [HELPER_ref_gate] = "gate.%u.ref",
+        [HELPER_ref_gate] = "ref.%u",
         [HELPER_entry] = "entry.%u",
         [HELPER_thunk] = "thunk.%u",
         [HELPER_host] = "host.%u",

@@ -19,6 +19,7 @@
 #define AUDIT_CLASSES(X)                                                                           \
     X(GUEST, "guest")                                                                              \
     X(GATE, "gate")                                                                                \
+    X(REF, "ref")                                                                                  \
     X(IMPORT, "import")                                                                            \
     X(THUNK, "thunk")                                                                              \
     X(HOST, "host")                                                                                \

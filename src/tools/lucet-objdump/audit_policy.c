@@ -13,7 +13,8 @@
 /* What wasm code may call. Thunks, host trampolines and entries believe their scratch register, so
  * they are reached through records or from the runtime only. */
 #define CALLABLE                                                                                   \
-    (CLS(GUEST) | CLS(GATE) | CLS(IMPORT) | CLS(BUILTIN) | CLS(GLOBAL) | CLS(TABLE) | CLS(MEMORY))
+    (CLS(GUEST) | CLS(GATE) | CLS(REF) | CLS(IMPORT) | CLS(BUILTIN) | CLS(GLOBAL) | CLS(TABLE) |   \
+     CLS(MEMORY))
 
 const struct audit_policy audit_policies[CLASS_COUNT] = {
     [CLASS_GUEST] = {.memory = OWN | GS | MEM(JUMP_TABLE),
@@ -25,6 +26,10 @@ const struct audit_policy audit_policies[CLASS_COUNT] = {
                     .branches = BR(GATE),
                     .branches_with_tail_calls = BR(HOST_CALL),
                     .own_context = true},
+    [CLASS_REF] = {.memory = OWN | RUNTIME,
+                   .branches = BR(GATE),
+                   .branches_with_tail_calls = BR(HOST_CALL),
+                   .own_context = true},
     [CLASS_IMPORT] = {.memory = OWN | RUNTIME,
                       .branches = BR(GATE),
                       .branches_with_tail_calls = BR(HOST_CALL),

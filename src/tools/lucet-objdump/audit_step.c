@@ -20,8 +20,9 @@ void unit_entry_state(const struct audit_unit *u, struct audit_state *s)
     s->regs[REG_RSP] = value_of(VALUE_STACK, 0);
     s->regs[REG_R13] = value_of(VALUE_CONTEXT, 0);
     /* What the runtime or a gate puts in the scratch register: a record or a function's address; and
-     * the host's argument vector. No guest function may call these classes (audit_policy.c). */
-    if (class == CLASS_THUNK || class == CLASS_HOST || class == CLASS_ENTRY)
+     * the host's argument vector. No guest function may call these classes (audit_policy.c), but for
+     * reference gates: that a reference is one is not proved (docs/audit.md). */
+    if (class == CLASS_THUNK || class == CLASS_HOST || class == CLASS_ENTRY || class == CLASS_REF)
         s->regs[REG_R10] = value_of(VALUE_POINTER, 0);
     if (class == CLASS_ENTRY)
         s->regs[REG_RDI] = value_of(VALUE_POINTER, 0);

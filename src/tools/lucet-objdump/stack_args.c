@@ -85,6 +85,7 @@ void stack_args_of_helper(const struct lucet_artifact *a, const char *name,
             of_gate(a, a->funcs[n].type, fn);
         break;
     case CLASS_GATE:
+    case CLASS_REF:
         if (n < a->ntypes)
             of_gate(a, n, fn);
         break;
