@@ -88,29 +88,29 @@ struct places {
     uint32_t integers, vectors, scratch;
 };
 
-enum { NO_REGISTER = UINT32_MAX };
+struct place {
+    uint32_t param;  /* number of the LLVM parameter, or 0 */
+    uint64_t offset; /* otherwise, from the context */
+};
 
-/* The number of the LLVM parameter, or NO_REGISTER and the offset from the context. */
-static uint32_t next_place(struct places *p, wasm_valtype t, uint64_t *offset)
+static struct place next_place(struct places *p, wasm_valtype t)
 {
     const struct plan *plan = &p->e->c->plan;
     if (is_vector(t) && p->vectors < VECTOR_REGISTERS)
-        return 2 + plan->integer_params + p->vectors++;
+        return (struct place){.param = 2 + plan->integer_params + p->vectors++};
     if (!is_vector(t) && p->integers < INTEGER_REGISTERS)
-        return 2 + p->integers++;
-    *offset = p->e->c->layout.scratch + (uint64_t)p->scratch++ * LUCET_RESULT_SLOT;
-    return NO_REGISTER;
+        return (struct place){.param = 2 + p->integers++};
+    const uint64_t slot = p->scratch++;
+    return (struct place){.offset = p->e->c->layout.scratch + slot * LUCET_RESULT_SLOT};
 }
 
 unsigned params_pass(struct emitter *e, const struct wasm_functype *t, LLVMValueRef context,
                      const LLVMValueRef *values, LLVMValueRef *args)
 {
-    const struct plan *plan = &e->c->plan;
     struct places places = {.e = e};
     LLVMTypeRef types[INTEGER_REGISTERS + VECTOR_REGISTERS];
-    uint64_t offset;
 
-    if (!plan->tail_calls) {
+    if (!e->c->plan.tail_calls) {
         for (uint32_t i = 0; i < t->nparams; i++)
             args[2 + i] = values[i];
         return 2 + t->nparams;
@@ -119,11 +119,11 @@ unsigned params_pass(struct emitter *e, const struct wasm_functype *t, LLVMValue
     for (unsigned i = 0; i < n; i++)
         args[2 + i] = LLVMGetPoison(types[i]);
     for (uint32_t i = 0; i < t->nparams; i++) {
-        const uint32_t place = next_place(&places, t->params[i], &offset);
-        if (place == NO_REGISTER)
-            store_at(e, values[i], context, offset, ALIAS_GLOBAL);
+        const struct place place = next_place(&places, t->params[i]);
+        if (place.param)
+            args[place.param] = to_register(e, t->params[i], values[i]);
         else
-            args[place] = to_register(e, t->params[i], values[i]);
+            store_at(e, values[i], context, place.offset, ALIAS_GLOBAL);
     }
     return 2 + n;
 }
@@ -132,18 +132,15 @@ void params_take(struct emitter *e, const struct wasm_functype *t, LLVMValueRef 
                  LLVMValueRef *values)
 {
     struct places places = {.e = e};
-    uint64_t offset;
 
     for (uint32_t i = 0; i < t->nparams; i++) {
         if (!e->c->plan.tail_calls) {
             values[i] = LLVMGetParam(func, 2 + i);
             continue;
         }
-        const uint32_t place = next_place(&places, t->params[i], &offset);
-        if (place == NO_REGISTER)
-            values[i] = load_at(e, emitter_valtype(e, t->params[i]), LLVMGetParam(func, 0), offset,
-                                ALIAS_GLOBAL);
-        else
-            values[i] = from_register(e, t->params[i], LLVMGetParam(func, place));
+        const struct place place = next_place(&places, t->params[i]);
+        values[i] = place.param ? from_register(e, t->params[i], LLVMGetParam(func, place.param))
+                                : load_at(e, emitter_valtype(e, t->params[i]),
+                                          LLVMGetParam(func, 0), place.offset, ALIAS_GLOBAL);
     }
 }
