@@ -48,3 +48,5 @@ foreach(program lucetc lucet-wasi lucet-objdump)
 endforeach()
 install(FILES ${PROJECT_SOURCE_DIR}/completions/_lucet
         DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+
+install(FILES ${PROJECT_SOURCE_DIR}/share/lucet-gdb.py DESTINATION ${CMAKE_INSTALL_DATADIR}/lucet)

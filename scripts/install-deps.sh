@@ -26,6 +26,7 @@ guest   libc++-22-dev-wasm32     the C++ library of guests
 guest   libc++abi-22-dev-wasm32  the C++ library of guests
 test    libcmocka-dev            unit tests
 test    gdb                      tests of the debugger support
+test    linux-perf|perf          names of guest functions in profiles
 test    binutils                 tests that look at artifacts
 test    python3|python3          fetches test tools and sums up results
 test    python3-venv             fetches wasm-tools

@@ -40,6 +40,8 @@ struct lucetc_options {
     uint64_t guard_size;        /* bytes behind it; 0 = 4 GiB */
     uint64_t max_memory_size;   /* refuse modules whose initial memory exceeds it; 0 = none */
     bool precise_traps;
+    bool debug_info; /* keep offsets and, where the module has DWARF, lines of source: in faults'
+                        frames, and for debuggers */
     bool allow_undefined; /* imports without binding are linked by module and name */
     unsigned jobs;        /* threads; 0 = number of CPUs */
     const struct lucetc_bindings *bindings; /* NULL = no function may be imported */

@@ -182,6 +182,11 @@ struct lucet_frame {
     const char *function_name; /* sanitised for terminals; "" when unknown; owned by the module */
     uint32_t function_index; /* in the module's function space, UINT32_MAX for generated helpers */
     uint32_t offset;         /* of pc from the function's first byte */
+    /* Of artifacts made with lucetc -g: the instruction's offset in the WebAssembly module, and, when that
+     * had line information, where its source is. */
+    uint32_t wasm_offset;    /* UINT32_MAX when unknown */
+    uint32_t source_line;    /* 0 when unknown */
+    const char *source_file; /* sanitised for terminals; "" when unknown; owned by the module */
 };
 
 struct lucet_runtime_fault {

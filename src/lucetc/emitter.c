@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lucetc/debug.h"
 #include "lucetc/params.h"
 #include "module/cpu.h"
 
@@ -92,6 +93,7 @@ struct emitter *emitter_new(const struct compilation *c, const char *name, LLVMT
     e->nest = enum_attribute(e, "nest", 0);
     e->nomerge = enum_attribute(e, "nomerge", 0);
     e->noinline = enum_attribute(e, "noinline", 0);
+    debug_begin(e);
     return e;
 }
 
@@ -99,6 +101,7 @@ void emitter_free(struct emitter *e)
 {
     if (!e)
         return;
+    debug_free(e);
     LLVMDisposeBuilder(e->b);
     LLVMDisposeModule(e->module);
     LLVMContextDispose(e->llvm);

@@ -34,6 +34,10 @@ struct emitter {
     unsigned tbaa_kind, prof_kind;
     LLVMValueRef likely, unlikely; /* branch weights: the true side taken; not taken */
     LLVMAttributeRef swiftself, nest, nomerge, noinline;
+    struct {
+        LLVMDIBuilderRef builder;          /* NULL: no debug information is wanted */
+        LLVMMetadataRef file, type, scope; /* scope: the function being translated */
+    } debug;                               /* debug.h */
 };
 
 /* NULL when out of memory. Release with emitter_free(), the LLVM module included. */

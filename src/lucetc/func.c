@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lucetc/debug.h"
 #include "lucetc/diagnostic.h"
 #include "lucetc/params.h"
 
@@ -140,6 +141,7 @@ static void translate_body(struct func *f)
             continue;
         }
         const struct rule *r = &rules[in.op];
+        debug_at(f->e, in.offset);
         r->emit(f, &in, r->arg);
         if (f->work > MAX_WORK)
             too_complex(f, "too many values merge in its control flow");
@@ -163,10 +165,12 @@ enum lucet_error translate_func(struct emitter *e, uint32_t func_index)
     f.context = LLVMGetParam(f.llvm, 0);
     wasm_reader_init_body(&f.reader, e->c->module, func_index);
     emitter_begin(e, f.llvm);
+    debug_function(e, f.llvm, func_index);
     if (make_locals(&f) && push_function_label(&f))
         translate_body(&f);
     else
         f.error = lucet_error_no_memory;
+    debug_function_end(e);
     free_func(&f);
     return f.error;
 }

@@ -13,6 +13,7 @@
 
 #include "lucetc/bindings.h"
 #include "lucetc/diagnostic.h"
+#include "lucetc/line_table.h"
 #include "lucetc/link.h"
 #include "lucetc/object.h"
 #include "lucetc/plan.h"
@@ -126,6 +127,8 @@ static enum lucet_error produce(struct compilation *c, const char *work_dir, con
         e = lucet_error_no_memory;
     if (!e && linked)
         e = link_objects(c, dir, count, made);
+    if (!e && c->options->debug_info && c->options->emit == lucetc_emit_so)
+        e = line_table_make(c, made, made);
     if (!e)
         e = put_in_place(c, made, output);
     free(made);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lucetc/debug.h"
 #include "lucetc/diagnostic.h"
 #include "lucetc/func.h"
 #include "lucetc/helpers.h"
@@ -99,6 +100,7 @@ static enum lucet_error make_piece(const struct work *w, const struct compilatio
     if (!e)
         return lucet_error_no_memory;
     enum lucet_error error = build_piece(w, e, piece);
+    debug_finish(e);
     if (!error)
         error = optimize(e, tm);
     if (!error)

@@ -7,6 +7,7 @@
 #include <elf.h>
 #include <string.h>
 
+#include "module/lines.h"
 #include "module/reader_internal.h"
 
 #define PAGE 4096u
@@ -157,12 +158,24 @@ static bool place_section(struct reader *r, const Elf64_Shdr *s, const char *nam
     return reader_fail(r, "section %s: not inside a segment of its kind", name);
 }
 
+/* A section of the file that is not mapped. */
+static bool keep_unmapped(struct reader *r, const Elf64_Shdr *s, const char *name,
+                          struct lucet_artifact_section *out)
+{
+    if (out->size)
+        return reader_fail(r, "section %s: there are two", name);
+    if (s->sh_type != SHT_PROGBITS || !file_range(r->a, s->sh_offset, s->sh_size, 8))
+        return reader_fail(r, "section %s: wrong type, not in the file or not aligned", name);
+    *out = (struct lucet_artifact_section){0, s->sh_offset, s->sh_size};
+    return true;
+}
+
 static bool check_section(struct reader *r, const Elf64_Shdr *s, unsigned i, const char *name)
 {
     struct lucet_artifact *a = r->a;
 
     if (!(s->sh_flags & SHF_ALLOC))
-        return true;
+        return strcmp(name, LUCET_SECTION_LINES) != 0 || keep_unmapped(r, s, name, &a->lines);
     switch (s->sh_type) {
     case SHT_REL:
     case SHT_RELA:

@@ -36,6 +36,7 @@ struct lucet_artifact {
     uint64_t image_size; /* end of the last segment, rounded up to a page; < 4 GiB */
 
     struct lucet_artifact_section text, module, data, eh_frame;
+    struct lucet_artifact_section lines; /* not mapped: no vaddr. Contents: lines.h, which checks */
 
     const struct lucet_module_header *header;
     /* One array and count per table of format.h: types, ntypes, valtypes, nvaltypes, imports, ... */

@@ -106,7 +106,7 @@ void lucet__describe_fault(const struct activation *act, struct lucet_result *re
         if (m)
             lucet__describe_pc(m, lookup, frame);
         else
-            *frame = (struct lucet_frame){0, "", "", UINT32_MAX, 0};
+            *frame = LUCET__UNKNOWN_FRAME;
         frame->offset += (uint32_t)(trace->pcs[i] - lookup);
         frame->pc = trace->pcs[i];
         if (!named && frame->function_index != UINT32_MAX)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "module/lines.h"
 #include "runtime/runtime.h"
 
 static int by_start(const void *a, const void *b)
@@ -91,18 +92,55 @@ static const char *module_name(struct lucet_dl_module *m)
     return m->name ? m->name : "";
 }
 
+static const char *source_file(struct lucet_dl_module *m, uint32_t file)
+{
+    char buf[LUCET__NAME_MAX];
+    uint32_t size;
+    const char *name = lucet_artifact_source_file(&m->artifact, file, &size);
+
+    for (struct source_file *s = m->source_files; s; s = s->next)
+        if (s->file == file)
+            return s->name;
+    struct source_file *s = name ? malloc(sizeof(*s)) : NULL;
+    if (!s || !(s->name = strdup(lucet__printable(buf, sizeof(buf), name, size)))) {
+        free(s);
+        return "";
+    }
+    s->file = file;
+    s->next = m->source_files;
+    m->source_files = s;
+    return s->name;
+}
+
+static void describe_line(struct lucet_dl_module *m, uint32_t offset, struct lucet_frame *out)
+{
+    struct lucet_line line;
+
+    if (!lucet_artifact_line(&m->artifact, offset, &line))
+        return;
+    if (line.wasm_offset != 0)
+        out->wasm_offset = line.wasm_offset;
+    if (line.file != 0 && line.line != 0) {
+        out->source_file = source_file(m, line.file);
+        out->source_line = line.line;
+    }
+}
+
 void lucet__describe_pc(struct lucet_dl_module *m, uintptr_t pc, struct lucet_frame *out)
 {
     const struct function_entry *f;
     uint32_t offset = (uint32_t)(pc - (uintptr_t)m->base);
 
-    *out = (struct lucet_frame){pc, "", "", UINT32_MAX, 0};
+    *out = LUCET__UNKNOWN_FRAME;
+    out->pc = pc;
     pthread_mutex_lock(&m->mutex);
     out->module_name = module_name(m);
     if (make_functions(m) && (f = find(m, offset)) != NULL) {
         out->function_name = name_of(m, f);
         out->function_index = f->index < m->artifact.nfuncs ? f->index : UINT32_MAX;
         out->offset = offset - f->start;
+        if (f->index < m->artifact.nfuncs)
+            describe_line(m, offset, out);
     }
     pthread_mutex_unlock(&m->mutex);
 }
@@ -117,6 +155,11 @@ void lucet__names_release(struct lucet_dl_module *m)
     if (m->extern_names)
         for (size_t i = 0; i < 2 * (size_t)a->nexports + 3 * (size_t)a->nimports; i++)
             free(m->extern_names[i]);
+    for (struct source_file *s = m->source_files, *next; s; s = next) {
+        next = s->next;
+        free(s->name);
+        free(s);
+    }
     free(m->function_names);
     free(m->functions);
     free(m->extern_names);

@@ -82,6 +82,12 @@ struct function_entry { /* for names: by start */
     uint32_t index; /* function, or number of functions + helper */
 };
 
+struct source_file { /* a name that some frame has been told */
+    struct source_file *next;
+    uint32_t file;
+    char *name;
+};
+
 struct lucet_dl_module {
     atomic_uint refs;
     uint64_t id;                    /* never used again */
@@ -108,7 +114,8 @@ struct lucet_dl_module {
     struct function_entry *functions; /* sorted */
     uint32_t nfunctions;
     char **function_names; /* per entry of functions */
-    char *name;            /* of the module, printable */
+    struct source_file *source_files;
+    char *name; /* of the module, printable */
 };
 
 void lucet__module_retain(struct lucet_dl_module *m);
@@ -138,6 +145,12 @@ bool lucet__memfd_seal(int fd);
 const struct image *lucet__image(struct lucet_dl_module *m);
 void lucet__image_release(struct lucet_dl_module *m);
 
+#define LUCET__UNKNOWN_FRAME                                                                       \
+    ((struct lucet_frame){.module_name = "",                                                       \
+                          .function_name = "",                                                     \
+                          .function_index = UINT32_MAX,                                            \
+                          .wasm_offset = UINT32_MAX,                                               \
+                          .source_file = ""})
 /* module_names.c: name and index of what is at `pc`. */
 void lucet__describe_pc(struct lucet_dl_module *m, uintptr_t pc, struct lucet_frame *out);
 void lucet__names_release(struct lucet_dl_module *m);

@@ -13,7 +13,14 @@ static void print_frame(size_t i, const struct lucet_frame *f)
     if (f->function_index != UINT32_MAX) {
         fprintf(stderr, " (wasm function %" PRIu32 ")", f->function_index);
     }
-    fprintf(stderr, " + 0x%" PRIx32 "\n", f->offset);
+    fprintf(stderr, " + 0x%" PRIx32, f->offset);
+    if (f->wasm_offset != UINT32_MAX) {
+        fprintf(stderr, ", module offset 0x%" PRIx32, f->wasm_offset);
+    }
+    if (f->source_line != 0) {
+        fprintf(stderr, ", %s:%" PRIu32, f->source_file, f->source_line);
+    }
+    fputc('\n', stderr);
 }
 
 static void print_backtrace(const struct lucet_runtime_fault *f)

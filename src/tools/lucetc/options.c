@@ -36,6 +36,7 @@ enum option_id {
 static const struct option long_options[] = {
     {"output", required_argument, NULL, 'o'},
     {"jobs", required_argument, NULL, 'j'},
+    {"debug-info", no_argument, NULL, 'g'},
     {"help", no_argument, NULL, 'h'},
     {"bindings", required_argument, NULL, OPT_BINDINGS},
     {"wasi", no_argument, NULL, OPT_WASI},
@@ -167,6 +168,7 @@ static bool parse_code_option(struct lucetc_options *o, int id, const char *name
     case OPT_GUARD: o->guard_size = parse_size(name, argument); return true;
     case OPT_MAX_MEMORY: o->max_memory_size = parse_size(name, argument); return true;
     case OPT_PRECISE_TRAPS: o->precise_traps = true; return true;
+    case 'g': o->debug_info = true; return true;
     case OPT_PRECIOUS: o->precious = argument; return true;
     default: return false;
     }
@@ -256,7 +258,7 @@ void cli_parse(struct cli *cli, int argc, char **argv)
 
     *cli = (struct cli){.compile = lucetc_options_default()};
     opterr = 0;
-    while ((id = getopt_long(argc, argv, ":o:j:h", long_options, &index)) != -1) {
+    while ((id = getopt_long(argc, argv, ":o:j:gh", long_options, &index)) != -1) {
         if (id == '?' || id == ':')
             reject_option(id, argv);
         parse_option(cli, id, index >= 0 ? long_options[index].name : "", optarg);

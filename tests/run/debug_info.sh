@@ -1,0 +1,101 @@
+#!/bin/bash
+# lucetc -g: lines of the guest's source in backtraces and in gdb, and the same code as without.
+# shellcheck source=tests/run/lib/wasi.sh
+source "$LUCET_SRC/tests/run/lib/wasi.sh"
+guest traps -g -O1
+lucetc=$LUCET_BIN/lucetc
+cd "$work"
+line_of() { # PATTERN: the first line of the guest's source that has it
+    grep -nm 1 -- "$1" "$LUCET_SRC/tests/guests/wasi/traps.c" | cut -d : -f 1
+}
+
+"$lucetc" --wasi traps.wasm -o plain.so
+for jobs in 1 2; do
+    "$lucetc" --wasi -g -j $jobs traps.wasm -o debug$jobs.so
+    objcopy -O binary -j .text debug$jobs.so debug$jobs.text
+done
+objcopy -O binary -j .text plain.so plain.text
+expect "the code is the same as without" cmp plain.text debug1.text
+expect "the artifact is the same for every number of threads" cmp debug1.so debug2.so
+run "$lucet_wasi" debug1.so bounds
+check "it traps" 134 "$status"
+where=$(line_of '0xfffffff0')
+check_match "the innermost frame" "0: out_of_bounds .*, module offset 0x[0-9a-f]+, .*/traps.c:$where"$'\n' "$err"
+check_match "its caller" "[1-9]: main .*traps.c:$(line_of 'return deeper(3)')"$'\n' "$err"
+
+# The offset in the module is that of the load.
+offset=$(sed -n 's/ *0: .*module offset \(0x[0-9a-f]*\),.*/\1/p' <<<"$err")
+code=$(od -An -tx1 -j $((offset)) -N 1 traps.wasm | tr -d ' ')
+check_match "the offset is that of a load" '^2[89]$' "$code"
+
+run "$lucet_wasi" plain.so bounds
+check_match "without -g there is neither" '0: out_of_bounds \(wasm function [0-9]+\) \+ 0x[0-9a-f]+'$'\n' "$err"
+
+# A module without lines of source has its own offsets.
+"$WASM_CC" --target=wasm32-wasi --sysroot=/usr --no-wasm-opt -O1 -Wno-deprecated \
+    "$LUCET_SRC/tests/guests/wasi/traps.c" -o no-dwarf.wasm -Wl,--strip-debug
+"$lucetc" --wasi -g no-dwarf.wasm -o no-dwarf.so
+run "$lucet_wasi" no-dwarf.so bounds
+check_match "offsets without DWARF" '0: out_of_bounds [^,]*, module offset 0x[0-9a-f]+'$'\n' "$err"
+
+# Sections of lies: ignored, or refused, but no harm.
+python3 - traps.wasm lies.wasm <<'PY'
+import sys
+data = bytearray(open(sys.argv[1], "rb").read())
+at = data.index(b".debug_line") + 11
+for i in range(at + 40, at + 4000, 7):
+    data[i] = (data[i] * 31 + i) & 255
+open(sys.argv[2], "wb").write(data)
+PY
+"$lucetc" --wasi -g lies.wasm -o lies.so
+run "$lucet_wasi" lies.so bounds
+check "damaged line tables do not matter" 134 "$status"
+
+# perf knows the artifact by its build-id, in a cache of its own here.
+export HOME=$work
+if perf record -q -e cpu-clock -o self.data true 2>/dev/null; then
+    "$WASM_CC" --target=wasm32-wasi --sysroot=/usr --no-wasm-opt -Wno-deprecated -O1 -x c - -o spin.wasm <<'C'
+unsigned x = 1;
+int main(void)
+{
+    for (unsigned i = 0; i < 300000000; i++)
+        x = x * 1664525u + (x >> 3) + i;
+    return x == 7;
+}
+C
+    "$lucetc" --wasi spin.wasm -o spin.so
+    perf buildid-cache --add spin.so
+    perf record -q -e cpu-clock --buildid-mmap -o guest.data "$lucet_wasi" spin.so
+    check_match "perf names the guest's functions" '%.*guest_func_[0-9]+' \
+        "$(perf report -i guest.data --stdio 2>/dev/null)"
+else
+    echo "not checked: perf cannot record here"
+fi
+
+if ! command -v gdb >/dev/null; then
+    echo "not checked: there is no gdb"
+    finish
+fi
+cat >commands <<GDB
+set pagination off
+set confirm off
+directory $LUCET_SRC
+break lucet_instance_run
+run
+source $LUCET_SRC/share/lucet-gdb.py
+lucet-symbols debug1.so
+break traps.c:$(line_of 'return deeper(3)')
+continue
+backtrace 2
+delete
+step
+continue
+GDB
+gdb -q -nx -batch -x commands --args "$lucet_wasi" debug1.so bounds >gdb.out 2>&1 || true
+said=$(cat gdb.out)
+check_match "gdb stops at a line of the guest" "Breakpoint 2, main .*traps.c:$(line_of 'return deeper(3)')" "$said"
+check_match "shows the source" "return deeper\(3\);" "$said"
+check_match "names the frames" '#1 .*in __main_void' "$said"
+check_match "steps to the fault" "SIGSEGV" "$said"
+check_match "and knows its line" "out_of_bounds \(\) at .*traps.c:$where" "$said"
+finish
