@@ -25,6 +25,7 @@ struct gate {
 struct partition {
     uint32_t first, end; /* function indices */
     uint64_t bytes;      /* of their bodies */
+    bool heavy;          /* one function that is compiled without optimisation (weight.h) */
 };
 
 /* Which helper functions the module needs and how its functions are divided. All arrays owned. */

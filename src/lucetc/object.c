@@ -22,6 +22,8 @@ struct work {
     const struct compilation *c;
     const char *dir;
     uint32_t pieces;
+    uint32_t
+        *order; /* of the pieces: the largest first, so that none is begun when all else is done */
     atomic_uint next;
     atomic_int error;     /* the first one wins */
     pthread_mutex_t lock; /* of the progress callback and the diagnostic */
@@ -93,6 +95,13 @@ static enum lucet_error write_piece(const struct work *w, struct emitter *e,
     return lucet_error_io;
 }
 
+static enum lucetc_opt_level piece_level(const struct work *w, uint32_t piece)
+{
+    const struct plan *p = &w->c->plan;
+    const bool heavy = !is_text(w->c) && piece < p->npartitions && p->partitions[piece].heavy;
+    return heavy ? lucetc_opt_none : w->c->options->opt_level;
+}
+
 static enum lucet_error make_piece(const struct work *w, const struct compilation *c,
                                    LLVMTargetMachineRef tm, uint32_t piece)
 {
@@ -102,7 +111,7 @@ static enum lucet_error make_piece(const struct work *w, const struct compilatio
     enum lucet_error error = build_piece(w, e, piece);
     debug_finish(e);
     if (!error)
-        error = optimize(e, tm);
+        error = optimize(e, tm, piece_level(w, piece));
     if (!error)
         error = write_piece(w, e, tm, piece);
     emitter_free(e);
@@ -128,29 +137,50 @@ static void fail(struct work *w, enum lucet_error error, const struct lucetc_dia
         *w->c->diagnostic = *d;
 }
 
+/* A thread's machines, one for each level in use. */
+struct machines {
+    LLVMTargetMachineRef at[lucetc_opt_speed_and_size + 1];
+};
+
+static LLVMTargetMachineRef machine_for(struct machines *m, const struct compilation *c,
+                                        enum lucetc_opt_level level)
+{
+    if (!m->at[level])
+        m->at[level] = target_machine(c, level);
+    return m->at[level];
+}
+
+static enum lucet_error make_next(struct work *w, const struct compilation *c, struct machines *m,
+                                  uint32_t piece)
+{
+    LLVMTargetMachineRef tm = machine_for(m, c, piece_level(w, piece));
+    if (!tm)
+        return lucet_error_internal;
+    enum lucet_error error = make_piece(w, c, tm, piece);
+    if (!error)
+        report_progress(w, piece);
+    return error;
+}
+
 static void *worker(void *arg)
 {
     struct work *w = arg;
     /* Threads share everything but the place where they describe what went wrong. */
     struct lucetc_diagnostic diagnostic = {.kind = "internal"};
     struct compilation c = *w->c;
+    struct machines machines = {0};
     c.diagnostic = &diagnostic;
-    LLVMTargetMachineRef tm = target_machine(&c);
-    if (!tm) {
-        fail(w, lucet_error_internal, &diagnostic);
-        return NULL;
-    }
     for (;;) {
-        const uint32_t piece = atomic_fetch_add(&w->next, 1);
-        if (piece >= w->pieces || atomic_load(&w->error) != lucet_error_ok)
+        const uint32_t next = atomic_fetch_add(&w->next, 1);
+        if (next >= w->pieces || atomic_load(&w->error) != lucet_error_ok)
             break;
-        enum lucet_error error = make_piece(w, &c, tm, piece);
+        enum lucet_error error = make_next(w, &c, &machines, w->order[next]);
         if (error)
             fail(w, error, &diagnostic);
-        else
-            report_progress(w, piece);
     }
-    LLVMDisposeTargetMachine(tm);
+    for (size_t i = 0; i < sizeof machines.at / sizeof *machines.at; i++)
+        if (machines.at[i])
+            LLVMDisposeTargetMachine(machines.at[i]);
     return NULL;
 }
 
@@ -161,22 +191,19 @@ static unsigned thread_count(const struct work *w)
         const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
         n = cpus > 0 ? (unsigned)cpus : 1;
     }
-    if (n > 64)
-        n = 64;
+    if (n > OBJECT_MAX_THREADS)
+        n = OBJECT_MAX_THREADS;
     return n < w->pieces ? n : w->pieces;
 }
 
-/* LLVM needs deep stacks for deep expressions; the default of a thread may be small. */
-#define WORKER_STACK (64u << 20)
-
 static void run_workers(struct work *w)
 {
-    pthread_t threads[64];
+    pthread_t threads[OBJECT_MAX_THREADS];
     pthread_attr_t attributes;
     unsigned started = 0;
     const unsigned n = thread_count(w);
     pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, WORKER_STACK);
+    pthread_attr_setstacksize(&attributes, OBJECT_THREAD_STACK);
     while (started < n && pthread_create(&threads[started], &attributes, worker, w) == 0)
         started++;
     pthread_attr_destroy(&attributes);
@@ -186,15 +213,42 @@ static void run_workers(struct work *w)
         pthread_join(threads[i], NULL);
 }
 
+/* What a piece costs: code generation grows faster than the code, metadata is known to be cheap. */
+static uint64_t piece_bytes(const struct plan *p, uint32_t piece)
+{
+    return piece < p->npartitions ? p->partitions[piece].bytes : 0;
+}
+
+static int compare_cost(const void *a, const void *b, void *plan)
+{
+    const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    const uint64_t costs_x = piece_bytes(plan, x), costs_y = piece_bytes(plan, y);
+    return costs_x != costs_y ? (costs_x < costs_y) - (costs_x > costs_y) : (x > y) - (x < y);
+}
+
+static bool make_order(struct work *w)
+{
+    w->order = calloc(w->pieces, sizeof *w->order);
+    if (!w->order)
+        return false;
+    for (uint32_t i = 0; i < w->pieces; i++)
+        w->order[i] = i;
+    qsort_r(w->order, w->pieces, sizeof *w->order, compare_cost, (void *)&w->c->plan);
+    return true;
+}
+
 enum lucet_error objects_make(const struct compilation *c, const char *dir, uint32_t *count)
 {
     struct work w = {.c = c, .dir = dir, .pieces = is_text(c) ? 1 : c->plan.npartitions + 2};
     for (uint32_t i = 0; i < c->plan.npartitions; i++)
         w.total += c->plan.partitions[i].bytes;
+    if (!make_order(&w))
+        return lucet_error_no_memory;
     pthread_mutex_init(&w.lock, NULL);
     target_initialize();
     run_workers(&w);
     pthread_mutex_destroy(&w.lock);
+    free(w.order);
     *count = w.pieces;
     return (enum lucet_error)atomic_load(&w.error);
 }

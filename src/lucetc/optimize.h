@@ -4,7 +4,7 @@
 
 #include "lucetc/emitter.h"
 
-/* Runs the passes of the chosen level. Error internal (diagnosed). */
-enum lucet_error optimize(struct emitter *e, LLVMTargetMachineRef tm);
+/* Runs the passes of a level. Error internal (diagnosed). */
+enum lucet_error optimize(struct emitter *e, LLVMTargetMachineRef tm, enum lucetc_opt_level level);
 
 #endif

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "lucetc/plan.h"
+#include "lucetc/weight.h"
 
 /* Large enough that LLVM's fixed cost per module does not matter, small enough that two cores are
  * kept busy and peak memory stays low. */
@@ -25,14 +26,16 @@ enum lucet_error partitions_make(struct compilation *c)
     struct partition open = {.first = first, .end = first};
     for (uint32_t i = first; i < m->nfuncs; i++) {
         const uint64_t size = m->funcs[i].body_size;
+        const bool heavy = !one_piece(c) && func_is_heavy(m, i);
         const bool full =
             open.bytes + size > PARTITION_BYTES || open.end - open.first >= PARTITION_FUNCS;
-        if (full && open.end > open.first && !one_piece(c)) {
+        if ((full || heavy || open.heavy) && open.end > open.first && !one_piece(c)) {
             p->partitions[p->npartitions++] = open;
             open = (struct partition){.first = i, .end = i};
         }
         open.end = i + 1;
         open.bytes += size;
+        open.heavy = heavy;
     }
     if (open.end > open.first)
         p->partitions[p->npartitions++] = open;

@@ -150,7 +150,7 @@ void target_free(struct target *t)
     *t = (struct target){0};
 }
 
-LLVMTargetMachineRef target_machine(const struct compilation *c)
+LLVMTargetMachineRef target_machine(const struct compilation *c, enum lucetc_opt_level level)
 {
     static const LLVMCodeGenOptLevel levels[] = {
         [lucetc_opt_none] = LLVMCodeGenLevelNone,
@@ -166,5 +166,5 @@ LLVMTargetMachineRef target_machine(const struct compilation *c)
         return NULL;
     }
     return LLVMCreateTargetMachine(target, c->target.triple, "x86-64-v2", c->target.feature_string,
-                                   levels[c->options->opt_level], LLVMRelocPIC, LLVMCodeModelSmall);
+                                   levels[level], LLVMRelocPIC, LLVMCodeModelSmall);
 }

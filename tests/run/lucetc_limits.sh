@@ -16,8 +16,9 @@ check() { # NAME COMMAND…
     fi
 }
 
-# A chain of divisions of one value by itself: quadratic for LLVM's analyses, harmless to decode.
-python3 - "$work/slow.wasm" <<'PY'
+# Modules that are small and cost LLVM much: slow.wasm by number, each function being just light enough to be
+# optimised; the others have one function each that is too heavy for that (src/lucetc/weight.h).
+python3 - "$work" <<'PY'
 import sys
 def leb(n):
     out = b''
@@ -27,9 +28,31 @@ def leb(n):
     return out + bytes([n])
 def section(kind, body):
     return bytes([kind]) + leb(len(body)) + body
-code = b'\0' + b'\x20\0' + b'\x20\0\x6d' * 60000 + b'\x0b'
-open(sys.argv[1], 'wb').write(b'\0asm\1\0\0\0' + section(1, b'\1\x60\1\x7f\1\x7f') +
-    section(3, b'\1\0') + section(10, b'\1' + leb(len(code)) + code))
+def module(name, *bodies):
+    code = leb(len(bodies)) + b''.join(leb(len(b) + 2) + b'\0' + b + b'\x0b' for b in bodies)
+    open(f'{sys.argv[1]}/{name}.wasm', 'wb').write(b'\0asm\1\0\0\0' +
+        section(1, b'\1\x60\1\x7f\1\x7f') + section(3, leb(len(bodies)) + bytes(len(bodies))) +
+        section(5, b'\1\0\1') + section(7, b'\1\1f\0\0') + section(10, code))
+get = b'\x20\0'
+def divisions(n):
+    return get + b'\x20\0\x6d' * n
+def accesses(n):
+    return b''.join(get + get + b'\x28\2' + leb(i * 7919 % 65521) + b'\x36\2' + leb(i * 104729 % 65521)
+                    for i in range(n)) + get
+def loops(n):
+    return b'\3\x40' * n + (get + b'\x41\1\x6b\x22\0\x0d\0\x0b') * n + get
+def targets(n):
+    return (b'\2\x40' * n + get + b'\x0e' + leb(n - 1) + b''.join(leb(i) for i in range(n)) +
+            b''.join(b'\x0b' + get + b'\x41' + bytes([i & 63]) + b'\x6a\x21\0' for i in range(n)) + get)
+def additions(size):
+    return get + b'\x41\1\x6a' * ((size - 5) // 3)
+module('slow', *[divisions(250)] * 3000)
+module('divisions', divisions(5000))
+module('accesses', accesses(20000))
+module('loops', loops(1200))
+module('targets', targets(20000))
+module('below', additions(500 << 10))
+module('above', additions(530 << 10))
 PY
 
 too_slow_is_an_error() {
@@ -47,6 +70,36 @@ ends_on_signal_without_files() {
     done
     kill -TERM "$lucetc"
     ! wait "$lucetc" && nothing_is_left
+}
+
+heavy_functions_take_little_time() {
+    local name
+    for name in divisions accesses loops targets; do
+        "$LUCET_BIN/lucetc" --time-limit 5 "$work/$name.wasm" -o "$work/heavy.so" || return 1
+    done
+}
+# What optimisation folds into one addition is left as it was.
+huge_functions_are_not_optimised() {
+    "$LUCET_BIN/lucetc" "$work/below.wasm" -o "$work/below.so" &&
+        "$LUCET_BIN/lucetc" "$work/above.wasm" -o "$work/above.so" &&
+        [ "$(stat -c %s "$work/below.so")" -lt 50000 ] &&
+        [ "$(stat -c %s "$work/above.so")" -gt 100000 ]
+}
+# LLVM dies where it cannot get memory; what it says of that must not spoil the one object a line.
+too_large_is_an_error() {
+    local limit status
+    for limit in 1MiB 10MiB 20MiB; do
+        status=0
+        "$LUCET_BIN/lucetc" -j 1 --error-style json --memory-limit $limit "$work/slow.wasm" \
+            -o "$work/slow.so" 2>"$work/said" || status=$?
+        [ "$status" = 1 ] && [ "$(wc -l <"$work/said")" = 1 ] &&
+            grep -q '"kind":"limit","message":"compiling took more than [0-9]* bytes of memory' "$work/said" ||
+            return 1
+    done
+}
+enough_memory_is_enough() {
+    "$LUCET_BIN/lucetc" -j 1 --memory-limit 256MiB "$work/accesses.wasm" -o "$work/heavy.so" &&
+        "$LUCET_BIN/lucetc" -j 1 --memory-limit 0 "$work/accesses.wasm" -o "$work/heavy.so"
 }
 
 cat >"$work/names.wat" <<'WAT'
@@ -82,6 +135,11 @@ bad_bindings_are_refused() {
 
 check "a module that takes too long is an error" too_slow_is_an_error
 check "it leaves no files" nothing_is_left
+check "functions that are too heavy to be optimised take little time" heavy_functions_take_little_time
+check "huge functions are not optimised" huge_functions_are_not_optimised
+check "a module that takes too much memory is an error" too_large_is_an_error
+check "it leaves no files either" nothing_is_left
+check "a module that takes less is compiled" enough_memory_is_enough
 check "a signal ends lucetc and leaves no files" ends_on_signal_without_files
 check "the output does not depend on the number of threads" same_for_any_number_of_threads
 check "--precious keeps the objects" precious_keeps_objects

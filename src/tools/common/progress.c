@@ -15,13 +15,14 @@ double tool_seconds(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-void tool_progress_start(struct tool_progress *p, const char *label)
+void tool_progress_start(struct tool_progress *p, FILE *to, const char *label)
 {
     const char *terminal = getenv("TERM");
 
     *p = (struct tool_progress){
         .label = label,
-        .enabled = isatty(STDERR_FILENO) && terminal && strcmp(terminal, "dumb") != 0,
+        .to = to,
+        .enabled = isatty(fileno(to)) && terminal && strcmp(terminal, "dumb") != 0,
         .started = tool_seconds(),
     };
     p->last = p->started;
@@ -41,9 +42,9 @@ void tool_progress_update(struct tool_progress *p, uint64_t done, uint64_t total
     memset(bar, '#', (size_t)filled);
     memset(bar + filled, '.', (size_t)(BAR_WIDTH - filled));
     bar[BAR_WIDTH] = '\0';
-    fprintf(stderr, "\r%.32s [%s] %3d %%  %.0f s ", p->label, bar, (int)(part * 100),
+    fprintf(p->to, "\r%.32s [%s] %3d %%  %.0f s ", p->label, bar, (int)(part * 100),
             now - p->started);
-    fflush(stderr);
+    fflush(p->to);
     p->last = now;
     p->shown = true;
 }
@@ -51,6 +52,6 @@ void tool_progress_update(struct tool_progress *p, uint64_t done, uint64_t total
 void tool_progress_finish(struct tool_progress *p)
 {
     if (p->shown)
-        fprintf(stderr, "\r%*s\r", BAR_WIDTH + 60, "");
+        fprintf(p->to, "\r%*s\r", BAR_WIDTH + 60, "");
     p->shown = false;
 }

@@ -2,11 +2,14 @@
 #ifndef LUCET_TOOLS_LUCETC_H
 #define LUCET_TOOLS_LUCETC_H
 
+#include <stdio.h>
+
 #include "lucet/lucetc.h"
 
 enum { EXIT_REFUSED = 1, EXIT_USAGE = 2 };
 
 struct cli {
+    FILE *messages;             /* where errors and progress are shown */
     const char *input, *output; /* "-": standard input, standard output */
     const char *input_name;     /* what messages call the input; NULL: its path */
     char *default_output;       /* what `output` points at when there was no -o, else NULL */
@@ -19,6 +22,8 @@ struct cli {
     uint64_t min_reserved, max_reserved, reserved;
     uint64_t time_limit; /* CPU seconds; 0 = none */
     bool has_time_limit;
+    uint64_t memory_limit; /* bytes of data of the child that compiles; 0 = none */
+    bool has_memory_limit;
 };
 
 /* Reads the command line into *cli. Ends the program for --help, --version and usage errors. The

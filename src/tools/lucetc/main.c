@@ -4,6 +4,7 @@
 #include "tools/common/file.h"
 #include "tools/common/progress.h"
 #include "tools/lucetc/cli.h"
+#include "tools/lucetc/memory_limit.h"
 #include "tools/lucetc/supervise.h"
 #include "tools/lucetc/text.h"
 
@@ -75,13 +76,16 @@ static bool compile(const struct cli *cli, const char *output, void *arg)
     const char *slash = strrchr(input->name, '/'), *base = slash ? slash + 1 : input->name;
     char label[40];
 
-    tool_progress_start(&progress, tool_escape(base, strlen(base), label, sizeof label));
+    tool_progress_start(&progress, cli->messages,
+                        tool_escape(base, strlen(base), label, sizeof label));
     options.progress = show_progress;
     options.progress_arg = &progress;
     const enum lucet_error e = lucetc_compile(input->bytes, input->size, &options, output, &d);
     tool_progress_finish(&progress);
     if (e == lucet_error_ok)
         return true;
+    if (e == lucet_error_no_memory && cli->memory_limit > 0)
+        exit(EXIT_MEMORY);
 
     if (!d.message[0])
         snprintf(d.message, sizeof d.message, "%s", lucet_error_message(e));
@@ -95,11 +99,19 @@ static uint64_t default_time_limit(size_t size)
     return 60 + 60 * (((uint64_t)size + (1 << 20) - 1) >> 20);
 }
 
+/* Several times what real modules need (docs/benchmarks.md). */
+static uint64_t default_memory_limit(size_t size)
+{
+    return (1ull << 30) + 64 * (uint64_t)size;
+}
+
 static bool compile_supervised(struct cli *cli, const uint8_t *bytes, size_t size)
 {
     struct input input = {bytes, size, cli->input_name ? cli->input_name : cli->input};
     if (!cli->has_time_limit)
         cli->time_limit = default_time_limit(size);
+    if (!cli->has_memory_limit)
+        cli->memory_limit = default_memory_limit(size);
     return supervise(cli, input.name, compile, &input);
 }
 

@@ -28,6 +28,7 @@ enum option_id {
     OPT_ERROR_STYLE,
     OPT_INPUT_NAME,
     OPT_TIME_LIMIT,
+    OPT_MEMORY_LIMIT,
     OPT_VERSION,
     OPT_VERSION_INFO,
     OPT_LATER, /* known, but not yet there */
@@ -56,6 +57,7 @@ static const struct option long_options[] = {
     {"error-style", required_argument, NULL, OPT_ERROR_STYLE},
     {"input-name", required_argument, NULL, OPT_INPUT_NAME},
     {"time-limit", required_argument, NULL, OPT_TIME_LIMIT},
+    {"memory-limit", required_argument, NULL, OPT_MEMORY_LIMIT},
     {"version", no_argument, NULL, OPT_VERSION},
     {"version-info", no_argument, NULL, OPT_VERSION_INFO},
     {"witx", required_argument, NULL, OPT_LATER},
@@ -192,6 +194,10 @@ static void parse_option(struct cli *cli, int id, const char *name, const char *
             cli_usage_error("--time-limit takes a number of seconds, not \"%.100s\"", argument);
         cli->has_time_limit = true;
         break;
+    case OPT_MEMORY_LIMIT:
+        cli->memory_limit = strcmp(argument, "0") == 0 ? 0 : parse_size(name, argument);
+        cli->has_memory_limit = true;
+        break;
     case OPT_LATER: cli_usage_error("--%s is not supported by this version", name);
     case 'h': cli_print_help(); exit(EXIT_SUCCESS);
     case OPT_VERSION: printf("lucetc %s\n", lucetc_version()); exit(EXIT_SUCCESS);
@@ -256,7 +262,7 @@ void cli_parse(struct cli *cli, int argc, char **argv)
 {
     int id, index = -1;
 
-    *cli = (struct cli){.compile = lucetc_options_default()};
+    *cli = (struct cli){.messages = stderr, .compile = lucetc_options_default()};
     opterr = 0;
     while ((id = getopt_long(argc, argv, ":o:j:gh", long_options, &index)) != -1) {
         if (id == '?' || id == ':')

@@ -6,23 +6,23 @@
 #include <stdio.h>
 #include <string.h>
 
-static void report_human(const char *file, const struct lucetc_diagnostic *d)
+static void report_human(FILE *to, const char *file, const struct lucetc_diagnostic *d)
 {
-    fprintf(stderr, "%s:", file);
+    fprintf(to, "%s:", file);
     if (d->offset != UINT64_MAX)
-        fprintf(stderr, "0x%" PRIx64 ":", d->offset);
-    fprintf(stderr, " error: ");
+        fprintf(to, "0x%" PRIx64 ":", d->offset);
+    fprintf(to, " error: ");
     if (d->function_index != UINT32_MAX) {
-        fprintf(stderr, "function %" PRIu32, d->function_index);
+        fprintf(to, "function %" PRIu32, d->function_index);
         if (d->function_name[0])
-            fprintf(stderr, " \"%s\"", d->function_name);
-        fprintf(stderr, ": ");
+            fprintf(to, " \"%s\"", d->function_name);
+        fprintf(to, ": ");
     }
-    fprintf(stderr, "%s\n", d->message);
+    fprintf(to, "%s\n", d->message);
 }
 
 /* One object on one line, of ASCII alone. What is unknown is left out. */
-static void report_json(const char *file, const struct lucetc_diagnostic *d)
+static void report_json(FILE *to, const char *file, const struct lucetc_diagnostic *d)
 {
     json_t *object = json_object();
 
@@ -36,8 +36,8 @@ static void report_json(const char *file, const struct lucetc_diagnostic *d)
     if (d->function_name[0])
         json_object_set_new(object, "function_name", json_string(d->function_name));
     json_object_set_new(object, "message", json_string(d->message));
-    json_dumpf(object, stderr, JSON_COMPACT | JSON_ENSURE_ASCII);
-    fputc('\n', stderr);
+    json_dumpf(object, to, JSON_COMPACT | JSON_ENSURE_ASCII);
+    fputc('\n', to);
     json_decref(object);
 }
 
@@ -49,9 +49,9 @@ void report_error(const struct cli *cli, const char *file, const struct lucetc_d
     if (strcmp(file, "-") == 0)
         strcpy(name, "<stdin>");
     if (cli->json_errors)
-        report_json(name, d);
+        report_json(cli->messages, name, d);
     else
-        report_human(name, d);
+        report_human(cli->messages, name, d);
 }
 
 void report_message(const struct cli *cli, const char *file, const char *kind, const char *message)

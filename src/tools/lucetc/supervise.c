@@ -1,15 +1,18 @@
 #include "tools/lucetc/supervise.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tools/lucetc/memory_limit.h"
 #include "tools/lucetc/output.h"
 
 /* Signals that end lucetc: the files must go first. */
@@ -33,6 +36,30 @@ static void limit_child(const struct cli *cli, pid_t parent)
     if (cli->time_limit > 0)
         setrlimit(RLIMIT_CPU, &cpu);
     setrlimit(RLIMIT_CORE, &core);
+    memory_limit_apply(cli);
+}
+
+/* What LLVM and what it is made of say goes to a file, so that it can be left out when lucetc says it
+ * better. Our own messages keep the standard error. */
+static void divert_llvm(struct cli *cli, int said)
+{
+    FILE *ours = said >= 0 ? fdopen(fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3), "w") : NULL;
+    if (!ours)
+        return;
+    setvbuf(ours, NULL, _IOLBF, 0);
+    dup2(said, STDERR_FILENO);
+    cli->messages = ours;
+}
+
+static void repeat_llvm(int said)
+{
+    char text[4096];
+    ssize_t n;
+    off_t at = 0;
+    while ((n = pread(said, text, sizeof text, at)) > 0 && at < (64 << 10)) {
+        fwrite(text, 1, (size_t)n, stderr);
+        at += n;
+    }
 }
 
 /* Waits for the child; kills it when a signal says that lucetc shall end, and returns that signal. */
@@ -51,18 +78,31 @@ static int wait_for(pid_t child, const sigset_t *signals, int *status)
     }
 }
 
-static void report_death(const struct cli *cli, const char *input_name, int status)
+static void report_limit(const struct cli *cli, const char *input_name, uint64_t limit,
+                         const char *rest)
+{
+    char text[200];
+    snprintf(text, sizeof text, "compiling took more than %llu %s", (unsigned long long)limit,
+             rest);
+    report_message(cli, input_name, "limit", text);
+}
+
+static void report_death(const struct cli *cli, const char *input_name, int status, int said)
 {
     char text[160];
-    if (WIFEXITED(status))
+    const int signo = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_MEMORY) {
+        report_limit(cli, input_name, cli->memory_limit,
+                     "bytes of memory; raise --memory-limit, or try --opt-level 0");
+        return;
+    }
+    repeat_llvm(said);
+    if (signo == 0)
         return; /* it has said what was wrong */
-    const int signo = WTERMSIG(status);
     if (signo == SIGXCPU || (signo == SIGKILL && cli->time_limit > 0)) {
-        snprintf(text, sizeof text,
-                 "compiling took more than %llu seconds of CPU time, or was killed; raise "
-                 "--time-limit, or try --opt-level 0",
-                 (unsigned long long)cli->time_limit);
-        report_message(cli, input_name, "limit", text);
+        report_limit(
+            cli, input_name, cli->time_limit,
+            "seconds of CPU time, or was killed; raise --time-limit, or try --opt-level 0");
         return;
     }
     snprintf(text, sizeof text, "the compiler crashed (%s)", strsignal(signo));
@@ -75,6 +115,7 @@ static bool run_child(const struct cli *cli, const char *input_name, const char 
 {
     sigset_t signals = ending_signals(), old;
     const pid_t parent = getpid();
+    const int said = memfd_create("lucetc-llvm", MFD_CLOEXEC);
     int status = 0;
 
     sigaddset(&signals, SIGCHLD);
@@ -82,19 +123,23 @@ static bool run_child(const struct cli *cli, const char *input_name, const char 
     fflush(NULL);
     const pid_t child = fork();
     if (child == 0) {
+        struct cli own = *cli;
         sigprocmask(SIG_SETMASK, &old, NULL);
         limit_child(cli, parent);
-        exit(work(cli, output, arg) ? EXIT_SUCCESS : EXIT_REFUSED);
+        divert_llvm(&own, said);
+        exit(work(&own, output, arg) ? EXIT_SUCCESS : EXIT_REFUSED);
     }
     if (child > 0)
         *ended_by = wait_for(child, &signals, &status);
     sigprocmask(SIG_SETMASK, &old, NULL);
     if (child < 0) {
         report_message(cli, input_name, "internal", strerror(errno));
-        return false;
+        status = EXIT_REFUSED << 8;
+    } else if (*ended_by == 0) {
+        report_death(cli, input_name, status, said);
     }
-    if (*ended_by == 0)
-        report_death(cli, input_name, status);
+    if (said >= 0)
+        close(said);
     return WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS;
 }
 
