@@ -13,7 +13,7 @@ export BUILD JOBS LLVM
 
 configure = cmake -G Ninja -S . -DCMAKE_INSTALL_PREFIX=$(PREFIX) -DLUCET_LLVM=$(LLVM) $(CMAKE_FLAGS)
 
-.PHONY: all build configure run test spec test-real bench bench-runtime lint format sanitize fuzz install deps \
+.PHONY: all build configure run test spec test-real bench bench-runtime lint format sanitize fuzz fuzz-diff install deps \
         clean help
 
 all: build
@@ -65,6 +65,10 @@ format: ## rewrite the C sources in the project's format
 sanitize: ## build with AddressSanitizer and UBSan in build-sanitize/ and run the tests
 	@scripts/install-deps.sh build guest test
 	@scripts/test.sh --sanitize
+
+fuzz-diff: build ## compare with other engines on generated modules; FUZZ="--time 600 --seed 1"
+	@scripts/install-deps.sh guest test fuzz
+	@fuzz/diff/run.sh $(FUZZ)
 
 fuzz: ## build the libFuzzer targets in build-fuzz/
 	@scripts/install-deps.sh build lint

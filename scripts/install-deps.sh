@@ -33,6 +33,10 @@ test    python3-venv             fetches wasm-tools
 test    g++|g++                  public headers in C++
 test    ca-certificates          fetches test tools
 test    cargo|cargo              fetches the official test suite
+test    binaryen|wasm-opt        makes modules for the differential test
+fuzz    csmith|csmith            makes C programs for the differential test
+fuzz    libcsmith-dev            headers of these programs
+fuzz    nodejs|node              runs the differential test with V8 too
 real    python3|python3          fetches guests
 real    ca-certificates          fetches guests
 real    npm|npm                  fetches guests
@@ -54,7 +58,7 @@ die() {
     exit 1
 }
 
-[ $# -gt 0 ] || die "usage: install-deps.sh GROUP… (build guest test real bench lint llvm19)"
+[ $# -gt 0 ] || die "usage: install-deps.sh GROUP… (build guest test fuzz real bench lint llvm19)"
 [ "${LUCET_NO_DEPS:-}" != 1 ] || exit 0
 
 wanted=$(for group; do packages | awk -v g="$group" '$1 == g { n++; print } END { exit !n }' ||

@@ -31,17 +31,18 @@ run_ctest() { # NAME CTEST_OPTION…: tests go on after a failure, the closing l
     results+=("$LUCET_BUILD/$name.xml")
 }
 
-run_script() { # NAME SCRIPT: a runner that prints its own closing line
-    local log=$LUCET_BUILD/$1.log status=0
+run_script() { # NAME SCRIPT ARGUMENT…: a runner that prints its own closing line
+    local log=$LUCET_BUILD/$1.log script=$2 status=0
     echo "== $1 =="
-    if [ ! -e "$2" ]; then
-        echo "skipped: $2 does not exist yet"
+    shift 2
+    if [ ! -e "$script" ]; then
+        echo "skipped: $script does not exist yet"
         return
     fi
-    bash "$2" 2>&1 | tee "$log" || status=${PIPESTATUS[0]}
+    bash "$script" "$@" 2>&1 | tee "$log" || status=${PIPESTATUS[0]}
     # Whoever fails without counting a failure has failed all the same.
     if [ "$status" != 0 ] && ! grep -Eq '^[0-9]+ passed, [1-9][0-9]* failed' "$log"; then
-        echo "failed: $2 ended with exit code $status"
+        echo "failed: $script ended with exit code $status"
         echo "0 passed, 1 failed, 0 skipped" >"$log"
     fi
     results+=("$log")
@@ -73,6 +74,7 @@ case $mode in
     run_ctest unit -L unit
     run_ctest run -LE unit
     LUCET_SPEC=quick run_script spec tests/spec/run.sh
+    run_script fuzz-diff fuzz/diff/run.sh --count 40 --seed 1 --generator smith --generator ttf
     ;;
 *)
     echo "usage: test.sh [--spec | --real | --sanitize]" >&2

@@ -278,13 +278,15 @@ static void write_elems(struct writer *w)
     w->header.elems = begin(w);
     for (uint32_t i = 0; i < w->m->nelems; i++) {
         const struct wasm_elem *s = &w->m->elems[i];
-        uint32_t *next = s->exprs ? &exprs : &funcs;
+        /* An empty segment has neither; only one of function references may count as functions. */
+        const bool is_exprs = s->exprs || wasm_heap_type(s->type) != WASM_FUNCREF;
+        uint32_t *next = is_exprs ? &exprs : &funcs;
         const struct lucet_module_elem record = {.mode = (uint32_t)s->mode,
                                                  .type = wasm_heap_type(s->type),
                                                  .table = s->table,
                                                  .first = *next,
                                                  .count = s->count,
-                                                 .is_exprs = s->exprs != NULL,
+                                                 .is_exprs = is_exprs,
                                                  .offset = init_expr(w, s->table_offset)};
         *next += s->count;
         image_append(&w->image, &record, sizeof record);

@@ -1,0 +1,16 @@
+;; What modules under test may import. host.c, wasmtime_engine.py and v8.js provide it.
+(module
+  (import "h" "f0" (func))
+  (import "h" "f1" (func (param i32) (result i32)))
+  (import "h" "f2" (func (param i64 f64) (result f32)))
+  (import "h" "f3" (func (param f32) (result f64 i64)))
+  (import "h" "f4" (func (param i32 i64 f32 f64 i32 i64 f32 f64) (result i64)))
+  (import "h" "f5" (func (param externref i32) (result externref)))
+  (import "h" "f6" (func (param funcref) (result i32)))
+  (import "h" "mem" (memory 1 3))
+  (import "h" "tab" (table 8 16 funcref))
+  (import "h" "gi" (global i32))
+  (import "h" "gI" (global (mut i64)))
+  (import "h" "gf" (global (mut f32)))
+  (import "h" "gF" (global f64))
+  (import "h" "ge" (global externref)))
