@@ -4,6 +4,8 @@ import random
 import subprocess
 from pathlib import Path
 
+import expressions
+
 HERE = Path(__file__).parent
 HOST = None  # path of host.wat in binary form
 
@@ -105,9 +107,16 @@ def csmith(rng, path):
          "-include", str(HERE / "csmith.h"), "-nostartfiles", "-Wl,--no-entry", "-o", str(path), str(source)])
 
 
-GENERATORS = {"smith": smith, "ttf": ttf, "csmith": csmith}
-NEEDS = {"smith": "wasm-tools", "ttf": "wasm-opt", "csmith": "csmith"}
-WEIGHTS = {"smith": 60, "ttf": 35, "csmith": 5}
+def ops(rng, path):
+    """Our own, expressions.py."""
+    text = path.with_suffix(".wat")
+    text.write_text(expressions.make(rng))
+    run(["wasm-tools", "parse", str(text), "-o", str(path)])
+
+
+GENERATORS = {"ops": ops, "smith": smith, "ttf": ttf, "csmith": csmith}
+NEEDS = {"ops": "wasm-tools", "smith": "wasm-tools", "ttf": "wasm-opt", "csmith": "csmith"}
+WEIGHTS = {"ops": 35, "smith": 30, "ttf": 30, "csmith": 5}
 
 
 def make(name, seed, directory):
