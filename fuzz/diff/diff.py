@@ -10,10 +10,12 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from pathlib import Path
 
@@ -243,6 +245,9 @@ def shard(o, k, until, queue):
                 file.unlink()
     except KeyboardInterrupt:
         pass
+    except Exception as e:  # a shard that breaks is a failure of the run
+        traceback.print_exc()
+        queue.put(e)
     finally:
         runner.close()
         shutil.rmtree(directory, ignore_errors=True)
@@ -307,6 +312,21 @@ def check(o):
     return 0 if any(mode != "v8" for mode, _ in case.failures) else 1
 
 
+def collect(totals, queue, open_shards):
+    shown = time.time()
+    while open_shards:
+        case = queue.get()
+        if case is None:
+            open_shards -= 1
+        elif isinstance(case, Exception):
+            totals.failed += 1
+        else:
+            totals.add(case)
+        if time.time() - shown > 20:
+            shown = time.time()
+            totals.progress()
+
+
 def main():
     o = parse()
     prepare(o)
@@ -319,16 +339,13 @@ def main():
     shards = [multiprocessing.Process(target=shard, args=(o, k, until, queue)) for k in range(o.jobs)]
     for s in shards:
         s.start()
-    totals, open_shards, shown = Totals(), len(shards), time.time()
-    while open_shards:
-        case = queue.get()
-        if case is None:
-            open_shards -= 1
-        else:
-            totals.add(case)
-        if time.time() - shown > 20:
-            shown = time.time()
-            totals.progress()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    totals = Totals()
+    try:
+        collect(totals, queue, len(shards))
+    except KeyboardInterrupt:
+        for s in shards:
+            os.kill(s.pid, signal.SIGINT)
     for s in shards:
         s.join()
     totals.summary()
