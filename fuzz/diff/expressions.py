@@ -9,10 +9,14 @@ from pathlib import Path
 
 import plan
 
+# Features that a module may use or not, with how often it does.
+SOMETIMES = {"SIMD": 0.75, "WIDE_ARITHMETIC": 0.3, "TAIL_CALL": 0.5, "MULTI_MEMORY": 0.4, "MEMORY64": 0.4, "THREADS": 0.3,
+             "EXCEPTIONS": 0.4}
+
 OPS_DEF = Path(__file__).resolve().parents[2] / "src" / "wasm"
 NAMES = {"i": "i32", "I": "i64", "f": "f32", "F": "f64", "v": "v128"}
 LANES = {"i8x16": 16, "i16x8": 8, "i32x4": 4, "i64x2": 2, "f32x4": 4, "f64x2": 2}
-PLAIN = {"CORE", "SIGN_EXTENSION", "SATURATING_FLOAT_TO_INT", "SIMD"}
+ALWAYS = {"CORE", "SIGN_EXTENSION", "SATURATING_FLOAT_TO_INT", "BULK_MEMORY"}
 # Float operators on vectors whose NaNs are the operand's own, or that have none.
 EXACT = re.compile(r"\.(neg|abs|pmin|pmax|eq|ne|lt|gt|le|ge|convert\w*|replace_lane|splat|extract_lane)$")
 
@@ -38,6 +42,8 @@ class Maker:
         self.features = features
         self.by_result = {letter: [o for o in self.ops if o[3] == letter] for letter in NAMES}
         self.stores = [o for o in self.ops if o[3] == "" and o[1] in ("memarg", "memarg_lane")]
+        self.by_result = {k: [o for o in v if "atomic.wait" not in o[0]] for k, v in self.by_result.items()}
+        self.memories = [self.address_type() for _ in range(rng.choice([2, 3]) if "MULTI_MEMORY" in features else 1)]
         self.wide = [o for o in self.ops if o[3] == "II"]
         self.functions = []
         self.function = None
@@ -46,6 +52,9 @@ class Maker:
 
     def letter(self):
         return self.rng.choice(self.letters)
+
+    def address_type(self):
+        return "I" if "MEMORY64" in self.features and self.rng.random() < 0.6 else "i"
 
     # ---- Expressions ------------------------------------------------------------------------
 
@@ -69,18 +78,30 @@ class Maker:
         nan = "i32x4" + " 0x7fc00000" * 4 if lane == "f32x4" else "i64x2" + " 0x7ff8000000000000" * 2
         return f"(v128.bitselect (local.tee $nan_v {text}) (v128.const {nan}) ({lane}.eq (local.get $nan_v) (local.get $nan_v)))"
 
-    def address(self, depth):
-        kind = self.rng.random()
+    def address(self, depth, letter, align=1):
+        """Inside memory most of the time, aligned always but for some rare traps."""
+        name, rng = NAMES[letter], self.rng
+        kind = rng.random()
+        if align > 1 and rng.random() < 0.02 * self.traps:
+            align = 1
         if kind < 0.5:
-            return f"(i32.and {self.expr('i', depth)} (i32.const {self.rng.choice([0xff, 0xfff8, 0xffff])}))"
-        if kind < 0.95 or self.rng.random() > self.traps:
-            return f"(i32.const {self.rng.choice([0, 1, 7, 16, 64, 255, 4095, 65472, 65520])})"
-        return self.expr("i", depth)
+            mask = rng.choice([0xff, 0xfff8, 0xffff]) & -align
+            return f"({name}.and {self.expr(letter, depth)} ({name}.const {mask}))"
+        if kind < 0.95 or rng.random() > self.traps:
+            return f"({name}.const {rng.choice([0, 1, 7, 16, 64, 255, 4095, 65472, 65520]) & -align})"
+        return self.expr(letter, depth)
 
-    def offset(self):
-        if self.rng.random() < 0.1 * self.traps:
-            return f" offset={self.rng.choice([65535, 65536, 2**31, 2**32 - 1])}"
-        return self.rng.choice(["", "", f" offset={self.rng.choice([0, 1, 4, 8, 31, 64])}"])
+    def offset(self, letter, align=1):
+        rng = self.rng
+        if rng.random() < 0.1 * self.traps:
+            far = [65535, 65536, 2**31, 2**32 - 1] + ([2**32, 2**33 + 7, 2**63, 2**64 - 1] if letter == "I" else [])
+            return f" offset={rng.choice(far)}"
+        return rng.choice(["", "", f" offset={rng.choice([0, 1, 4, 8, 31, 64]) & -align}"])
+
+    def memory(self):
+        """Index and address type of one."""
+        index = self.rng.randrange(len(self.memories))
+        return index, self.memories[index]
 
     def lane(self, name):
         lanes = LANES.get(name.split(".")[0])
@@ -94,12 +115,21 @@ class Maker:
             (name.endswith(".copysign") and index == 1)
         return self.canonical(letter, text) if letter in "fF" and visible else text
 
+    def access(self, op, depth):
+        name, imm, operands, _ = op
+        index, letter = self.memory()
+        align = 1
+        if "atomic" in name:  # whose alignment is that of their width
+            width = re.search(r"(?:rmw|load|store)(\d+)", name)
+            align = int(width.group(1)) // 8 if width else 4 if name.startswith(("i32", "memory")) else 8
+        lane = f" {self.lane(name)}" if imm == "memarg_lane" else ""
+        rest = [self.operand(name, i, o, depth) for i, o in enumerate(operands) if i > 0]
+        return f"({name} {index}{self.offset(letter, align)} align={align}{lane} {self.address(depth, letter, align)} {' '.join(rest)})"
+
     def apply(self, op, depth):
         name, imm, operands, results = op
         if imm in ("memarg", "memarg_lane"):
-            lane = f" {self.lane(name)}" if imm == "memarg_lane" else ""
-            rest = [self.operand(name, i, letter, depth) for i, letter in enumerate(operands) if i > 0]
-            return f"({name}{self.offset()} align=1{lane} {self.address(depth)} {' '.join(rest)})"
+            return self.access(op, depth)
         immediate = ""
         if imm == "lane":
             immediate = f" {self.lane(name)}"
@@ -166,18 +196,59 @@ class Maker:
         rng, letter = self.rng, self.rng.choice("iIfF")
         name, size = NAMES[letter], 8 if letter in "IF" else 4
         i, count = self.counter(), rng.choice([3, 8, 17, 40, 100])
+        memory, address = self.memory()
+        extend = (lambda x: f"(i64.extend_i32_u {x})") if address == "I" else (lambda x: x)
         start = rng.choice([256, 1024, 65536 - size * count])
         if rng.random() < 0.3 * self.traps:
             start += rng.choice([size, 64])
         source = max(0, start + rng.choice([0, size, -size, 2 * size, -4 * size, 3, -1, -512]))
-        load = f"({name}.load align=1 (i32.add (i32.const {source}) (local.get {i})))"
+        load = f"({name}.load {memory} align=1 {extend(f'(i32.add (i32.const {source}) (local.get {i}))')})"
         value = rng.choice([load, f"({name}.add {load} {self.leaf(letter)})", f"({name}.mul {load} {load})"])
         if letter in "fF":
             value = self.canonical(letter, value)
         return f"(local.set {i} (i32.const 0)) (loop $l{i[1:]} " \
-               f"({name}.store align=1 (i32.add (i32.const {start}) (local.get {i})) {value}) " \
+               f"({name}.store {memory} align=1 {extend(f'(i32.add (i32.const {start}) (local.get {i}))')} {value}) " \
                f"(local.set {i} (i32.add (local.get {i}) (i32.const {size}))) " \
                f"(br_if $l{i[1:]} (i32.lt_u (local.get {i}) (i32.const {size * count}))))"
+
+    def bulk(self):
+        """An operation on ranges of memory."""
+        rng = self.rng
+        (a, x), (b, y) = self.memory(), self.memory()
+        n = rng.choice([0, 1, 7, 64, 300, 5000])
+        count = lambda letter: f"({NAMES[letter]}.const {n})"
+        operation = rng.choice(["grow", "size", "fill", "copy", "init", "drop"])
+        if operation == "grow":
+            return f"(global.set $g_{x} (memory.grow {a} ({NAMES[x]}.and {self.expr(x, 2)} ({NAMES[x]}.const 3))))"
+        if operation == "size":
+            return f"(global.set $g_{x} (memory.size {a}))"
+        if operation == "fill":
+            return f"(memory.fill {a} {self.address(2, x)} {self.expr('i', 2)} {count(x)})"
+        if operation == "copy":
+            both = "I" if x == y == "I" else "i"
+            return f"(memory.copy {a} {b} {self.address(2, x)} {self.address(2, y)} {count(both)})"
+        if operation == "init":
+            return f"(memory.init {a} $passive {self.address(2, x)} (i32.const {rng.choice([0, 3, 16])}) (i32.const {rng.choice([0, 1, 9, 16])}))"
+        return "(data.drop $passive)" if rng.random() < 0.2 else "(nop)"
+
+    def catching(self, depth):
+        """Statements that may throw, some of it caught."""
+        rng = self.rng
+        letter = rng.choice("iF")
+        tag = f"$tag_{letter}"
+        throw = f"(if {self.expr('i', 2)} (then (throw {tag} {self.expr(letter, 2)})))"
+        n = self.counter()[1:]
+        if rng.random() < 0.7:
+            catch, results = f"(catch {tag} $c{n})", NAMES[letter]
+            after = f"(global.set $g_{letter})"
+        elif rng.random() < 0.5:
+            catch, results, after = f"(catch_all $c{n})", "", ""
+        else:
+            catch, results, after = f"(catch_all_ref $c{n})", "exnref", "(throw_ref)" if rng.random() < 0.5 else "(drop)"
+        leave = f"(br $o{n})"
+        block = f"(block $c{n} {f'(result {results})' if results else ''} (try_table {catch} {self.statements(depth - 1)} {throw}) {leave})"
+        # The plain form: what the block leaves is on the stack.
+        return f"(block $o{n} {block} {after})" if after != "(drop)" else f"(block $o{n} (drop {block}))"
 
     def counter(self):
         self.function.counters += 1
@@ -193,9 +264,15 @@ class Maker:
             return f"(global.set $g_{letter} {self.expr(letter, 4)})"
         if kind < 0.60:
             return self.apply(rng.choice(self.stores), 3)
-        if kind < 0.66:
+        if kind < 0.64:
             return self.vector_loop()
-        if kind < 0.70 and self.wide and self.function.variables["I"]:
+        if kind < 0.67:
+            return self.bulk()
+        if kind < 0.70 and depth > 0 and "EXCEPTIONS" in self.features:
+            return self.catching(depth)
+        if kind < 0.71 and "EXCEPTIONS" in self.features:
+            return f"(if (i32.eqz {self.expr('i', 2)}) (then (throw $tag_F {self.expr('F', 2)})))"
+        if kind < 0.73 and self.wide and self.function.variables["I"]:
             op = rng.choice(self.wide)
             sets = " ".join(f"local.set {rng.choice(self.function.variables['I'])}" for _ in "ab")
             return " ".join(self.expr("I", 2) for _ in op[2]) + f" {op[0]} {sets}"
@@ -244,21 +321,27 @@ class Maker:
         rng = self.rng
         functions = [self.make_function() for _ in range(rng.choice([2, 4, 8]))]
         data = "".join(f"\\{b:02x}" for b in rng.randbytes(300))
-        parts = ['(memory (export "memory") 1 2)', f'(data (i32.const 0) "{data}")', f'(data (i32.const 65236) "{data}")']
+        parts = [f'(memory {"(export " + chr(34) + "memory" + chr(34) + ")" if i == 0 else ""} {NAMES[m].replace("i32", "")} 1 2)'
+                 for i, m in enumerate(self.memories)]
+        parts += [f'(data (memory {i}) ({NAMES[m]}.const {at}) "{data}")' for i, m in enumerate(self.memories) for at in (0, 65236)]
+        parts.append(f'(data $passive "{data[:48]}")')
+        if "EXCEPTIONS" in self.features:
+            parts.append("(tag $tag_i (param i32)) (tag $tag_F (param f64))")
         parts += [f'(global $g_{letter} (export "g_{letter}") (mut {NAMES[letter]}) '
                   f'{"(v128.const i64x2 1 2)" if letter == "v" else f"({NAMES[letter]}.const 3)"})' for letter in self.letters]
         parts.append(f'(table {len(functions)} funcref) (elem (i32.const 0) func '
                      f'{" ".join(f"$f{i}" for i in range(len(functions)))})')
-        return "(module\n" + "\n".join(parts + functions) + ")\n"
+        return "(module\n" + "\n".join(parts + functions + self.hashes()) + ")\n"
+
+    def hashes(self):
+        """Exports that read all of a memory: plans compare the first one only."""
+        return [f'(func (export "hash{i}") (result i64) (local $a {NAMES[m]}) (local $h i64) (loop $l (local.set $h (i64.add '
+                f'(i64.mul (local.get $h) (i64.const 31)) (i64.load {i} (local.get $a)))) (br_if $l ({NAMES[m]}.lt_u (local.tee $a '
+                f'({NAMES[m]}.add (local.get $a) ({NAMES[m]}.const 8))) ({NAMES[m]}.const 65536)))) (local.get $h))'
+                for i, m in enumerate(self.memories) if i > 0]
 
 
-def make(rng, wide=True, tail_calls=True):
-    """The text of a module."""
-    features = set(PLAIN)
-    if rng.random() < 0.25:
-        features.discard("SIMD")
-    if wide and rng.random() < 0.3:
-        features.add("WIDE_ARITHMETIC")
-    if tail_calls and rng.random() < 0.5:
-        features.add("TAIL_CALL")
+def make(rng, available):
+    """The text of a module that uses some of the available features."""
+    features = ALWAYS | {f for f, chance in SOMETIMES.items() if rng.random() < chance and f in available}
     return Maker(rng, features).module()

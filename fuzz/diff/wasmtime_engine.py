@@ -176,6 +176,8 @@ class Engine:
         config.wasm_memory64 = True
         config.wasm_tail_call = True
         config.wasm_wide_arithmetic = True
+        config.wasm_exceptions = True
+        config.wasm_threads = True
         config.wasm_custom_page_sizes = True
 
     def load(self, wasm):
