@@ -14,6 +14,39 @@ static void walk_expr(const struct wasm_module *m, struct wasm_expr e)
         ;
 }
 
+static void walk_labels(const struct wasm_module *m, const struct wasm_instr *instr)
+{
+    uint32_t pos;
+    if (instr->op == WASM_OP_br_table) {
+        pos = instr->imm.br_table.targets;
+        for (uint32_t i = 0; i < instr->imm.br_table.count; i++)
+            wasm_br_table_next(m, &pos);
+    }
+    if (instr->op == WASM_OP_try_table) {
+        pos = instr->imm.block.catches;
+        for (uint32_t i = 0; i < instr->imm.block.catch_count; i++) {
+            const struct wasm_catch clause = wasm_catch_next(m, &pos);
+            if (clause.tag != WASM_NONE && clause.tag >= m->ntags)
+                abort();
+        }
+    }
+}
+
+/* Groups lie one behind the other, and what is equal to something is equal to the first such. */
+static void walk_types(const struct wasm_module *m)
+{
+    for (uint32_t i = 0; i < m->ntypes; i++) {
+        const struct wasm_functype *t = &m->types[i];
+        if (t->group > i || i - t->group >= t->group_size || t->canonical > i)
+            abort();
+        if (m->types[t->canonical].canonical != t->canonical)
+            abort();
+        for (uint32_t k = 0; k < t->nparams; k++)
+            if (wasm_ref_is_concrete(t->params[k]) && wasm_ref_index(t->params[k]) >= m->ntypes)
+                abort();
+    }
+}
+
 static void walk_body(const struct wasm_module *m, uint32_t func)
 {
     struct wasm_reader r;
@@ -27,11 +60,7 @@ static void walk_body(const struct wasm_module *m, uint32_t func)
         abort();
     instr.op = WASM_OP_nop;
     while (wasm_reader_next(&r, &instr)) {
-        if (instr.op != WASM_OP_br_table)
-            continue;
-        uint32_t pos = instr.imm.br_table.targets;
-        for (uint32_t i = 0; i < instr.imm.br_table.count; i++)
-            wasm_br_table_next(m, &pos);
+        walk_labels(m, &instr);
     }
     if (instr.op != WASM_OP_end)
         abort();
@@ -39,6 +68,12 @@ static void walk_body(const struct wasm_module *m, uint32_t func)
 
 static void walk(const struct wasm_module *m)
 {
+    walk_types(m);
+    for (uint32_t i = 0; i < m->ntables; i++)
+        walk_expr(m, m->tables[i].init);
+    for (uint32_t i = 0; i < m->ntags; i++)
+        if (m->tags[i].type >= m->ntypes)
+            abort();
     for (uint32_t i = m->nimported_funcs; i < m->nfuncs; i++)
         walk_body(m, i);
     for (uint32_t i = m->nimported_globals; i < m->nglobals; i++)

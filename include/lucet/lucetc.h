@@ -39,6 +39,10 @@ struct lucetc_options {
     uint64_t reserved_size;     /* bytes of address space of memory 0; 0 = 4 GiB */
     uint64_t guard_size;        /* bytes behind it; 0 = 4 GiB */
     uint64_t max_memory_size;   /* refuse modules whose initial memory exceeds it; 0 = none */
+    /* Language features beyond or short of the default, such as "-simd,-threads"; an edition ("1.0",
+     * "2.0", "3.0", "all", the default) stands for what it has. NULL = none. See
+     * lucetc_feature_name(). */
+    const char *features;
     bool precise_traps;
     bool debug_info; /* keep offsets and, where the module has DWARF, lines of source: in faults'
                         frames, and for debuggers */
@@ -70,6 +74,14 @@ struct lucetc_diagnostic {
 LUCET_API enum lucet_error lucetc_compile(const void *wasm, size_t size,
                                           const struct lucetc_options *options, const char *output,
                                           struct lucetc_diagnostic *diagnostic);
+
+/* Names of the language features that `features` may list: index from 0, NULL behind the last. Static
+ * storage; safe in threads. */
+LUCET_API const char *lucetc_feature_name(unsigned index);
+/* Whether a list would be understood. Errors: invalid_argument; `message` (may be NULL) gets words of at
+ * most message_size bytes. */
+LUCET_API enum lucet_error lucetc_features_check(const char *list, char *message,
+                                                 size_t message_size);
 
 /* Resolved name of the CPU that NULL means, and "22.1.8": static storage. For cache keys. */
 LUCET_API const char *lucetc_host_cpu(void);

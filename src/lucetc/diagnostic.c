@@ -47,7 +47,11 @@ void diagnose_wasm_error(struct lucetc_diagnostic *d, const struct wasm_error *e
     };
     if (!d)
         return;
-    diagnose(d, kinds[e->status], "%s", e->message);
+    if (e->status == WASM_UNSUPPORTED && e->feature)
+        diagnose(d, kinds[e->status], "%s (--features +%s)", e->message,
+                 wasm_feature_name((uint32_t)__builtin_ctz(e->feature)));
+    else
+        diagnose(d, kinds[e->status], "%s", e->message);
     d->offset = e->offset;
     d->function_index = e->func_index;
 }

@@ -13,6 +13,7 @@
 
 #include "lucetc/bindings.h"
 #include "lucetc/diagnostic.h"
+#include "lucetc/features.h"
 #include "lucetc/line_table.h"
 #include "lucetc/link.h"
 #include "lucetc/object.h"
@@ -24,9 +25,6 @@
 
 #define GIB (1ull << 30)
 #define PAGE 4096u
-
-/* What the code generator can translate; the decoder refuses the rest by name. */
-#define FEATURES WASM_FEATURES_ALL
 
 struct lucetc_options lucetc_options_default(void)
 {
@@ -171,7 +169,10 @@ enum lucet_error lucetc_compile(const void *wasm, size_t size, const struct luce
         diagnose(diagnostic, "internal", "invalid options");
         return lucet_error_invalid_argument;
     }
-    if (wasm_module_decode(wasm, size, FEATURES, NULL, &module, &error) != WASM_OK) {
+    uint32_t features;
+    if (!features_of(options->features, &features, diagnostic))
+        return lucet_error_invalid_argument;
+    if (wasm_module_decode(wasm, size, features, NULL, &module, &error) != WASM_OK) {
         diagnose_wasm_error(diagnostic, &error);
         return error.status == WASM_NO_MEMORY ? lucet_error_no_memory : lucet_error_compile;
     }

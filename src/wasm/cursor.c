@@ -52,9 +52,7 @@ static wasm_valtype read_abstract(struct wasm_cursor *c, const char *what)
     case 0x6d: /* eq */
     case 0x6c: /* i31 */
     case 0x6b: /* struct */
-    case 0x6a: /* array */
-        wasm_unsupported(c, c->pos - 1,
-                         "a type of garbage collection: the feature gc is not supported");
+    case 0x6a: /* array */ wasm_needs_gc(c, c->pos - 1, "a heap type");
     default: wasm_malformed(c, c->pos - 1, "malformed %s type 0x%02x", what, byte);
     }
 }

@@ -30,8 +30,10 @@ _Noreturn void wasm_fail(struct wasm_failure *f, uint64_t offset, enum wasm_stat
 
 #define wasm_malformed(c, at, ...)                                                                 \
     wasm_fail((c)->failure, (uint64_t)((at) - (c)->bytes), WASM_MALFORMED, __VA_ARGS__)
-#define wasm_unsupported(c, at, ...)                                                               \
-    wasm_fail((c)->failure, (uint64_t)((at) - (c)->bytes), WASM_UNSUPPORTED, __VA_ARGS__)
+/* `what` belongs to the one part of 3.0 that is left out. */
+#define wasm_needs_gc(c, at, what)                                                                 \
+    wasm_fail((c)->failure, (uint64_t)((at) - (c)->bytes), WASM_UNSUPPORTED,                       \
+              "%s: garbage collection (gc) is not supported", (what))
 #define wasm_invalid(c, at, ...)                                                                   \
     wasm_fail((c)->failure, (uint64_t)((at) - (c)->bytes), WASM_INVALID, __VA_ARGS__)
 

@@ -4,9 +4,10 @@
  *     table    = elem:reftype limits | 40 00 elem:reftype limits init:expr
  *     memory   = limits
  *     global   = type:valtype mutable:byte init:expr
- *     limits   = flags:byte min [max] [page_log2:u32]
+ *     limits   = flags:byte min:u64 [max:u64] [page_log2:u32]
  *
- * Bits of the flags: 0 has max, 1 shared, 2 sizes are u64 and not u32, 3 has a page size. */
+ * Bits of the flags: 0 has max, 1 shared, 2 indices are i64, 3 has a page size. Before memory64, min
+ * and max were u32. */
 #include "wasm/decoder.h"
 
 enum { HAS_MAX = 1, SHARED = 2, IS_64 = 4, HAS_PAGE_SIZE = 8 };
@@ -25,7 +26,7 @@ static uint8_t decode_limits(struct wasm_decoder *d, struct wasm_cursor *c, uint
         wasm_require(d, at, WASM_FEATURE_MEMORY64, "64-bit limits");
     if (flags & HAS_PAGE_SIZE)
         wasm_require(d, at, WASM_FEATURE_CUSTOM_PAGE_SIZES, "page size");
-    unsigned bits = flags & IS_64 ? 64 : 32;
+    unsigned bits = d->features & WASM_FEATURE_MEMORY64 ? 64 : 32;
     struct wasm_limits limits = {.has_max = flags & HAS_MAX, .is64 = flags & IS_64};
     limits.min = wasm_read_uleb(c, bits);
     if (limits.has_max) {
@@ -45,6 +46,9 @@ void wasm_decode_table_type(struct wasm_decoder *d, struct wasm_cursor *c)
     if (type.elem != WASM_FUNCREF)
         wasm_require_type(d, at, type.elem);
     decode_limits(d, c, HAS_MAX | IS_64, &type.limits);
+    if (!type.limits.is64 &&
+        (type.limits.min > UINT32_MAX || (type.limits.has_max && type.limits.max > UINT32_MAX)))
+        wasm_fail(&d->failure, at, WASM_INVALID, "table size must be at most 2**32-1");
     wasm_check_limit(d, at, "initial table entries", type.limits.min, d->limits->table_initial);
     if (d->module->ntables > 0)
         wasm_require(d, at, WASM_FEATURE_REFERENCE_TYPES, "multiple tables");
@@ -68,10 +72,13 @@ static void check_memory_size(const struct wasm_cursor *c, const uint8_t *start,
 {
     const struct wasm_limits *l = &type->limits;
     const uint64_t size = l->has_max ? l->max : l->min; /* min <= max */
-    const unsigned bits = (l->is64 ? 64 : 32) - type->page_log2;
-    /* 2**64 pages of one byte cannot be stated. */
-    if (bits < 64 && size > 1ull << bits)
-        wasm_invalid(c, start, "memory size must be at most 2**%u pages", bits);
+    const unsigned bits = l->is64 ? 64 : 32;
+    /* With pages of one byte, the number of pages must itself be an address. */
+    const uint64_t most =
+        type->page_log2 ? 1ull << (bits - type->page_log2) : UINT64_MAX >> (64 - bits);
+    if (size > most)
+        wasm_invalid(c, start, "memory size must be at most %llu pages of 2**%u bytes",
+                     (unsigned long long)most, type->page_log2);
 }
 
 void wasm_decode_memory_type(struct wasm_decoder *d, struct wasm_cursor *c)

@@ -46,12 +46,11 @@ static void decode_subtype(struct wasm_decoder *d, struct wasm_cursor *c,
         wasm_require(d, (uint64_t)(at - c->bytes), WASM_FEATURE_FUNCTION_REFERENCES, "sub type");
         type->is_open = form == FORM_SUB;
         if (wasm_read_u32(c) != 0)
-            wasm_unsupported(c, at, "a supertype: the feature gc is not supported");
+            wasm_needs_gc(c, at, "a supertype");
         form = wasm_read_byte(c);
     }
     if (form == FORM_STRUCT || form == FORM_ARRAY)
-        wasm_unsupported(c, c->pos - 1, "%s type: the feature gc is not supported",
-                         form == FORM_STRUCT ? "a struct" : "an array");
+        wasm_needs_gc(c, c->pos - 1, form == FORM_STRUCT ? "a struct type" : "an array type");
     if (form != FORM_FUNC)
         wasm_malformed(c, c->pos - 1, "malformed type form 0x%02x", form);
     decode_functype(d, c, type);

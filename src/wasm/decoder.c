@@ -28,14 +28,17 @@ void wasm_check_limit(struct wasm_decoder *d, uint64_t offset, const char *what,
 void wasm_require(struct wasm_decoder *d, uint64_t offset, uint32_t feature, const char *what)
 {
     uint32_t missing = feature & ~d->features;
-    if (missing)
-        wasm_fail(&d->failure, offset, WASM_UNSUPPORTED, "%s: the feature %s is not enabled", what,
-                  wasm_feature_name((uint32_t)__builtin_ctz(missing)));
+    if (!missing)
+        return;
+    d->failure.err->feature = missing & -missing;
+    wasm_fail(&d->failure, offset, WASM_UNSUPPORTED, "%s: the feature %s is not enabled", what,
+              wasm_feature_name((uint32_t)__builtin_ctz(missing)));
 }
 
 static uint32_t type_features(wasm_valtype type)
 {
     switch (type) {
+    case 0: /* a block without results */
     case WASM_I32:
     case WASM_I64:
     case WASM_F32:

@@ -17,8 +17,7 @@ static enum wasm_op read_op(struct wasm_cursor *c)
     if (wasm_op_find(prefix, code, &op))
         return op;
     if (prefix == 0 && (code == 0xfb || code == 0xd3))
-        wasm_unsupported(c, start,
-                         "an instruction of garbage collection: the feature gc is not supported");
+        wasm_needs_gc(c, start, "an instruction");
     if (prefix == 0)
         wasm_malformed(c, start, "illegal opcode %02x", code);
     wasm_malformed(c, start, "illegal opcode %02x %02x", prefix, code);

@@ -14,8 +14,6 @@ const struct wasm_limits_config wasm_limits_default = {
     .tables = 100,
     .memories = 100,
     .tags = 1000000,
-    .table_initial = 10000000,
-    .memory_pages = 1ull << 48,
     .params = 1000,
     .results = 1000,
     .locals = 50000,
@@ -24,6 +22,9 @@ const struct wasm_limits_config wasm_limits_default = {
 
     /* A call of two bytes can push a thousand operands. */
     .operands = 1000000,
+    /* Declaring costs nothing; who creates instances has limits of their own. */
+    .table_initial = UINT32_MAX,
+    .memory_pages = 1ull << 48,
     .custom_sections = 100000,
     .memory = 1 << 30,
 };

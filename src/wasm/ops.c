@@ -25,14 +25,3 @@ const uint16_t wasm_op_by_code[WASM_PREFIX_ROWS * WASM_CODES_PER_PREFIX] = {
 #include "wasm/ops.def"
 #undef WASM_OP
 };
-
-static const char *const feature_names[] = {
-#define X(id, name, edition) name,
-    WASM_FEATURES(X)
-#undef X
-};
-
-const char *wasm_feature_name(uint32_t bit)
-{
-    return bit < WASM_FEATURE_COUNT ? feature_names[bit] : NULL;
-}

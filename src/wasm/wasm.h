@@ -178,7 +178,9 @@ enum wasm_feature {
 #define X(id, name, edition) WASM_FEATURE_##id = 1u << WASM_FEATURE_BIT_##id,
     WASM_FEATURES(X)
 #undef X
-        WASM_FEATURES_2_0 = WASM_FEATURE_EXTENDED_CONST - 1u,
+        WASM_FEATURES_1_0 =
+            WASM_FEATURE_MUTABLE_GLOBALS, /* exports were allowed, imports soon after */
+    WASM_FEATURES_2_0 = WASM_FEATURE_EXTENDED_CONST - 1u,
     WASM_FEATURES_3_0 = WASM_FEATURE_LEGACY_EXCEPTIONS - 1u,
     WASM_FEATURES_ALL = (1u << WASM_FEATURE_COUNT) - 1u,
 };
@@ -215,6 +217,7 @@ struct wasm_error {
     enum wasm_status status;
     uint64_t offset;     /* byte offset in the module */
     uint32_t func_index; /* function whose body is at fault, or WASM_NONE */
+    uint32_t feature;    /* WASM_UNSUPPORTED: the one that is off; 0 = one that does not exist */
     char message[256];   /* NUL-terminated; hostile names in it are escaped */
 };
 
@@ -287,6 +290,10 @@ struct wasm_export {
     enum wasm_extern kind;
     uint32_t index;
 };
+
+/* Changes the set *features as a list says: "-simd,+threads"; an edition ("1.0", "2.0", "3.0", "all")
+ * replaces the set. False when a word of the list is neither; *wrong is then the word. */
+bool wasm_features_parse(const char *list, uint32_t *features, struct wasm_bytes *wrong);
 
 /* Functions, tables, memories, globals and tags each form one index space: imports come first. */
 struct wasm_func {

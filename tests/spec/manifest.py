@@ -44,7 +44,8 @@ def main():
                 same[first] = same.get(first, 0) + 1
                 continue
             name = f"{folder}/{file.stem}"
-            print(folder, out / folder / file.stem / f"{file.stem}.json", *special.get(name, ["run"]), sep="\t")
+            what = special.get(name, ["run"]) + [f"features {features}" for features in reason]
+            print(folder, out / folder / file.stem / f"{file.stem}.json", *what, sep="\t")
         for first, n in same.items():
             left_out.append(f"{folder}: {n} of {len(files)} files are the same as in {first}, and run there")
     for folder in sorted(p.name for p in suite.iterdir() if p.is_dir()):

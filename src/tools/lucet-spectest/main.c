@@ -18,6 +18,7 @@ static const char help[] =
     "\n"
     "  --opt-level 0|1|2   of the compiler; default 1\n"
     "  --precise-traps     compile with --precise-traps\n"
+    "  --features LIST     compile with --features LIST, where the manifest has no other\n"
     "  --target-cpu CPU    compile for this processor; default: this machine's\n"
     "  -j, --jobs N        files at once, 64 at most; default: one for each processor\n"
     "  --timeout SECONDS   for each file; default 300\n"
@@ -25,6 +26,7 @@ static const char help[] =
     "following, each\n"
     "                      after a tab:\n"
     "                        run                   run it\n"
+    "                        features LIST         compile with --features LIST\n"
     "                        gc                    skip modules that need garbage collection\n"
     "                        except 12,34 REASON   skip the commands of these lines\n"
     "                        skip REASON           list it as skipped\n"
@@ -53,6 +55,7 @@ static void parse(struct options *o, int argc, char **argv)
     static const struct option long_options[] = {
         {"opt-level", required_argument, NULL, 'O'},
         {"precise-traps", no_argument, NULL, 'p'},
+        {"features", required_argument, NULL, 'F'},
         {"target-cpu", required_argument, NULL, 'c'},
         {"jobs", required_argument, NULL, 'j'},
         {"timeout", required_argument, NULL, 't'},
@@ -76,6 +79,7 @@ static void parse(struct options *o, int argc, char **argv)
         switch (c) {
         case 'O': o->opt_level = (enum lucetc_opt_level)number(optarg, 2); break;
         case 'p': o->precise = true; break;
+        case 'F': o->features = optarg; break;
         case 'c': o->target_cpu = optarg; break;
         case 'j': o->jobs = number(optarg, 64); break;
         case 't': o->timeout = number(optarg, 100000); break;

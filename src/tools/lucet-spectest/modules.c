@@ -16,11 +16,12 @@ struct module {
     struct lucet_instance *instance; /* NULL: a definition */
 };
 
-bool store_open(struct store *s, const struct options *o, const char *dir, const char *wasm_dir)
+bool store_open(struct store *s, const struct options *o, const char *features, const char *dir,
+                const char *wasm_dir)
 {
     struct lucet_alloc_limits limits = lucet_alloc_limits_default();
 
-    *s = (struct store){.options = o, .dir = dir, .wasm_dir = wasm_dir};
+    *s = (struct store){.options = o, .features = features, .dir = dir, .wasm_dir = wasm_dir};
     limits.heap_memory_size = UINT64_C(4) << 30;
     limits.stack_size = 1 << 20;
     limits.globals_size = 1 << 20;
@@ -104,6 +105,7 @@ static bool build(struct store *s, const char *file, struct lucet_dl_module **co
 
     options.opt_level = s->options->opt_level;
     options.target_cpu = s->options->target_cpu;
+    options.features = s->features;
     options.precise_traps = s->options->precise;
     options.allow_undefined = true;
     options.jobs = 1;

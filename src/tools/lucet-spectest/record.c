@@ -157,6 +157,7 @@ void result_free(struct file_result *r)
         free(r->failures[i].message);
     for (size_t i = 0; i < r->nskips; i++)
         free(r->skips[i].reason);
+    free(r->features);
     for (size_t i = 0; i < r->nexceptions; i++)
         free(r->exceptions[i].reason);
     free(r->failures);

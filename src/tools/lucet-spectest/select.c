@@ -77,6 +77,8 @@ static bool apply(struct file_result *r, char *what)
         skip(r, what + 5);
     else if (strcmp(what, "gc") == 0)
         r->some_gc = true;
+    else if (strncmp(what, "features ", 9) == 0)
+        r->features = strdup(what + 9);
     else if (strncmp(what, "except ", 7) == 0)
         return add_exceptions(r, what + 7);
     else
@@ -94,7 +96,7 @@ static void add_line(struct selection *s, char *text, unsigned line)
     struct file_result *r = add(s, path, group);
     while (r && !r->done && (what = strsep(&text, "\t"))) {
         if (!apply(r, what))
-            bad_manifest(s->o, line, "something else than run, gc, except and skip");
+            bad_manifest(s->o, line, "something else than run, features, gc, except and skip");
     }
 }
 

@@ -29,6 +29,7 @@ struct options {
     bool precise, verbose;
     unsigned jobs, timeout; /* child processes at once; seconds per file */
     const char *target_cpu; /* NULL = this machine's */
+    const char *features;   /* of the language, NULL = the default */
     const char *filter;     /* files to run, NULL = all */
     const char *json;       /* where the report goes, NULL = nowhere */
     const char *manifest;   /* a list of files, NULL = none */
@@ -56,6 +57,7 @@ struct file_result {
     char *path;
     char *group;    /* "wasm-v3", or NULL */
     char name[128]; /* "wasm-v3/call_indirect", escaped */
+    char *features; /* of the language, NULL = those of the options */
     bool some_gc;   /* modules that need garbage collection are skipped, not failures */
     struct exception exceptions[MAX_EXCEPTIONS];
     size_t nexceptions;
@@ -118,6 +120,7 @@ struct module;
 /* The modules, instances and links of one script. */
 struct store {
     const struct options *options;
+    const char *features;
     const char *dir;      /* for artifacts */
     const char *wasm_dir; /* where the script's modules are */
     struct lucet_region *region;
@@ -138,7 +141,8 @@ struct module_outcome {
     char message[MESSAGE_SIZE];          /* what to tell */
 };
 
-bool store_open(struct store *s, const struct options *o, const char *dir, const char *wasm_dir);
+bool store_open(struct store *s, const struct options *o, const char *features, const char *dir,
+                const char *wasm_dir);
 void store_close(struct store *s);
 /* Compiles, loads and instantiates; the instance becomes the current one and gets the name (may be
  * NULL). With `define_only` it is compiled and loaded only. */

@@ -33,6 +33,7 @@ struct cli {
     uint64_t timeout;                     /* ms; 0 = none */
 
     const char *opt_level; /* for lucetc; NULL = its default */
+    const char *features;  /* for lucetc, NULL = its default */
     bool precise_traps;
     bool no_cache;
     const char *cache_dir; /* NULL = from the environment */

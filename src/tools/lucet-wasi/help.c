@@ -31,6 +31,7 @@ static const char help[] =
     "Compiling (programs that are .wasm; see lucetc(1))\n"
     "      --opt-level LEVEL        0 or none, 1 or speed (default), 2 or speed_and_size\n"
     "      --precise-traps          state and kind of a trap are exact\n"
+    "      --features LIST          what the program may use, such as -simd,-threads\n"
     "      --no-cache               compile anew, keep nothing\n"
     "      --cache-dir DIR          default $LUCET_CACHE_DIR, $XDG_CACHE_HOME/lucet or\n"
     "                               ~/.cache/lucet\n"

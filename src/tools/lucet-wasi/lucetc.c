@@ -87,6 +87,10 @@ bool lucetc_run(const struct cli *cli, const char *lucetc, int wasm, const char 
         argv[n++] = "--opt-level";
         argv[n++] = cli->opt_level;
     }
+    if (cli->features) {
+        argv[n++] = "--features";
+        argv[n++] = cli->features;
+    }
     if (cli->precise_traps) {
         argv[n++] = "--precise-traps";
     }

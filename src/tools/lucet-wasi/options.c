@@ -19,6 +19,7 @@ enum option_id {
     OPT_STACK,
     OPT_TIMEOUT,
     OPT_OPT_LEVEL,
+    OPT_FEATURES,
     OPT_PRECISE_TRAPS,
     OPT_NO_CACHE,
     OPT_CACHE_DIR,
@@ -37,6 +38,7 @@ static const struct option long_options[] = {
     {"stack-size", required_argument, NULL, OPT_STACK},
     {"timeout", required_argument, NULL, OPT_TIMEOUT},
     {"opt-level", required_argument, NULL, OPT_OPT_LEVEL},
+    {"features", required_argument, NULL, OPT_FEATURES},
     {"precise-traps", no_argument, NULL, OPT_PRECISE_TRAPS},
     {"no-cache", no_argument, NULL, OPT_NO_CACHE},
     {"cache-dir", required_argument, NULL, OPT_CACHE_DIR},
@@ -165,6 +167,7 @@ static void parse_option(struct cli *cli, int id, const char *name, const char *
     case OPT_STACK: cli->stack = parse_size(name, argument); break;
     case OPT_TIMEOUT: cli->timeout = parse_timeout(argument); break;
     case OPT_OPT_LEVEL: cli->opt_level = parse_opt_level(argument); break;
+    case OPT_FEATURES: cli->features = argument; break;
     case OPT_PRECISE_TRAPS: cli->precise_traps = true; break;
     case OPT_NO_CACHE: cli->no_cache = true; break;
     case OPT_CACHE_DIR: cli->cache_dir = argument; break;

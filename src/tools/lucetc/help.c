@@ -1,6 +1,7 @@
 #include "tools/lucetc/cli.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const char help[] =
     "Usage: lucetc [options] input.wasm [-o output]\n"
@@ -32,6 +33,11 @@ static const char help[] =
     "      --target TRIPLE          default x86_64-linux-gnu\n"
     "      --target-cpu CPU         default: this machine's\n"
     "      --target-feature LIST    such as +avx2,-fma\n"
+    "      --features LIST          what modules may use, such as -simd,-threads or "
+    "2.0,+memory64;\n"
+    "                               the default is all there is:\n";
+
+static const char more_help[] =
     "\n"
     "Memory (sizes such as 4096, 64KiB, 1MiB, 4GiB)\n"
     "      --reserved-size SIZE     address space of linear memory (default 4GiB)\n"
@@ -55,9 +61,29 @@ static const char help[] =
     "Exit code: 0, or 1 when the module is refused (no output is left behind), or 2 when the\n"
     "command line is wrong.\n";
 
+/* In lines as long as those around them. */
+static void print_features(void)
+{
+    const int indent = 31, width = 95;
+    int column = 0;
+
+    for (unsigned i = 0; lucetc_feature_name(i); i++) {
+        const char *name = lucetc_feature_name(i);
+        const bool is_last = !lucetc_feature_name(i + 1);
+        if (column + (int)strlen(name) + 2 > width || column == 0)
+            column = printf("%s%*s", column ? "\n" : "", indent, "") - (column != 0);
+        else
+            column += printf(" ");
+        column += printf("%s%s", name, is_last ? "" : ",");
+    }
+    printf("\n");
+}
+
 void cli_print_help(void)
 {
     fputs(help, stdout);
+    print_features();
+    fputs(more_help, stdout);
 }
 
 void cli_print_version_info(void)

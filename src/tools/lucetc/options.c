@@ -23,6 +23,7 @@ enum option_id {
     OPT_MAX_RESERVED,
     OPT_GUARD,
     OPT_MAX_MEMORY,
+    OPT_FEATURES,
     OPT_PRECISE_TRAPS,
     OPT_PRECIOUS,
     OPT_ERROR_STYLE,
@@ -52,6 +53,7 @@ static const struct option long_options[] = {
     {"max-reserved-size", required_argument, NULL, OPT_MAX_RESERVED},
     {"guard-size", required_argument, NULL, OPT_GUARD},
     {"max-memory-size", required_argument, NULL, OPT_MAX_MEMORY},
+    {"features", required_argument, NULL, OPT_FEATURES},
     {"precise-traps", no_argument, NULL, OPT_PRECISE_TRAPS},
     {"precious", required_argument, NULL, OPT_PRECIOUS},
     {"error-style", required_argument, NULL, OPT_ERROR_STYLE},
@@ -139,6 +141,15 @@ static unsigned parse_jobs(const char *text)
     return (unsigned)jobs;
 }
 
+static const char *parse_features(const char *list)
+{
+    char message[200];
+
+    if (lucetc_features_check(list, message, sizeof message) != lucet_error_ok)
+        cli_usage_error("--%s", message);
+    return list;
+}
+
 static void add_bindings(struct cli *cli, const char *path)
 {
     const char **more = realloc(cli->bindings, (cli->nbindings + 1) * sizeof *more);
@@ -167,6 +178,7 @@ static bool parse_code_option(struct lucetc_options *o, int id, const char *name
     case OPT_TARGET: o->target = argument; return true;
     case OPT_TARGET_CPU: o->target_cpu = argument; return true;
     case OPT_TARGET_FEATURE: o->target_feature = argument; return true;
+    case OPT_FEATURES: o->features = parse_features(argument); return true;
     case OPT_GUARD: o->guard_size = parse_size(name, argument); return true;
     case OPT_MAX_MEMORY: o->max_memory_size = parse_size(name, argument); return true;
     case OPT_PRECISE_TRAPS: o->precise_traps = true; return true;

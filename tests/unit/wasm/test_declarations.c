@@ -17,8 +17,8 @@ static void types(void **state)
     (void)state;
     VALID(HEADER, 1, 6, 1, 0x60, 0, 2, 0x7f, 0x70);
     MALFORMED(11, "malformed type form 0x5d", HEADER, 1, 4, 1, 0x5d, 0, 0);
-    UNSUPPORTED(11, "a struct type: the feature gc", HEADER, 1, 3, 1, 0x5f, 0);
-    UNSUPPORTED(11, "an array type: the feature gc", HEADER, 1, 4, 1, 0x5e, 0x7f, 0);
+    UNSUPPORTED(11, "a struct type: garbage collection", HEADER, 1, 3, 1, 0x5f, 0);
+    UNSUPPORTED(11, "an array type: garbage collection", HEADER, 1, 4, 1, 0x5e, 0x7f, 0);
     MALFORMED(13, "malformed value type 0x40", HEADER, 1, 5, 1, 0x60, 1, 0x40, 0);
     MALFORMED(14, "malformed value type 0x7a", HEADER, 1, 5, 1, 0x60, 0, 1, 0x7a);
     MALFORMED(12, "unexpected end of section or function: 2 parameters declared, 1 bytes left",
@@ -83,8 +83,10 @@ static void memories(void **state)
 {
     (void)state;
     VALID(HEADER, 5, 5, 1, 0, 0x80, 0x80, 0x04);
-    INVALID(11, "memory size must be at most 2**16 pages", HEADER, 5, 5, 1, 0, 0x81, 0x80, 0x04);
-    INVALID(11, "memory size must be at most 2**16 pages", HEADER, 5, 6, 1, 1, 0, 0x81, 0x80, 0x04);
+    INVALID(11, "memory size must be at most 65536 pages of 2**16 bytes", HEADER, 5, 5, 1, 0, 0x81,
+            0x80, 0x04);
+    INVALID(11, "memory size must be at most 65536 pages of 2**16 bytes", HEADER, 5, 6, 1, 1, 0,
+            0x81, 0x80, 0x04);
     INVALID(11, "size minimum must not be greater than maximum", HEADER, 5, 4, 1, 1, 2, 1);
     OFF(WASM_FEATURES_2_0, 13, "multiple memories", HEADER, 5, 5, 2, 0, 0, 0, 0);
     OFF(WASM_FEATURES_2_0, 19, "multiple memories", HEADER, 2, 6, 1, 0, 0, 2, 0, 0, 5, 3, 1, 0, 0);
