@@ -114,7 +114,6 @@ static void the_defaults_are_the_browsers(void **state)
     assert_true(l->body_size == 7654321);
     assert_int_equal(l->functions, 1000000);
     assert_int_equal(l->data_segments, 100000);
-    assert_int_equal(l->table_initial, 10000000);
     assert_int_equal(l->params, 1000);
     assert_int_equal(l->locals, 50000);
     assert_int_equal(l->name_length, 100000);
