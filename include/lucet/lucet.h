@@ -20,6 +20,7 @@
 #ifndef LUCET_H
 #define LUCET_H
 
+#include "lucet/exception.h"
 #include "lucet/types.h"
 
 #ifdef __cplusplus
@@ -51,6 +52,7 @@ enum lucet_extern_kind {
     lucet_extern_table,
     lucet_extern_memory,
     lucet_extern_global,
+    lucet_extern_tag,
 };
 struct lucet_extern_desc {
     const char *module; /* imports only, else NULL */
@@ -59,7 +61,8 @@ struct lucet_extern_desc {
     size_t module_len, name_len;
     enum lucet_extern_kind kind;
     const char
-        *signature; /* functions: "iI:f" (i I f F v r e = i32 i64 f32 f64 v128 funcref externref) */
+        *signature; /* functions and tags: "iI:f" (i I f F v r e x = i32 i64 f32 f64 v128 funcref
+                       externref exnref) */
 };
 LUCET_API size_t lucet_dl_module_export_count(const struct lucet_dl_module *m);
 LUCET_API enum lucet_error lucet_dl_module_export(const struct lucet_dl_module *m, size_t i,
@@ -89,8 +92,9 @@ struct lucet_alloc_limits {
     uint64_t globals_size;            /* globals and scratch space;            default 4 KiB */
     uint64_t
         signal_stack_size; /* alternate signal stack per thread;    default max(MINSIGSTKSZ, 16 KiB) */
-    uint64_t context_size;  /* the rest of the context;              default 64 KiB */
-    uint64_t table_entries; /* entries over all tables of an instance; default 10,000,000 */
+    uint64_t context_size;    /* the rest of the context;              default 64 KiB */
+    uint64_t table_entries;   /* entries over all tables of an instance; default 10,000,000 */
+    uint64_t exceptions_size; /* exceptions that guests hold by reference; default 1 MiB */
 };
 /* The defaults above. */
 LUCET_API struct lucet_alloc_limits lucet_alloc_limits_default(void);
@@ -195,8 +199,9 @@ LUCET_API enum lucet_error lucet_instance_call_start(struct lucet_instance *inst
                                                      struct lucet_result *result);
 
 /* Calls an exported function. Arguments are checked against its type (type_mismatch). `result`
- * may be NULL. Returns ok with tag returned; runtime_fault or runtime_terminated with tags faulted
- * or terminated; another error with tag errored. An instance that faulted must be reset first. */
+ * may be NULL. Returns ok with tag returned; runtime_fault, runtime_terminated or runtime_threw
+ * with tags faulted, terminated or threw; another error with tag errored. An instance that faulted
+ * or was terminated must be reset first; one that threw an exception goes on as it is. */
 LUCET_API enum lucet_error lucet_instance_run(struct lucet_instance *inst, const char *entrypoint,
                                               size_t argc, const struct lucet_val *argv,
                                               struct lucet_result *result);

@@ -41,7 +41,8 @@ extern "C" {
     X(18, no_memory, "the host is out of memory, mappings or descriptors")                         \
     X(19, type_mismatch, "arguments or imports do not have the declared types")                    \
     X(20, compile, "the WebAssembly module could not be compiled")                                 \
-    X(21, io, "a file could not be read or written")
+    X(21, io, "a file could not be read or written")                                               \
+    X(22, runtime_threw, "the guest threw an exception that nothing caught")
 
 enum lucet_error {
 #define X(code, name, text) lucet_error_##name = (code),
@@ -71,6 +72,8 @@ enum lucet_trapcode {
     lucet_trapcode_table_out_of_bounds = 9,
     lucet_trapcode_unreachable = 10,
     lucet_trapcode_heap_misaligned = 11,
+    lucet_trapcode_null_exception = 15,
+    lucet_trapcode_exceptions_exhausted = 16, /* see exceptions_size of struct lucet_alloc_limits */
     lucet_trapcode_unknown = 127,
 };
 /* "stack_overflow", ...; static storage. */
@@ -99,6 +102,9 @@ enum lucet_val_type {
     lucet_val_type_v128,
     lucet_val_type_funcref,   /* an opaque reference: as_ref; NULL = null */
     lucet_val_type_externref, /* the host's own 64 bits: as_u64; 0 = null */
+    lucet_val_type_exnref, /* as_ref: struct lucet_exception *; NULL = null. What a call or a global gives
+                              is valid until guest code of the instance, or of one that it is linked
+                              with, runs again; or retain it */
 };
 
 struct lucet_val {
@@ -155,6 +161,7 @@ enum lucet_result_tag {
     lucet_result_tag_faulted,
     lucet_result_tag_terminated,
     lucet_result_tag_errored,
+    lucet_result_tag_threw,
 };
 LUCET_API const char *lucet_result_tag_name(enum lucet_result_tag tag);
 
@@ -211,10 +218,12 @@ union lucet_raw {
     uint64_t u64;
     float f32;
     double f64;
-    void *ref; /* funcref, externref */
+    void *ref; /* funcref, externref, exnref */
     uint8_t v128[16];
     uint64_t words[2];
 } __attribute__((aligned(16)));
+
+struct lucet_exception; /* exception.h */
 
 /* What became of a call. */
 struct lucet_result {
@@ -231,6 +240,10 @@ struct lucet_result {
             void *provided;
         } terminated;
         enum lucet_error errored;
+        struct {
+            /* Owned by the instance; valid until it runs, is reset or released; or retain it. */
+            struct lucet_exception *exception;
+        } threw;
     } val;
 };
 

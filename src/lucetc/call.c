@@ -59,6 +59,7 @@ static void call_and_push(struct func *f, uint32_t type_index, LLVMValueRef targ
         emitter_tail_jump(f->e, call);
         mark_unreachable(f);
     } else {
+        look_for_exception(f);
         push_results(f, t, call);
     }
 }

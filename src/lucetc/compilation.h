@@ -14,7 +14,13 @@ struct target {
     char *tune;           /* owned; name of the CPU to schedule for */
 };
 
-enum type_use { TYPE_ENTRY = 1, TYPE_THUNK = 2, TYPE_HOST = 4, TYPE_REF_GATE = 8 };
+enum type_use {
+    TYPE_ENTRY = 1,
+    TYPE_THUNK = 2,
+    TYPE_HOST = 4,
+    TYPE_REF_GATE = 8,
+    TYPE_CATCHER = 16
+};
 enum table_use { TABLE_GET = 1, TABLE_SET = 2, TABLE_SIZE = 4 };
 enum global_use { GLOBAL_GET = 1, GLOBAL_SET = 2 };
 
@@ -31,6 +37,7 @@ struct partition {
 /* Which helper functions the module needs and how its functions are divided. All arrays owned. */
 struct plan {
     bool private_funcs;
+    bool exceptions; /* calls are followed by a look for exceptions */
     bool tail_calls; /* some function has a tail call: one prototype for all (params.h) */
     uint32_t integer_params, vector_params; /* of that prototype */
     uint32_t scratch_params;                /* at most so many travel in scratch space */

@@ -27,6 +27,7 @@ void free_label(struct label *l)
 {
     free(l->phis);
     free(l->saved);
+    free(l->caught);
 }
 
 static struct label *top_label(struct func *f)
@@ -62,8 +63,9 @@ static struct label *push_label(struct func *f, enum wasm_op kind)
         f->labels = grown;
         f->labels_capacity = capacity;
     }
+    const uint32_t try_label = f->nlabels ? f->labels[f->nlabels - 1].try_label : 0;
     struct label *l = &f->labels[f->nlabels++];
-    *l = (struct label){.kind = kind};
+    *l = (struct label){.kind = kind, .try_label = try_label};
     return l;
 }
 
@@ -142,16 +144,20 @@ static LLVMValueRef *top_values(struct func *f, uint32_t n)
     return f->stack + (f->height - n);
 }
 
-/* Ends the current block with a branch to the label; the operands stay on the stack. */
-static void branch_to(struct func *f, struct label *l)
+void branch_with(struct func *f, struct label *l, LLVMValueRef *values)
 {
-    LLVMValueRef *values = top_values(f, arity(l));
     if (is_function_label(l)) {
         build_return(f, values);
         return;
     }
     add_edge(f, l, values);
     LLVMBuildBr(f->e->b, l->target);
+}
+
+/* Ends the current block with a branch to the label; the operands stay on the stack. */
+static void branch_to(struct func *f, struct label *l)
+{
+    branch_with(f, l, top_values(f, arity(l)));
 }
 
 /* ---- Instructions ---- */
@@ -212,8 +218,7 @@ TRANSLATOR(emit_if)
     position(f, then);
 }
 
-/* Ends the side of an if or the body of a block that has been translated. */
-static void finish_side(struct func *f, struct label *l)
+void finish_side(struct func *f, struct label *l)
 {
     if (f->skip > 0 || terminated(f))
         return;
@@ -255,6 +260,13 @@ static void continue_after(struct func *f, struct label *l)
         push(f, l->phis[i]);
 }
 
+void end_block(struct func *f, struct label *l)
+{
+    continue_after(f, l);
+    free_label(l);
+    f->nlabels--;
+}
+
 static void end_function(struct func *f)
 {
     if (f->skip == 0)
@@ -262,24 +274,36 @@ static void end_function(struct func *f)
     f->skip = 1;
 }
 
+/* The end of a block, an if or a try, whatever its side. */
+static void end_sides(struct func *f, struct label *l)
+{
+    finish_side(f, l);
+    switch (l->kind) {
+    case WASM_OP_if_:
+        begin_else(f, l);
+        finish_side(f, l);
+        break;
+    case WASM_OP_try_table: end_try_table(f, l); break;
+    case WASM_OP_try:
+    case WASM_OP_catch:
+    case WASM_OP_catch_all: end_try(f, l); break;
+    default: break;
+    }
+    end_block(f, l);
+}
+
 TRANSLATOR(emit_end)
 {
     (void)in, (void)arg;
     struct label *l = top_label(f);
-    if (is_function_label(l)) {
-        end_function(f);
-    } else if (l->kind == WASM_OP_loop) {
-        /* Nothing branches to a loop's end: its results are simply on the stack. */
-        if (f->skip > 0)
-            f->height = l->height;
-    } else {
-        finish_side(f, l);
-        if (l->kind == WASM_OP_if_) {
-            begin_else(f, l);
-            finish_side(f, l);
-        }
-        continue_after(f, l);
+    if (!is_function_label(l) && l->kind != WASM_OP_loop) {
+        end_sides(f, l);
+        return;
     }
+    if (is_function_label(l))
+        end_function(f);
+    else if (f->skip > 0) /* nothing branches to a loop's end: its results are on the stack */
+        f->height = l->height;
     free_label(l);
     f->nlabels--;
 }

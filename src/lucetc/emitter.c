@@ -20,7 +20,8 @@ static LLVMMetadataRef metadata_string(const struct emitter *e, const char *s)
 
 static void make_alias_tags(struct emitter *e)
 {
-    static const char *const names[ALIAS_COUNT] = {"heap", "global", "context", "table"};
+    static const char *const names[ALIAS_COUNT] = {"heap", "global", "context", "table",
+                                                   "exception"};
     LLVMMetadataRef zero = LLVMValueAsMetadata(const_i64(e, 0));
     LLVMMetadataRef root = metadata_string(e, "lucet");
     root = LLVMMDNodeInContext2(e->llvm, &root, 1);
@@ -93,6 +94,7 @@ struct emitter *emitter_new(const struct compilation *c, const char *name, LLVMT
     e->nest = enum_attribute(e, "nest", 0);
     e->nomerge = enum_attribute(e, "nomerge", 0);
     e->noinline = enum_attribute(e, "noinline", 0);
+    e->returns_twice = enum_attribute(e, "returns_twice", 0);
     debug_begin(e);
     return e;
 }

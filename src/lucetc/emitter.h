@@ -19,7 +19,14 @@ enum intrinsic {
 
 /* What a memory operand may alias: TBAA tags (pitfall: without them heap accesses block
  * optimisations of globals and the other way round). */
-enum alias_class { ALIAS_HEAP, ALIAS_GLOBAL, ALIAS_CONTEXT, ALIAS_TABLE, ALIAS_COUNT };
+enum alias_class {
+    ALIAS_HEAP,
+    ALIAS_GLOBAL,
+    ALIAS_CONTEXT,
+    ALIAS_TABLE,
+    ALIAS_EXCEPTION,
+    ALIAS_COUNT
+};
 
 struct emitter {
     const struct compilation *c;
@@ -33,7 +40,7 @@ struct emitter {
     LLVMValueRef alias_tags[ALIAS_COUNT];
     unsigned tbaa_kind, prof_kind;
     LLVMValueRef likely, unlikely; /* branch weights: the true side taken; not taken */
-    LLVMAttributeRef swiftself, nest, nomerge, noinline;
+    LLVMAttributeRef swiftself, nest, nomerge, noinline, returns_twice;
     struct {
         LLVMDIBuilderRef builder;          /* NULL: no debug information is wanted */
         LLVMMetadataRef file, type, scope; /* scope: the function being translated */

@@ -60,6 +60,13 @@ void too_complex(struct func *f, const char *what)
     f->error = lucet_error_compile;
 }
 
+bool work_is_left(struct func *f)
+{
+    if (f->work > MAX_WORK)
+        too_complex(f, "too many values merge in its control flow");
+    return !f->error;
+}
+
 void call_helper(struct func *f, const char *name, const char *letters, LLVMValueRef *args,
                  uint32_t nargs)
 {
@@ -122,6 +129,20 @@ static void skip_instr(struct func *f, const struct wasm_instr *in)
         if (f->skip == 1)
             emit_else(f, in, 0);
         return;
+    case WASM_OP_catch:
+        if (f->skip == 1)
+            emit_catch(f, in, 0);
+        return;
+    case WASM_OP_catch_all:
+        if (f->skip == 1)
+            emit_catch_all(f, in, 0);
+        return;
+    case WASM_OP_delegate:
+        if (f->skip == 1)
+            emit_delegate(f, in, 0);
+        else
+            f->skip--;
+        return;
     case WASM_OP_end:
         if (f->skip == 1)
             emit_end(f, in, 0);
@@ -143,8 +164,7 @@ static void translate_body(struct func *f)
         const struct rule *r = &rules[in.op];
         debug_at(f->e, in.offset);
         r->emit(f, &in, r->arg);
-        if (f->work > MAX_WORK)
-            too_complex(f, "too many values merge in its control flow");
+        work_is_left(f);
     }
 }
 
@@ -170,6 +190,7 @@ enum lucet_error translate_func(struct emitter *e, uint32_t func_index)
         translate_body(&f);
     else
         f.error = lucet_error_no_memory;
+    end_exceptions(&f);
     debug_function_end(e);
     free_func(&f);
     return f.error;

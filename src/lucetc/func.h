@@ -19,6 +19,16 @@ struct label {
     bool reached;        /* some edge leads to target */
     uint32_t switch_id;  /* last br_table that used this label, and its block for it */
     LLVMBasicBlockRef switch_block;
+
+    /* Exceptions; see exception.c. */
+    uint32_t try_label;            /* number, from 1, of the innermost try around; 0 = none */
+    LLVMBasicBlockRef landing;     /* try, try_table: where exceptions arrive; NULL = none so far */
+    uint32_t catches, catch_count; /* try_table */
+    LLVMBasicBlockRef unmatched;   /* catch: where no clause so far matches */
+    LLVMBasicBlockRef catch_all;   /* catch_all: before its body */
+    LLVMValueRef rethrown;         /* the exnref of what it caught, if it is thrown again */
+    LLVMValueRef *caught;          /* catch: the values; owned */
+    uint32_t caught_tag;
 };
 
 struct func {
@@ -34,6 +44,8 @@ struct func {
     struct label *labels;
     uint32_t nlabels, labels_capacity;
     struct wasm_reader reader;
+    LLVMBasicBlockRef
+        leave;         /* where exceptions go that nothing in it catches; NULL = none so far */
     uint32_t skip;     /* > 0: code is unreachable; number of open blocks inside of it, plus one */
     uint32_t switches; /* number of br_tables so far */
     uint64_t work;     /* values created for control flow; bounds what hostile bodies can ask for */
@@ -65,6 +77,8 @@ LLVMValueRef pop_condition(struct func *f);
 void mark_unreachable(struct func *f);
 /* Gives up: the function is too complex. */
 void too_complex(struct func *f, const char *what);
+/* Gives up when too much was asked for, for translators of instructions that can ask for much. */
+bool work_is_left(struct func *f);
 
 /* Calls a helper function by name; `letters` as in emitter_functype_letters(); pushes the result. */
 void call_helper(struct func *f, const char *name, const char *letters, LLVMValueRef *args,
@@ -86,6 +100,29 @@ TRANSLATOR(emit_br_table);
 TRANSLATOR(emit_return);
 bool push_function_label(struct func *f);
 void free_label(struct label *l);
+/* Ends the current block with a branch to the label that carries `values`. */
+void branch_with(struct func *f, struct label *l, LLVMValueRef *values);
+/* Ends the side of an if, or the body of a block or a clause, that has been translated. */
+void finish_side(struct func *f, struct label *l);
+/* Goes on behind the end of the topmost label. */
+void end_block(struct func *f, struct label *l);
+
+/* exception.c */
+TRANSLATOR(emit_throw);
+TRANSLATOR(emit_throw_ref);
+TRANSLATOR(emit_try_table);
+TRANSLATOR(emit_try);
+TRANSLATOR(emit_catch);
+TRANSLATOR(emit_catch_all);
+TRANSLATOR(emit_rethrow);
+TRANSLATOR(emit_delegate);
+/* Behind a call. */
+void look_for_exception(struct func *f);
+/* At the end of the block that such a label belongs to. */
+void end_try_table(struct func *f, const struct label *l);
+void end_try(struct func *f, struct label *l);
+/* At the function's end. */
+void end_exceptions(struct func *f);
 
 /* call.c */
 TRANSLATOR(emit_call);          /* arg: 0 or TAIL_CALL */

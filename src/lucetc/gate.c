@@ -18,15 +18,40 @@ static LLVMValueRef load_field(struct emitter *e, LLVMValueRef record, size_t of
     return load_at(e, e->ptr, record, offset, ALIAS_CONTEXT);
 }
 
-/* Calls a record's C function with the parameters of the surrounding gate. */
-static void call_record(struct emitter *e, LLVMValueRef func, uint32_t type, LLVMValueRef record)
+/* Calls a record's C function, or its catcher, with the parameters of the surrounding gate. */
+static void call_record(struct emitter *e, LLVMValueRef func, uint32_t type, LLVMValueRef record,
+                        LLVMValueRef code)
 {
     const struct wasm_functype *t = &e->c->module->types[type];
-    LLVMValueRef code = load_field(e, record, offsetof(struct lucet_funcref, code));
     LLVMValueRef args[2 + 1000];
     params_take(e, t, func, args + 2);
     emitter_return(e, emitter_call(e, emitter_record_functype(e, type), code, LLVMGetParam(func, 0),
                                    record, args, 2 + t->nparams));
+}
+
+/* In a module that looks for exceptions: what may run frames of an instance that does not is called
+ * through a catcher (docs/abi.md E4). */
+static void catch_around(struct emitter *e, LLVMValueRef func, uint32_t type, LLVMValueRef record)
+{
+    if (!(e->c->plan.types[type] & TYPE_CATCHER))
+        return;
+    LLVMBasicBlockRef foreign = emitter_block(e, "foreign"), catcher = emitter_block(e, "catcher");
+    LLVMBasicBlockRef go = emitter_block(e, "");
+    LLVMValueRef owner = load_field(e, record, offsetof(struct lucet_funcref, ctx));
+    LLVMBuildCondBr(e->b, LLVMBuildIsNull(e->b, owner, ""), go, foreign);
+
+    LLVMPositionBuilderAtEnd(e->b, foreign);
+    LLVMValueRef looks = load_field(e, owner, offsetof(struct lucet_vmctx, exception));
+    LLVMBuildCondBr(e->b, LLVMBuildIsNull(e->b, looks, ""), catcher, go);
+
+    LLVMPositionBuilderAtEnd(e->b, catcher);
+    LLVMValueRef target = helper_declare(e, (struct helper){.kind = HELPER_catcher, .a = type});
+    if (!e->c->plan.tail_calls)
+        emitter_jump(e, LLVMGlobalGetValueType(func), target, LLVMGetParam(func, 0), record);
+    else
+        call_record(e, func, type, record, target);
+
+    LLVMPositionBuilderAtEnd(e->b, go);
 }
 
 /* The end of a gate. In a module with tail calls, functions of the running instance get all parameters
@@ -35,6 +60,7 @@ static void run_record(struct emitter *e, LLVMValueRef func, uint32_t type, LLVM
 {
     LLVMTypeRef llvm_type = LLVMGlobalGetValueType(func);
     LLVMValueRef context = LLVMGetParam(func, 0);
+    catch_around(e, func, type, record);
     if (params_are_plain(e->c, type)) {
         LLVMValueRef code = load_field(e, record, offsetof(struct lucet_funcref, code));
         emitter_jump(e, llvm_type, code, context, record);
@@ -49,7 +75,8 @@ static void run_record(struct emitter *e, LLVMValueRef func, uint32_t type, LLVM
     emitter_jump(e, llvm_type, body, context, record);
 
     LLVMPositionBuilderAtEnd(e->b, foreign);
-    call_record(e, func, type, record);
+    LLVMValueRef code = load_field(e, record, offsetof(struct lucet_funcref, code));
+    call_record(e, func, type, record, code);
 }
 
 void emit_import_gate(struct emitter *e, LLVMValueRef func, struct helper h)

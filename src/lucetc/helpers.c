@@ -27,6 +27,8 @@ static void each_type_helper(const struct compilation *c, void (*visit)(void *, 
             visit(arg, (struct helper){.kind = HELPER_thunk, .a = i});
         if (use & TYPE_HOST)
             visit(arg, (struct helper){.kind = HELPER_host, .a = i});
+        if (use & TYPE_CATCHER)
+            visit(arg, (struct helper){.kind = HELPER_catcher, .a = i});
     }
 }
 
@@ -83,6 +85,7 @@ void helper_name(struct helper h, char name[HELPER_NAME_SIZE])
         [HELPER_table_set] = "table.set.%u",
         [HELPER_table_size] = "table.size.%u",
         [HELPER_memory_size] = "memory.size.%u",
+        [HELPER_catcher] = "catcher.%u",
     };
     if (h.kind == HELPER_gate)
         snprintf(name, HELPER_NAME_SIZE, "gate.%u.%u", h.a, h.b);
@@ -119,6 +122,7 @@ static LLVMTypeRef helper_type(struct emitter *e, struct helper h)
     case HELPER_table_size: return emitter_functype_letters(e, ":i");
     case HELPER_memory_size: return emitter_functype_letters(e, ":I");
     case HELPER_thunk:
+    case HELPER_catcher:
     case HELPER_host: return emitter_record_functype(e, h.a);
     default: return emitter_functype(e, h.a);
     }
@@ -140,7 +144,7 @@ static void emit_one(void *arg, struct helper h)
         [HELPER_builtin] = emit_builtin,      [HELPER_global_get] = emit_accessor,
         [HELPER_global_set] = emit_accessor,  [HELPER_table_get] = emit_accessor,
         [HELPER_table_set] = emit_accessor,   [HELPER_table_size] = emit_accessor,
-        [HELPER_memory_size] = emit_accessor,
+        [HELPER_memory_size] = emit_accessor, [HELPER_catcher] = emit_catcher,
     };
     struct emitter *e = arg;
     LLVMValueRef func = helper_declare(e, h);

@@ -13,6 +13,7 @@ enum helper_kind {
     HELPER_entry,      /* a = type */
     HELPER_thunk,      /* a = type */
     HELPER_host,       /* a = type */
+    HELPER_catcher,    /* a = type */
     HELPER_builtin,    /* a = enum lucet_builtin */
     HELPER_global_get, /* a = global */
     HELPER_global_set,
@@ -47,12 +48,15 @@ void emit_thunk(struct emitter *e, LLVMValueRef func, struct helper h);         
 void emit_entry(struct emitter *e, LLVMValueRef func, struct helper h);           /* entry.c */
 void emit_host_trampoline(struct emitter *e, LLVMValueRef func, struct helper h); /* hostcall.c */
 void emit_builtin(struct emitter *e, LLVMValueRef func, struct helper h);         /* hostcall.c */
+void emit_catcher(struct emitter *e, LLVMValueRef func, struct helper h);         /* catcher.c */
 void emit_accessor(struct emitter *e, LLVMValueRef func, struct helper h);        /* accessor.c */
 
 /* Descriptor of a table or memory: the address of the struct in whichever context owns it. */
 LLVMValueRef table_descriptor(struct emitter *e, LLVMValueRef context, uint32_t table);
 
-/* hostcall.c: calls a runtime function `void f(struct lucet_vmctx *)` directly. */
+/* hostcall.c: what is done on the way back to guest code, whoever ran meanwhile (docs/abi.md C8). */
+void enter_guest(struct emitter *e, LLVMValueRef context);
+/* Calls a runtime function `void f(struct lucet_vmctx *)` directly. */
 void call_builtin_directly(struct emitter *e, LLVMValueRef context, enum lucet_builtin id);
 
 #endif

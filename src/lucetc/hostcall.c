@@ -57,7 +57,7 @@ static void restore_gs(struct emitter *e, LLVMValueRef context)
 
 /* Steps 4 and 5. gs comes first: once guest_frame is NULL a stop request may redirect at any moment,
  * and the test of `pending` must be the last thing on the way back. */
-static void enter_guest(struct emitter *e, LLVMValueRef context)
+void enter_guest(struct emitter *e, LLVMValueRef context)
 {
     restore_gs(e, context);
     LLVMValueRef activation = load_activation(e, context);

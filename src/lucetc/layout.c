@@ -1,4 +1,4 @@
-/* Where things lie in an instance's context (docs/abi.md section 2). */
+/* Where things lie in an instance's context (docs/abi.md section 3). */
 #include "lucetc/diagnostic.h"
 #include "lucetc/plan.h"
 
@@ -44,6 +44,18 @@ static void place_globals(struct compilation *c, uint64_t *end)
     }
 }
 
+static void place_exception(struct compilation *c, uint64_t *end)
+{
+    const struct wasm_module *m = c->module;
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < m->ntags; i++)
+        if (m->types[m->tags[i].type].nparams > most)
+            most = m->types[m->tags[i].type].nparams;
+    c->layout.exception_size =
+        c->plan.exceptions ? (uint32_t)sizeof(struct lucet_pending) + most * LUCET_RESULT_SLOT : 0;
+    c->layout.exception = place(end, 1, c->layout.exception_size);
+}
+
 enum lucet_error layout_make(struct compilation *c)
 {
     const struct wasm_module *m = c->module;
@@ -58,6 +70,7 @@ enum lucet_error layout_make(struct compilation *c)
     l->imported_globals = place(&end, m->nimported_globals, 8);
     l->type_ids = place(&end, m->ntypes, 8);
     l->funcrefs = place(&end, c->plan.nref_funcs, 8);
+    l->tags = place(&end, m->ntags, 8);
 
     end = align_up(end, PAGE);
     l->guest_part = (uint32_t)end;
@@ -65,6 +78,7 @@ enum lucet_error layout_make(struct compilation *c)
     const uint32_t results = most_results(m), params = c->plan.scratch_params;
     l->scratch_size = (results > params ? results : params) * LUCET_RESULT_SLOT;
     end += l->scratch_size;
+    place_exception(c, &end);
     l->globals = (uint32_t)end;
     place_globals(c, &end);
     end = align_up(end, 16);

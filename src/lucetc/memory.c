@@ -1,4 +1,4 @@
-/* Linear memory (docs/abi.md section 3). Memory 0 is addressed through gs; the guard behind it contains
+/* Linear memory (docs/abi.md section 4). Memory 0 is addressed through gs; the guard behind it contains
  * whatever a 32-bit index can reach, and what the guard cannot contain is checked explicitly. */
 #include <stdio.h>
 

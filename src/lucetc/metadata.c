@@ -155,9 +155,15 @@ static void write_types(struct writer *w)
     w->header.types = span;
 }
 
+/* Exceptions of all types are held alike. */
+static uint8_t abi_valtype(wasm_valtype t)
+{
+    return wasm_is_ref(t) && wasm_ref_top(t) == WASM_EXNREF ? LUCET_EXNREF : (uint8_t)t;
+}
+
 static void append_valtype(struct writer *w, wasm_valtype t)
 {
-    const uint8_t byte = (uint8_t)t;
+    const uint8_t byte = abi_valtype(t);
     image_append(&w->image, &byte, 1);
     w->header.valtypes.count++;
 }
@@ -243,7 +249,7 @@ static void write_tables_and_memories(struct writer *w)
         const struct wasm_table_type *t = &w->m->tables[i].type;
         const struct lucet_module_table record = {.min = t->limits.min,
                                                   .max = t->limits.max,
-                                                  .elem = t->elem,
+                                                  .elem = abi_valtype(t->elem),
                                                   .flags = flags_of(t->limits)};
         image_append(&w->image, &record, sizeof record);
     }
@@ -258,18 +264,24 @@ static void write_tables_and_memories(struct writer *w)
     w->header.memories.count = w->m->nmemories;
 }
 
-static void write_globals(struct writer *w)
+static void write_globals_and_tags(struct writer *w)
 {
     w->header.globals = begin(w);
     for (uint32_t i = 0; i < w->m->nglobals; i++) {
         const struct wasm_global *g = &w->m->globals[i];
-        const struct lucet_module_global record = {.type = g->type.type,
+        const struct lucet_module_global record = {.type = abi_valtype(g->type.type),
                                                    .mutable = g->type.mutable,
                                                    .cell = w->c->plan.cells[i],
                                                    .init = init_expr(w, g->init)};
         image_append(&w->image, &record, sizeof record);
     }
     w->header.globals.count = w->m->nglobals;
+    w->header.tags = begin(w);
+    for (uint32_t i = 0; i < w->m->ntags; i++) {
+        const struct lucet_module_tag record = {.type = w->m->tags[i].type};
+        image_append(&w->image, &record, sizeof record);
+    }
+    w->header.tags.count = w->m->ntags;
 }
 
 static void write_elems(struct writer *w)
@@ -282,7 +294,7 @@ static void write_elems(struct writer *w)
         const bool is_exprs = s->exprs || wasm_heap_type(s->type) != WASM_FUNCREF;
         uint32_t *next = is_exprs ? &exprs : &funcs;
         const struct lucet_module_elem record = {.mode = (uint32_t)s->mode,
-                                                 .type = wasm_heap_type(s->type),
+                                                 .type = abi_valtype(wasm_heap_type(s->type)),
                                                  .table = s->table,
                                                  .first = *next,
                                                  .count = s->count,
@@ -378,6 +390,7 @@ static void fill_header(struct writer *w)
     h->nimported_tables = w->m->nimported_tables;
     h->nimported_memories = w->m->nimported_memories;
     h->nimported_globals = w->m->nimported_globals;
+    h->nimported_tags = w->m->nimported_tags;
     h->module_name = name_string(w, w->m->name);
     h->producer = string(w, producer, strlen(producer));
     h->cpu = string(w, w->c->target.tune, strlen(w->c->target.tune));
@@ -394,7 +407,7 @@ enum lucet_error metadata_emit(struct emitter *e)
     write_exports(&w);
     write_funcs(&w);
     write_tables_and_memories(&w);
-    write_globals(&w);
+    write_globals_and_tags(&w);
     write_elems(&w);
     write_datas(&w);
     write_rest(&w);

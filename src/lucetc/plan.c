@@ -49,6 +49,10 @@ static bool funcs_are_private(const struct wasm_module *m)
     for (uint32_t i = 0; i < m->nexports; i++)
         if (extern_passes_funcs(m, m->exports[i].kind, m->exports[i].index))
             return false;
+    /* An exception that nothing catches leaves the instance, whoever knows its tag. */
+    for (uint32_t i = 0; i < m->ntags; i++)
+        if (has_funcref(&m->types[m->tags[i].type]))
+            return false;
     return true;
 }
 
@@ -74,6 +78,16 @@ static void note_global(struct plan *p, const struct wasm_module *m, uint32_t in
 {
     if (index < m->nimported_globals && m->globals[index].type.mutable)
         p->globals[index] |= use;
+}
+
+static void note_catches(struct collector *k, const struct wasm_instr *in)
+{
+    uint32_t pos = in->imm.block.catches;
+    for (uint32_t i = 0; i < in->imm.block.catch_count; i++) {
+        const struct wasm_catch clause = wasm_catch_next(k->c->module, &pos);
+        if (clause.kind == WASM_CATCH_REF || clause.kind == WASM_CATCH_ALL_REF)
+            k->c->plan.builtins |= 1u << LUCET_BUILTIN_exn_catch;
+    }
 }
 
 static enum lucet_error note_instr(struct collector *k, const struct wasm_instr *in)
@@ -105,6 +119,19 @@ static enum lucet_error note_instr(struct collector *k, const struct wasm_instr 
     case WASM_OP_table_fill: BUILTIN(table_fill); break;
     case WASM_OP_table_init: BUILTIN(table_init); break;
     case WASM_OP_elem_drop: BUILTIN(elem_drop); break;
+    case WASM_OP_try: p->exceptions = true; break;
+    case WASM_OP_throw_ref:
+        p->exceptions = true;
+        BUILTIN(exn_throw);
+        break;
+    case WASM_OP_rethrow:
+        BUILTIN(exn_throw);
+        BUILTIN(exn_catch);
+        break;
+    case WASM_OP_try_table:
+        p->exceptions = true;
+        note_catches(k, in);
+        break;
     default:
         /* An access that needs an explicit check asks for the size of an imported memory. */
         if (wasm_op_info[in->op].imm == WASM_IMM_memarg ||
@@ -207,6 +234,19 @@ static void note_expr_funcs(const struct compilation *c, struct wasm_expr e, uin
 
 /* Entries for what the host may call; thunks for what another instance may call; trampolines for
  * what the host may be asked to do. */
+/* Catchers for what may run frames of an instance that does not look for exceptions. */
+static void note_catchers(const struct compilation *c)
+{
+    const struct plan *p = &c->plan;
+    for (uint32_t i = 0; i < c->module->nimported_funcs; i++)
+        note_func_types(c, i, TYPE_CATCHER);
+    for (uint32_t i = 0; i < p->ngates && !p->private_funcs; i++)
+        p->types[p->gates[i].type] |= TYPE_CATCHER;
+    for (uint32_t i = 0; i < c->module->ntypes && !p->private_funcs; i++)
+        if (p->types[i] & TYPE_REF_GATE)
+            p->types[i] |= TYPE_CATCHER;
+}
+
 static void note_types(const struct compilation *c)
 {
     const struct wasm_module *m = c->module;
@@ -235,6 +275,7 @@ static enum lucet_error collect(struct collector *k)
 {
     struct plan *p = &k->c->plan;
     const struct wasm_module *m = k->c->module;
+    p->exceptions = m->ntags > 0;
     p->types = calloc((size_t)m->ntypes + 1, sizeof *p->types);
     p->tables = calloc((size_t)m->ntables + 1, sizeof *p->tables);
     p->globals = calloc((size_t)m->nglobals + 1, sizeof *p->globals);
@@ -253,6 +294,10 @@ static enum lucet_error collect(struct collector *k)
     /* Gates of wide types know their own functions by the record's context. */
     p->private_funcs = funcs_are_private(m) && p->scratch_params == 0;
     note_types(k->c);
+    if (p->exceptions) {
+        p->builtins |= 1u << LUCET_BUILTIN_exn_leave | 1u << LUCET_BUILTIN_exn_arrive;
+        note_catchers(k->c);
+    }
     return lucet_error_ok;
 }
 

@@ -11,7 +11,8 @@ static enum lucet_error refuse(const struct compilation *c, const char *what)
 
 static bool is_plain(wasm_valtype t)
 {
-    return !wasm_is_ref(t) || t == WASM_FUNCREF || t == WASM_EXTERNREF;
+    return !wasm_is_ref(t) || t == WASM_FUNCREF || t == WASM_EXTERNREF ||
+           wasm_ref_top(t) == WASM_EXNREF;
 }
 
 static bool types_are_plain(const struct wasm_module *m)
@@ -97,8 +98,6 @@ static enum lucet_error check_memories(const struct compilation *c)
 
 enum lucet_error supported_check(const struct compilation *c)
 {
-    if (c->module->ntags > 0)
-        return refuse(c, "exceptions");
     if (!types_are_plain(c->module))
         return refuse(c, "typed reference");
     if (!exprs_are_plain(c->module))

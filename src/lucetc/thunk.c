@@ -56,6 +56,42 @@ static void copy_scratch(struct emitter *e, const struct wasm_functype *t, LLVMV
     }
 }
 
+static void call_builtin(struct emitter *e, LLVMValueRef context, enum lucet_builtin id)
+{
+    const struct helper h = {.kind = HELPER_builtin, .a = id};
+    LLVMValueRef builtin = helper_declare(e, h), args[2] = {NULL};
+    emitter_call(e, LLVMGlobalGetValueType(builtin), builtin, context, NULL, args, 2);
+}
+
+/* In a module that looks for exceptions: one that the body has left comes to the caller, who looks for it
+ * too, or the runtime goes on further out (docs/abi.md E5). */
+static void pass_exception(struct emitter *e, LLVMTypeRef type, LLVMValueRef owner,
+                           LLVMValueRef caller)
+{
+    if (!e->c->plan.exceptions)
+        return;
+    LLVMBasicBlockRef threw = emitter_block(e, "threw"), next = emitter_block(e, "");
+    LLVMValueRef tag = load_at(e, e->i64, owner, e->c->layout.exception, ALIAS_EXCEPTION);
+    branch_expect(e, LLVMBuildICmp(e->b, LLVMIntEQ, tag, const_i64(e, 0), ""), true, next, threw);
+
+    LLVMPositionBuilderAtEnd(e->b, threw);
+    call_builtin(e, owner, LUCET_BUILTIN_exn_leave);
+    switch_instance(e, owner, caller);
+    call_builtin(e, caller, LUCET_BUILTIN_exn_arrive);
+    if (LLVMGetReturnType(type) == e->void_type)
+        LLVMBuildRetVoid(e->b);
+    else
+        LLVMBuildRet(e->b, LLVMGetPoison(LLVMGetReturnType(type)));
+    LLVMPositionBuilderAtEnd(e->b, next);
+}
+
+/* What an earlier call left that was stopped on its way is not this one's. */
+static void clear_exception(struct emitter *e, LLVMValueRef owner)
+{
+    if (e->c->plan.exceptions)
+        store_at(e, const_i64(e, 0), owner, e->c->layout.exception, ALIAS_EXCEPTION);
+}
+
 /* Calls a body with the thunk's parameters and the body's own context. */
 static LLVMValueRef call_body(struct emitter *e, LLVMValueRef func, uint32_t type,
                               LLVMValueRef body, LLVMValueRef owner)
@@ -83,7 +119,9 @@ void emit_thunk(struct emitter *e, LLVMValueRef func, struct helper h)
     LLVMPositionBuilderAtEnd(e->b, other);
     check_room(e, caller);
     switch_instance(e, caller, owner);
+    clear_exception(e, owner);
     LLVMValueRef result = call_body(e, func, h.a, body, owner);
+    pass_exception(e, LLVMGlobalGetValueType(func), owner, caller);
     switch_instance(e, owner, caller);
     copy_scratch(e, &e->c->module->types[h.a], owner, caller);
     emitter_return(e, result);

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LUCET_ABI_VERSION 1u
+#define LUCET_ABI_VERSION 2u
 #define LUCET_WASM_PAGE 65536u
 
 /* Trap codes as they stand in the instruction: llvm.ubsantrap(code), i.e. `ud1l code(%eax),%eax`
@@ -25,6 +25,8 @@
     X(9, table_out_of_bounds, "out of bounds table access")                                        \
     X(10, unreachable, "unreachable")                                                              \
     X(11, heap_misaligned, "unaligned atomic")                                                     \
+    X(15, null_exception, "null exception reference")                                              \
+    X(16, exceptions_exhausted, "too many exceptions are held")                                    \
     X(127, unknown, "unknown trap")
 /* clang-format on */
 
@@ -77,8 +79,27 @@ struct lucet_activation {
     void *guest_frame;       /* NULL in guest code; in a host call, the address of the return
                                   address into the guest frame that made it */
     struct lucet_vmctx *ctx; /* context of the running instance; thunks switch it */
-    uint32_t pending;        /* nonzero: a stop request that arrived during a host call */
+    uint32_t pending; /* nonzero: a stop request that arrived during a host call, or an exception
+                                that the host function threw */
     uint32_t reserved;
+    struct lucet_catcher *catcher; /* where an exception lands that passes frames of instances which
+                                      do not look for it; NULL = nowhere, it leaves the run */
+};
+
+/* What helper catcher.T leaves on the guest stack before it calls into an instance that does not look
+ * for exceptions: enough to go on behind the call without returning through its frames. */
+struct lucet_catcher {
+    struct lucet_catcher *outer;
+    struct lucet_vmctx *ctx; /* of the caller, which does look */
+    uint64_t registers[8];   /* rbx rbp r12 r13 r14 r15 rsp rip */
+};
+
+/* The exception that is on its way, of an instance that looks for exceptions; in the guest's part of
+ * its context. The values are there when its module knows the tag. */
+struct lucet_pending {
+    uint64_t tag;    /* its identity; 0 = no exception */
+    uint64_t exnref; /* the exception as a value; 0 = it has not been made one */
+    uint64_t values[][2];
 };
 
 /* Runtime functions that compiled code calls through its context: C prototypes
@@ -98,7 +119,13 @@ struct lucet_activation {
     X(table_init, "iiiii:")     /* table, segment, dst, src, n */                                  \
     X(elem_drop, "i:")          /* segment */                                                      \
     X(stop, ":")                /* act on activation.pending; returns when there is nothing to do */ \
-    X(set_gs, ":")              /* put gs back (artifacts that do not use FSGSBASE) */
+    X(set_gs, ":")              /* put gs back (artifacts that do not use FSGSBASE) */             \
+    X(exn_catch, ":I")          /* the exception on its way, caught and made an exnref */          \
+    X(exn_throw, "I:")          /* exnref, not null: it is on its way */                           \
+    X(exn_leave, ":")           /* the exception on its way is to leave the instance, ... */       \
+    X(exn_arrive, ":")          /* ... and comes to this one, or goes on further out */            \
+    X(exn_mark, "I:i")          /* called directly: fills the registers of a lucet_catcher; 0, and 1   \
+                                   when an exception has landed: returns twice */
 /* clang-format on */
 
 enum lucet_builtin {
@@ -118,7 +145,8 @@ struct lucet_vmctx {
     uint8_t *scratch;                    /* = (uint8_t *)this + layout.scratch */
     void *instance;                      /* private to the runtime */
     const void *builtins[LUCET_BUILTIN_SLOTS];
-    uint64_t reserved[4];
+    struct lucet_pending *exception; /* NULL: its code does not look for exceptions after calls */
+    uint64_t reserved[3];
 };
 
 #define LUCET_VMCTX_FIXED_SIZE ((uint32_t)sizeof(struct lucet_vmctx))
@@ -131,10 +159,18 @@ LUCET_STATIC_OFFSET(lucet_vmctx, activation, 8);
 LUCET_STATIC_OFFSET(lucet_vmctx, scratch, 16);
 LUCET_STATIC_OFFSET(lucet_vmctx, instance, 24);
 LUCET_STATIC_OFFSET(lucet_vmctx, builtins, 32);
+LUCET_STATIC_OFFSET(lucet_vmctx, exception, 32 + 8 * LUCET_BUILTIN_SLOTS);
 LUCET_STATIC_OFFSET(lucet_activation, hostcall_limit, 0);
 LUCET_STATIC_OFFSET(lucet_activation, guest_frame, 8);
 LUCET_STATIC_OFFSET(lucet_activation, ctx, 16);
 LUCET_STATIC_OFFSET(lucet_activation, pending, 24);
+LUCET_STATIC_OFFSET(lucet_activation, catcher, 32);
+LUCET_STATIC_OFFSET(lucet_catcher, outer, 0);
+LUCET_STATIC_OFFSET(lucet_catcher, ctx, 8);
+LUCET_STATIC_OFFSET(lucet_catcher, registers, 16);
+LUCET_STATIC_OFFSET(lucet_pending, tag, 0);
+LUCET_STATIC_OFFSET(lucet_pending, exnref, 8);
+LUCET_STATIC_OFFSET(lucet_pending, values, 16);
 LUCET_STATIC_OFFSET(lucet_funcref, code, 0);
 LUCET_STATIC_OFFSET(lucet_funcref, type, 8);
 LUCET_STATIC_OFFSET(lucet_funcref, body, 16);

@@ -37,6 +37,7 @@ static bool check_arrays(struct reader *r)
         {"imported_globals", l->imported_globals, h->nimported_globals * pointer},
         {"type_ids", l->type_ids, a->ntypes * (uint64_t)sizeof(uint64_t)},
         {"funcrefs", l->funcrefs, a->nref_funcs * pointer},
+        {"tags", l->tags, a->ntags * (uint64_t)sizeof(uint64_t)},
     };
     const size_t count = sizeof(arrays) / sizeof(arrays[0]);
     uint64_t end = LUCET_VMCTX_FIXED_SIZE;
@@ -98,24 +99,54 @@ static uint64_t scratch_needed(const struct lucet_artifact *a)
     return needed;
 }
 
+/* A module with tags looks for exceptions, and has room for the values of each of its tags. */
+static bool check_exception(struct reader *r)
+{
+    const struct lucet_artifact *a = r->a;
+    const uint32_t size = a->header->layout.exception_size;
+
+    if (a->ntags && size == 0)
+        return reader_fail(r, "layout: tags, but no place for an exception");
+    if (size && size < sizeof(struct lucet_pending))
+        return reader_fail(r, "layout: the place for an exception is too small");
+    for (uint32_t i = 0; i < a->ntags; i++)
+        if (a->types[a->tags[i].type].nparams >
+            (size - sizeof(struct lucet_pending)) / LUCET_RESULT_SLOT)
+            return reader_fail(r, "layout: the values of tag %u do not fit their place", i);
+    return true;
+}
+
 static bool check_guest_part(struct reader *r)
 {
     const struct lucet_layout *l = &r->a->header->layout;
-    uint64_t scratch_end = (uint64_t)l->scratch + l->scratch_size;
-    uint64_t globals_end = (uint64_t)l->globals + l->globals_size;
+    struct array parts[] = {
+        {"scratch", l->scratch, l->scratch_size},
+        {"exception", l->exception, l->exception_size},
+        {"globals", l->globals, l->globals_size},
+    };
+    const size_t count = sizeof(parts) / sizeof(parts[0]);
+    uint64_t end = l->guest_part;
 
     if (l->guest_part % PAGE || l->guest_part < LUCET_VMCTX_FIXED_SIZE)
         return reader_fail(r, "layout: the guest's part does not begin at a page");
-    if (l->scratch < l->guest_part || l->globals < l->guest_part || l->scratch % 16 ||
-        l->globals % 16)
-        return reader_fail(r, "layout: scratch or globals before the guest's part or unaligned");
-    if (scratch_end > l->size || globals_end > l->size)
-        return reader_fail(r, "layout: scratch or globals end behind the context");
-    if (l->scratch_size && l->globals_size && scratch_end > l->globals && globals_end > l->scratch)
-        return reader_fail(r, "layout: scratch and globals overlap");
+    sort_by_offset(parts, count);
+    for (size_t i = 0; i < count; i++) {
+        /* Those of scratch and globals are used whatever the size. */
+        if (parts[i].size == 0 && parts[i].offset == 0)
+            continue;
+        if (parts[i].offset % 16)
+            return reader_fail(r, "layout: %s is not aligned", parts[i].name);
+        if (parts[i].offset < end)
+            return reader_fail(r, "layout: %s overlaps what is before it", parts[i].name);
+        end = parts[i].offset + parts[i].size;
+    }
+    if (l->scratch == 0 || l->globals == 0)
+        return reader_fail(r, "layout: scratch or globals before the guest's part");
+    if (end > l->size)
+        return reader_fail(r, "layout: the guest's part ends behind the context");
     if (l->scratch_size < scratch_needed(r->a))
         return reader_fail(r, "layout: scratch space is too small for results or parameters");
-    return true;
+    return check_exception(r);
 }
 
 static bool check_heap(struct reader *r)

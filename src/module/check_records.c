@@ -36,12 +36,12 @@ static bool check_types(struct reader *r)
 static bool check_imports(struct reader *r)
 {
     const struct lucet_artifact *a = r->a;
-    uint32_t counts[4] = {0};
+    uint32_t counts[LUCET_EXTERN_KINDS] = {0};
     uint64_t total = 0;
 
     for (uint32_t i = 0; i < a->nimports; i++) {
         const struct lucet_module_import *m = &a->imports[i];
-        if (m->kind > LUCET_EXTERN_GLOBAL)
+        if (m->kind >= LUCET_EXTERN_KINDS)
             return reader_fail(r, "import %u: unknown kind %u", i, m->kind);
         if (m->index != counts[m->kind]++)
             return reader_fail(r, "import %u: index %u is out of order", i, m->index);
@@ -53,7 +53,7 @@ static bool check_imports(struct reader *r)
         if (total > TOTAL_LIMIT)
             return reader_fail(r, "import %u: the names are too long together", i);
     }
-    for (unsigned kind = 0; kind < 4; kind++) {
+    for (unsigned kind = 0; kind < LUCET_EXTERN_KINDS; kind++) {
         if (counts[kind] != lucet_artifact_imported(a, kind))
             return reader_fail(r, "imports: %u of kind %u, the header says %u", counts[kind], kind,
                                lucet_artifact_imported(a, kind));
@@ -80,7 +80,7 @@ static bool check_exports(struct reader *r)
 
     for (uint32_t i = 0; i < a->nexports; i++) {
         const struct lucet_module_export *e = &a->exports[i];
-        if (e->kind > LUCET_EXTERN_GLOBAL)
+        if (e->kind >= LUCET_EXTERN_KINDS)
             return reader_fail(r, "export %u: unknown kind %u", i, e->kind);
         if (e->index >= lucet_artifact_count(a, e->kind))
             return reader_fail(r, "export %u: index %u does not exist", i, e->index);
@@ -155,6 +155,19 @@ static bool check_spaces(struct reader *r)
     return true;
 }
 
+static bool check_tags(struct reader *r)
+{
+    const struct lucet_artifact *a = r->a;
+
+    for (uint32_t i = 0; i < a->ntags; i++) {
+        if (a->tags[i].type >= a->ntypes)
+            return reader_fail(r, "tag %u: type %u does not exist", i, a->tags[i].type);
+        if (a->types[a->tags[i].type].nresults)
+            return reader_fail(r, "tag %u: its type has results", i);
+    }
+    return true;
+}
+
 static bool check_start(struct reader *r)
 {
     const struct lucet_artifact *a = r->a;
@@ -173,5 +186,5 @@ static bool check_start(struct reader *r)
 bool reader_records(struct reader *r)
 {
     return check_types(r) && check_imports(r) && check_exports(r) && check_funcs(r) &&
-           check_spaces(r) && check_start(r);
+           check_spaces(r) && check_tags(r) && check_start(r);
 }

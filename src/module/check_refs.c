@@ -118,17 +118,24 @@ static bool check_datas(struct reader *r)
 
 /* ---- A private module's references carry no context, so none may leave ---- */
 
+static bool type_has_funcref(const struct lucet_artifact *a, uint32_t type)
+{
+    const struct lucet_module_type *t = &a->types[type];
+
+    return memchr(lucet_artifact_params(a, t), LUCET_FUNCREF, (size_t)t->nparams + t->nresults) !=
+           NULL;
+}
+
 static bool names_funcref(const struct lucet_artifact *a, enum lucet_extern kind, uint32_t index)
 {
     switch (kind) {
     case LUCET_EXTERN_TABLE: return a->tables[index].elem == LUCET_FUNCREF;
     case LUCET_EXTERN_MEMORY: return false;
     case LUCET_EXTERN_GLOBAL: return a->globals[index].type == LUCET_FUNCREF;
+    case LUCET_EXTERN_TAG: return type_has_funcref(a, a->tags[index].type);
     case LUCET_EXTERN_FUNC: break;
     }
-    const struct lucet_module_type *t = &a->types[a->funcs[index].type];
-    const uint8_t *types = lucet_artifact_params(a, t);
-    return memchr(types, LUCET_FUNCREF, (size_t)t->nparams + t->nresults) != NULL;
+    return type_has_funcref(a, a->funcs[index].type);
 }
 
 static bool check_private(struct reader *r)
@@ -143,6 +150,10 @@ static bool check_private(struct reader *r)
     for (uint32_t i = 0; i < a->nexports; i++)
         if (names_funcref(a, a->exports[i].kind, a->exports[i].index))
             return reader_fail(r, "export %u: a private module exports function references", i);
+    /* An exception that nothing catches leaves the instance, whoever knows its tag. */
+    for (uint32_t i = 0; i < a->ntags; i++)
+        if (names_funcref(a, LUCET_EXTERN_TAG, i))
+            return reader_fail(r, "tag %u: a private module throws function references", i);
     return true;
 }
 

@@ -29,7 +29,7 @@
 #include "module/abi.h"
 
 #define LUCET_MODULE_MAGIC "LUCETMOD"
-#define LUCET_FORMAT_VERSION 1u
+#define LUCET_FORMAT_VERSION 2u
 #define LUCET_SECTION_MODULE ".lucet.module"
 #define LUCET_SECTION_DATA ".lucet.data"
 #define LUCET_NONE UINT32_MAX
@@ -77,10 +77,13 @@ struct lucet_layout {
                                   mutable, unused otherwise */
     uint32_t type_ids;          /* uint64_t [types] */
     uint32_t funcrefs;          /* const struct lucet_funcref *[module.ref_funcs] */
+    uint32_t tags;              /* uint64_t [tags]: their identities */
     uint32_t guest_part;        /* multiple of 4096 */
     uint32_t scratch;           /* >= guest_part, 16-byte aligned */
     uint32_t scratch_size;
-    uint32_t globals; /* 16-byte aligned */
+    uint32_t exception;      /* struct lucet_pending, 16-byte aligned */
+    uint32_t exception_size; /* 0: the code does not look for exceptions after calls */
+    uint32_t globals;        /* 16-byte aligned */
     uint32_t globals_size;
     uint32_t size; /* of the whole context */
 };
@@ -102,14 +105,17 @@ enum lucet_valtype {
     LUCET_V128 = 0x7b,
     LUCET_FUNCREF = 0x70,
     LUCET_EXTERNREF = 0x6f,
+    LUCET_EXNREF = 0x69,
 };
 
 enum lucet_extern {
     LUCET_EXTERN_FUNC,
     LUCET_EXTERN_TABLE,
     LUCET_EXTERN_MEMORY,
-    LUCET_EXTERN_GLOBAL
+    LUCET_EXTERN_GLOBAL,
+    LUCET_EXTERN_TAG,
 };
+#define LUCET_EXTERN_KINDS 5u
 
 struct lucet_module_type {
     uint32_t valtypes; /* index into valtypes[]: parameters, then results */
@@ -152,6 +158,10 @@ struct lucet_module_memory {
     uint32_t flags, reserved; /* LUCET_HAS_MAX */
 };
 #define LUCET_HAS_MAX 1u
+
+struct lucet_module_tag {
+    uint32_t type; /* without results */
+};
 
 /* A constant expression: ops[first .. first+count) of init_ops, evaluated on a stack. */
 struct lucet_init {
@@ -210,6 +220,7 @@ struct lucet_module_data {
     X(tables, struct lucet_module_table)                                                           \
     X(memories, struct lucet_module_memory)                                                        \
     X(globals, struct lucet_module_global)                                                         \
+    X(tags, struct lucet_module_tag)                                                               \
     X(elems, struct lucet_module_elem)                                                             \
     X(elem_funcs, uint32_t)                                                                        \
     X(elem_inits, struct lucet_init)                                                               \
@@ -237,6 +248,7 @@ struct lucet_module_header {
     struct lucet_layout layout;
     uint32_t start; /* function index or LUCET_NONE */
     uint32_t nimported_funcs, nimported_tables, nimported_memories, nimported_globals;
+    uint32_t nimported_tags;
     uint32_t size;      /* of the whole section */
     uint64_t data_size; /* of section .lucet.data */
     struct lucet_str module_name;

@@ -135,6 +135,7 @@ uint32_t lucet_artifact_count(const struct lucet_artifact *a, enum lucet_extern 
     case LUCET_EXTERN_TABLE: return a->ntables;
     case LUCET_EXTERN_MEMORY: return a->nmemories;
     case LUCET_EXTERN_GLOBAL: return a->nglobals;
+    case LUCET_EXTERN_TAG: return a->ntags;
     }
     return 0;
 }
@@ -146,6 +147,7 @@ uint32_t lucet_artifact_imported(const struct lucet_artifact *a, enum lucet_exte
     case LUCET_EXTERN_TABLE: return a->header->nimported_tables;
     case LUCET_EXTERN_MEMORY: return a->header->nimported_memories;
     case LUCET_EXTERN_GLOBAL: return a->header->nimported_globals;
+    case LUCET_EXTERN_TAG: return a->header->nimported_tags;
     }
     return 0;
 }
@@ -188,6 +190,7 @@ static const struct {
     {LUCET_V128, 'v', "v128"},
     {LUCET_FUNCREF, 'r', "funcref"},
     {LUCET_EXTERNREF, 'e', "externref"},
+    {LUCET_EXNREF, 'x', "exnref"},
 };
 #define NVALTYPES (sizeof(valtypes) / sizeof(valtypes[0]))
 

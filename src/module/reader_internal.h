@@ -30,7 +30,7 @@ bool reader_check_init(struct reader *r, struct lucet_init init, uint32_t type, 
 
 static inline bool reader_is_ref(uint32_t type)
 {
-    return type == LUCET_FUNCREF || type == LUCET_EXTERNREF;
+    return type == LUCET_FUNCREF || type == LUCET_EXTERNREF || type == LUCET_EXNREF;
 }
 
 static inline bool reader_is_valtype(uint32_t type)

@@ -24,6 +24,7 @@ enum outcome {
     OUTCOME_FAULTED,
     OUTCOME_TERMINATED,
     OUTCOME_YIELDED, /* the instance's `suspended` says how it goes on */
+    OUTCOME_THREW,
 };
 
 /* Program counters of a guest's frames, innermost first; collected by code that must be safe in
@@ -60,13 +61,20 @@ struct activation {
     void *provided;
     uintptr_t pc, fault_addr;
     struct trace *trace; /* the instance's */
+
+    struct lucet_vmctx *begun; /* where the run began */
+    struct lucet_vmctx *left; /* where the exception comes from that goes to another instance now */
+    /* Each with a reference. */
+    struct lucet_exception *throwing; /* by the host function that is running, when it returns */
+    struct lucet_exception *passing;  /* on its way where its tag is not known */
+    struct lucet_exception *thrown;   /* OUTCOME_THREW: this */
 };
 
-LUCET_STATIC_OFFSET(activation, host_sp, 32);
-LUCET_STATIC_OFFSET(activation, guest_sp, 40);
-LUCET_STATIC_OFFSET(activation, entry, 48);
-LUCET_STATIC_OFFSET(activation, callee, 56);
-LUCET_STATIC_OFFSET(activation, argv, 64);
+LUCET_STATIC_OFFSET(activation, host_sp, 40);
+LUCET_STATIC_OFFSET(activation, guest_sp, 48);
+LUCET_STATIC_OFFSET(activation, entry, 56);
+LUCET_STATIC_OFFSET(activation, callee, 64);
+LUCET_STATIC_OFFSET(activation, argv, 72);
 
 /* Per thread. Reached by signal handlers and by enter.S, hence the initial-exec model. */
 struct thread {
@@ -134,7 +142,11 @@ struct registers {
 };
 LUCET_STATIC_OFFSET(registers, vectors, 192);
 
-enum { LUCET__PENDING_STOP = 1, LUCET__PENDING_PREEMPT = 2 }; /* bits of lucet_activation.pending */
+enum {
+    LUCET__PENDING_STOP = 1,
+    LUCET__PENDING_PREEMPT = 2,
+    LUCET__PENDING_THROW = 4
+}; /* bits of lucet_activation.pending */
 
 /* Prepares the calling thread for running guests: alternate signal stack, signal mask, timer.
  * no_memory. */

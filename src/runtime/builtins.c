@@ -104,9 +104,10 @@ static void stop(struct lucet_vmctx *ctx)
     struct activation *act = lucet__thread.current;
     enum lucet_terminated_reason reason;
 
-    (void)ctx;
     if (lucet__stop_requested(act->instance->stop, &reason))
         lucet__terminate(act, reason, NULL);
+    if (act->throwing)
+        lucet__throw_thrown(act, ctx);
 }
 
 static void set_gs(struct lucet_vmctx *ctx)
@@ -128,4 +129,9 @@ const void *const lucet__builtins[LUCET_BUILTIN_SLOTS] = {
     [LUCET_BUILTIN_elem_drop] = F(lucet__builtin_elem_drop),
     [LUCET_BUILTIN_stop] = F(stop),
     [LUCET_BUILTIN_set_gs] = F(set_gs),
+    [LUCET_BUILTIN_exn_catch] = F(lucet__builtin_exn_catch),
+    [LUCET_BUILTIN_exn_throw] = F(lucet__builtin_exn_throw),
+    [LUCET_BUILTIN_exn_leave] = F(lucet__builtin_exn_leave),
+    [LUCET_BUILTIN_exn_arrive] = F(lucet__builtin_exn_arrive),
+    [LUCET_BUILTIN_exn_mark] = F(lucet__catcher_mark),
 };

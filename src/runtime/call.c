@@ -58,6 +58,7 @@ static void push(struct activation *act, struct lucet_vmctx *ctx)
     barrier();
     t->abi.hostcall_limit = act->stack_low + act->instance->region->limits.hostcall_reservation;
     t->abi.ctx = ctx;
+    t->abi.catcher = NULL; /* no exception passes the frames of this function */
     ctx->activation = &t->abi;
     /* In this order: a request that comes in between is not lost. */
     t->abi.pending = 0;
@@ -95,6 +96,8 @@ static void enter(struct activation *act, struct lucet_vmctx *ctx, void (*how)(s
     if (suspended && suspended->sp) /* it goes on in a host function */
         __atomic_store_n(&lucet__thread.abi.guest_frame, suspended->abi.guest_frame,
                          __ATOMIC_RELAXED);
+    if (suspended)
+        lucet__throw_resume(act, suspended);
     uint64_t put_back = lucet__gs_enter(t, (uintptr_t)ctx->gs_base, act->outer != NULL);
     how(act);
     lucet__gs_leave(t, put_back, act->outcome == OUTCOME_RETURNED);
@@ -149,7 +152,7 @@ static enum lucet_error load_arguments(const struct call *c, const struct lucet_
         if (e != lucet_error_ok)
             return e;
     }
-    return lucet_error_ok;
+    return lucet__arguments_admit(c->instance, params, t->nparams, c->argv, values);
 }
 
 static enum lucet_error check_type(const struct call *c, const struct lucet_module_type *t)
@@ -176,8 +179,10 @@ static void store_results(const struct call *c, const struct lucet_module_type *
 
     memset(&result->val, 0, sizeof(result->val));
     result->tag = lucet_result_tag_returned;
-    for (uint32_t k = 0; k < t->nresults && c->results; k++)
+    for (uint32_t k = 0; k < t->nresults && c->results; k++) {
         c->results[k] = lucet__value_load(types[k], values[k]);
+        lucet__value_export(c->instance, &c->results[k]);
+    }
     if (t->nresults == 0 || !values)
         return;
     if (types[0] == LUCET_F32 || types[0] == LUCET_F64 || types[0] == LUCET_V128)
@@ -203,12 +208,13 @@ static enum lucet_error terminated(struct lucet_result *result, enum lucet_termi
                                                                         : "");
 }
 
-static enum lucet_error yielded(struct lucet_instance *i, const struct activation *act,
+static enum lucet_error yielded(struct lucet_instance *i, struct activation *act,
                                 struct lucet_result *result)
 {
     struct suspended *s = &i->suspended;
     uint64_t now = act->deadline ? lucet__now() : 0;
 
+    lucet__throw_suspend(act, s);
     s->time_left = act->deadline > now ? act->deadline - now : act->deadline != 0;
     result->tag = lucet_result_tag_yielded;
     result->val.yielded.val = s->value;
@@ -229,6 +235,22 @@ static enum lucet_error faulted(const struct activation *act, struct lucet_resul
                        f->function_name, f->module_name[0] ? " of module " : "", f->module_name);
 }
 
+/* The exception is the instance's until its next run. */
+static enum lucet_error threw(struct lucet_instance *i, struct activation *act,
+                              struct lucet_result *result)
+{
+    struct lucet_exception *e = act->thrown;
+
+    act->thrown = NULL;
+    lucet_exception_release(i->uncaught);
+    i->uncaught = e;
+    i->area.ready = 0; /* the next run releases it */
+    result->tag = lucet_result_tag_threw;
+    result->val.threw.exception = e;
+    return lucet__fail(lucet_error_runtime_threw, "the guest threw an exception of type (%.*s)",
+                       (int)lucet_exception_count(e), lucet_tag_signature(lucet_exception_tag(e)));
+}
+
 /* What became of it. A stop request that was accepted wins over everything. */
 enum lucet_error lucet__finish(struct lucet_instance *i, struct activation *act,
                                struct lucet_result *result)
@@ -241,13 +263,15 @@ enum lucet_error lucet__finish(struct lucet_instance *i, struct activation *act,
     enum lucet_terminated_reason reason;
     bool stopped;
 
-    if (act->outcome != OUTCOME_RETURNED)
+    lucet__throw_end(act);
+    if (act->outcome != OUTCOME_RETURNED && act->outcome != OUTCOME_THREW)
         i->state = states[act->outcome];
     stopped = i->depth == 0
                   ? lucet__stop_end(i->stop, usable(i) || i->state == INSTANCE_YIELDED, &reason)
                   : lucet__stop_requested(i->stop, &reason);
     if (stopped) {
         i->state = INSTANCE_TERMINATED;
+        lucet_exception_release(act->thrown);
         return terminated(result, reason, NULL);
     }
     lucet__callable_update(i);
@@ -255,6 +279,7 @@ enum lucet_error lucet__finish(struct lucet_instance *i, struct activation *act,
     case OUTCOME_FAULTED: return faulted(act, result);
     case OUTCOME_TERMINATED: return terminated(result, act->reason, act->provided);
     case OUTCOME_YIELDED: return yielded(i, act, result);
+    case OUTCOME_THREW: return threw(i, act, result);
     default: return lucet_error_ok;
     }
 }
@@ -271,6 +296,8 @@ static bool begin(struct lucet_instance *i, struct activation *act, struct lucet
     i->depth++;
     i->start_done = true;
     i->area.ready = 0;
+    lucet_exception_release(i->uncaught);
+    i->uncaught = NULL;
     return true;
 }
 
@@ -300,6 +327,7 @@ static enum lucet_error run(const struct call *c, const struct lucet_module_type
         return e;
     if (!begin(i, &act, result))
         return lucet_error_runtime_terminated;
+    lucet__throw_begin(&act, c->ctx);
     if (choose_stack(&act, i->slot)) {
         enter(&act, c->ctx, lucet__enter, NULL);
     } else {

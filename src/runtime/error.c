@@ -98,7 +98,8 @@ const char *lucet_trapcode_message(enum lucet_trapcode code)
 
 const char *lucet_result_tag_name(enum lucet_result_tag tag)
 {
-    static const char *const names[] = {"returned", "yielded", "faulted", "terminated", "errored"};
+    static const char *const names[] = {"returned",   "yielded", "faulted",
+                                        "terminated", "errored", "threw"};
 
     return (unsigned)tag < sizeof(names) / sizeof(names[0]) ? names[tag] : "unknown";
 }

@@ -36,7 +36,7 @@ static bool judge_instruction(const struct lucet_dl_module *m, uintptr_t pc, str
 {
     unsigned code = machine_trap_code((const uint8_t *)pc, m->text_end - pc);
 
-    if (code >= lucet_trapcode_stack_overflow && code <= lucet_trapcode_heap_misaligned)
+    if (code >= lucet_trapcode_stack_overflow && code <= lucet_trapcode_exceptions_exhausted)
         *out = (struct fault){.code = (enum lucet_trapcode)code};
     else if (code)
         *out = (struct fault){.code = lucet_trapcode_unknown};

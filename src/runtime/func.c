@@ -11,9 +11,14 @@
 
 /* ---- Looking up ---- */
 
-static bool has_funcref(const struct lucet_artifact *a, const struct lucet_module_type *t)
+/* Whether values are among them that the instance must come to hold, or that are something else for the
+ * host than for guests. */
+static bool has_special_values(const struct lucet_artifact *a, const struct lucet_module_type *t)
 {
-    return memchr(lucet_artifact_params(a, t), LUCET_FUNCREF, t->nparams) != NULL;
+    const uint8_t *params = lucet_artifact_params(a, t);
+
+    return memchr(params, LUCET_FUNCREF, t->nparams) ||
+           memchr(params, LUCET_EXNREF, (size_t)t->nparams + t->nresults);
 }
 
 /* Sets of bits: which values have 4 bytes, which 16; the others have 8. */
@@ -72,7 +77,8 @@ enum lucet_error lucet_dl_module_func(const struct lucet_dl_module *m, const cha
         .nparams = t->nparams,
         .nresults = t->nresults,
     };
-    if (t->nparams <= LUCET__FEW && t->nresults <= LUCET__FEW && !has_funcref(&m->artifact, t)) {
+    if (t->nparams <= LUCET__FEW && t->nresults <= LUCET__FEW &&
+        !has_special_values(&m->artifact, t)) {
         out->quick = 1;
         measure(lucet_artifact_params(&m->artifact, t), t->nparams, &out->narrow_params,
                 &out->wide_params);
@@ -145,8 +151,8 @@ static __attribute__((noinline, cold)) enum lucet_error call_generally(const str
 
 void lucet__callable_update(struct lucet_instance *i)
 {
-    const bool plain =
-        i->state == INSTANCE_READY && i->start_done && i->depth == 0 && i->timeout_ns == 0;
+    const bool plain = i->state == INSTANCE_READY && i->start_done && i->depth == 0 &&
+                       i->timeout_ns == 0 && !i->uncaught;
 
     i->area.ready = plain ? i->module->id : 0;
 }
@@ -164,6 +170,7 @@ void lucet__activation_prepare(struct lucet_instance *i)
         .stack_guard = LUCET__GUARD,
         .guest_sp = high - LUCET__HEADROOM,
         .argv = i->area.values,
+        .begun = i->ctx,
     };
     i->hostcall_limit = i->slot->stack + i->region->limits.hostcall_reservation;
 }
@@ -178,7 +185,10 @@ static void push(struct thread *t, struct lucet_instance *i, struct activation *
     barrier();
     t->abi.hostcall_limit = i->hostcall_limit;
     t->abi.ctx = ctx;
+    t->abi.catcher = NULL;
     ctx->activation = &t->abi;
+    if (ctx->exception)
+        ctx->exception->tag = 0;
     t->abi.pending = 0;
     atomic_store_explicit(&i->stop->act, act, memory_order_relaxed);
     atomic_store_explicit(&i->stop->thread, t, memory_order_relaxed);
@@ -255,7 +265,8 @@ static inline enum outcome_of_quick call_quickly(const struct lucet_func *f,
     i->area.ready = i->timeout_ns ? 0 : f->module_id;
     /* The state: of a run of the same instance within it. */
     return __builtin_expect(act->outcome == OUTCOME_RETURNED && i->state == INSTANCE_READY &&
-                                !t->armed && lucet__stop_running(i->stop, false),
+                                !lucet__throw_left(act) && !t->armed &&
+                                lucet__stop_running(i->stop, false),
                             1)
                ? QUICK_RETURNED
                : QUICK_ENDED;

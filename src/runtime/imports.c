@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "runtime/runtime.h"
+#include "runtime/exception.h"
 
 struct import {
     struct lucet_instance *instance;
@@ -39,19 +39,29 @@ static uint32_t exported_index(const struct definition *d)
     return d->instance->module->artifact.exports[d->export_index].index;
 }
 
+/* Values that refer to something of an instance or its store. Exceptions that carry such values need no
+ * look: they go from the callee to the caller, who keeps it alive; and see throw.c. */
+static bool is_owned(uint32_t type)
+{
+    return type == LUCET_FUNCREF || type == LUCET_EXNREF;
+}
+
 /* Whether references of the importer could get to whoever provides this. */
 static bool lets_references_out(const struct lucet_instance *i, const struct lucet_module_import *m)
 {
     const struct lucet_artifact *a = &i->module->artifact;
 
     switch (m->kind) {
-    case LUCET_EXTERN_TABLE: return a->tables[m->index].elem == LUCET_FUNCREF;
+    case LUCET_EXTERN_TABLE: return is_owned(a->tables[m->index].elem);
     case LUCET_EXTERN_GLOBAL:
-        return a->globals[m->index].mutable && a->globals[m->index].type == LUCET_FUNCREF;
+        return a->globals[m->index].mutable && is_owned(a->globals[m->index].type);
     case LUCET_EXTERN_FUNC: {
         const struct lucet_module_type *t = lucet__func_type(i->module, m->index);
-        return memchr(lucet_artifact_params(a, t), LUCET_FUNCREF,
-                      (size_t)t->nparams + t->nresults) != NULL;
+        const uint8_t *types = lucet_artifact_params(a, t);
+        for (unsigned k = 0; k < (unsigned)t->nparams + t->nresults; k++)
+            if (is_owned(types[k]))
+                return true;
+        return false;
     }
     default: return false;
     }
@@ -176,6 +186,20 @@ static enum lucet_error import_global(const struct import *p)
     return lucet_error_ok;
 }
 
+static enum lucet_error import_tag(const struct import *p)
+{
+    struct lucet_instance *i = p->instance;
+    const struct lucet_artifact *a = &i->module->artifact;
+    struct lucet_tag *t = p->definition.object
+                              ? p->definition.object->u.tag
+                              : p->definition.instance->tags[exported_index(&p->definition)];
+
+    if (t->signature != i->module->type_ids[a->tags[p->record->index].type])
+        return mismatch(p, "the tag has another type");
+    lucet__tag_import(i, p->record->index, t);
+    return lucet_error_ok;
+}
+
 static bool look_up(struct lucet_linker *l, struct import *p)
 {
     const struct lucet_artifact *a = &p->instance->module->artifact;
@@ -211,6 +235,7 @@ static enum lucet_error resolve(struct lucet_linker *l, struct import *p)
     case LUCET_EXTERN_FUNC: e = import_func(p); break;
     case LUCET_EXTERN_TABLE: e = import_table(p); break;
     case LUCET_EXTERN_MEMORY: e = import_memory(p); break;
+    case LUCET_EXTERN_TAG: e = import_tag(p); break;
     default: e = import_global(p); break;
     }
     return e;

@@ -45,6 +45,9 @@ enum lucet_error lucet_instance_reset(struct lucet_instance *i)
     lucet__suspended_drop(i);
     i->state = INSTANCE_FAULTED; /* until it is done */
     memset(LUCET__AT(i->ctx, uint8_t, l->scratch), 0, l->scratch_size);
+    memset(LUCET__AT(i->ctx, uint8_t, l->exception), 0, l->exception_size);
+    lucet_exception_release(i->uncaught);
+    i->uncaught = NULL;
     /* Cells of imported immutable globals keep their values; own ones get theirs again. */
     e = lucet__instance_initialise(i);
     if (e != lucet_error_ok)
@@ -144,9 +147,11 @@ enum lucet_error lucet_instance_get_global(struct lucet_instance *i, const char 
     if (!i || !name || !out)
         return lucet__fail(lucet_error_invalid_argument, "lucet_instance_get_global: NULL");
     enum lucet_error e = find_global(i, name, name_len, &index);
-    if (e == lucet_error_ok)
+    if (e == lucet_error_ok) {
         *out = lucet__value_load((uint8_t)i->module->artifact.globals[index].type,
                                  lucet__global_cell(i, index));
+        lucet__value_export(i, out);
+    }
     return e;
 }
 
@@ -169,6 +174,8 @@ enum lucet_error lucet_instance_set_global(struct lucet_instance *i, const char 
         return lucet__fail(lucet_error_type_mismatch, "the global is of type %s",
                            lucet_valtype_name((uint8_t)g->type));
     e = lucet__value_hold(i, &value);
+    if (e == lucet_error_ok)
+        e = lucet__arguments_admit(i, &(uint8_t){(uint8_t)g->type}, 1, &value, &bytes);
     if (e == lucet_error_ok)
         memcpy(lucet__global_cell(i, index), bytes, g->type == LUCET_V128 ? 16 : 8);
     return e;

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/runtime.h"
+#include "runtime/exception.h"
 
 /* What the code assumes about the slot it runs in, against what the region offers. */
 static enum lucet_error check_region(const struct lucet_region *r, const struct lucet_artifact *a)
@@ -61,6 +61,8 @@ static void init_context(struct lucet_instance *i)
 
     ctx->scratch = (uint8_t *)ctx + l->scratch;
     ctx->instance = i;
+    if (l->exception_size)
+        ctx->exception = LUCET__AT(ctx, struct lucet_pending, l->exception);
     memcpy(ctx->builtins, lucet__builtins, sizeof(ctx->builtins));
     memcpy(LUCET__AT(ctx, uint64_t, l->type_ids), i->module->type_ids,
            a->ntypes * sizeof(uint64_t));
@@ -96,6 +98,8 @@ static enum lucet_error build(struct lucet_instance *i, struct lucet_linker *lin
     if (e == lucet_error_ok)
         e = lucet__records_make(i);
     if (e == lucet_error_ok)
+        e = lucet__tags_make(i);
+    if (e == lucet_error_ok)
         e = lucet__imports_resolve(i, linker);
     if (e != lucet_error_ok)
         return e;
@@ -114,6 +118,8 @@ static enum lucet_error run_start(struct lucet_instance *i)
                            "the start function yielded: run it by itself to resume it");
     if (e == lucet_error_ok || e == lucet_error_start_already_run)
         return lucet_error_ok;
+    if (result.tag == lucet_result_tag_threw)
+        return lucet__fail(e, "start function: an exception that nothing caught");
     lucet__set_instantiation_trap(result.tag == lucet_result_tag_faulted
                                       ? result.val.faulted.trapcode
                                       : lucet_trapcode_interrupt);
@@ -203,6 +209,8 @@ void lucet__instance_destroy(struct lucet_instance *i)
         lucet__memory_unmap(&i->memories[k]);
     for (uint32_t k = 0; i->tables && k < a->ntables - a->header->nimported_tables; k++)
         lucet__table_free(&i->tables[k]);
+    lucet__exceptions_leave(i);
+    lucet__tags_release(i);
     if (i->stop)
         lucet__stop_release(i->stop);
     free(i->memories);

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/runtime.h"
+#include "runtime/exception.h"
 
 #define TABLE_LIMIT 10000000u
 #define MEMORY_PAGES 65536u
@@ -305,6 +305,8 @@ void lucet__object_destroy(struct object *o)
         lucet__memory_unmap(&o->u.memory.own);
     if (o->kind == lucet_extern_table)
         lucet__table_free(&o->u.table.own);
+    if (o->kind == lucet_extern_tag)
+        lucet_tag_release(o->u.tag);
     free(o);
 }
 
@@ -323,7 +325,9 @@ enum lucet_error lucet_linker_global(struct lucet_linker *l, const char *module,
                                      struct lucet_val value, bool is_mutable)
 {
     lucet__clear_error();
-    if (!l || !module || !name || !lucet__valtype_of(value.ty))
+    /* An exception belongs to a store, and this is of none yet. */
+    const bool is_exception = value.ty == lucet_val_type_exnref && value.inner_val.as_ref;
+    if (!l || !module || !name || !lucet__valtype_of(value.ty) || is_exception)
         return lucet__fail(lucet_error_invalid_argument, "lucet_linker_global: NULL or type");
     struct object *o = object_new(lucet_extern_global);
     if (!o)
@@ -364,6 +368,7 @@ enum lucet_error lucet_linker_table(struct lucet_linker *l, const char *module, 
 {
     uint8_t type = elem == lucet_val_type_funcref     ? LUCET_FUNCREF
                    : elem == lucet_val_type_externref ? LUCET_EXTERNREF
+                   : elem == lucet_val_type_exnref    ? LUCET_EXNREF
                                                       : 0;
 
     lucet__clear_error();
@@ -382,5 +387,19 @@ enum lucet_error lucet_linker_table(struct lucet_linker *l, const char *module, 
         lucet__object_destroy(o);
         return e;
     }
+    return define_object(l, module, name, o);
+}
+
+enum lucet_error lucet_linker_tag(struct lucet_linker *l, const char *module, const char *name,
+                                  struct lucet_tag *tag)
+{
+    lucet__clear_error();
+    if (!l || !module || !name || !tag)
+        return lucet__fail(lucet_error_invalid_argument, "lucet_linker_tag: NULL");
+    struct object *o = object_new(lucet_extern_tag);
+    if (!o)
+        return lucet__no_memory();
+    lucet_tag_retain(tag);
+    o->u.tag = tag;
     return define_object(l, module, name, o);
 }

@@ -19,11 +19,18 @@ static const char *keep(struct lucet_dl_module *m, size_t slot, const char *text
     return copy;
 }
 
-static const char *keep_signature(struct lucet_dl_module *m, size_t slot, uint32_t func)
+static bool has_signature(uint32_t kind)
 {
+    return kind == LUCET_EXTERN_FUNC || kind == LUCET_EXTERN_TAG;
+}
+
+static const char *keep_signature(struct lucet_dl_module *m, size_t slot, uint32_t kind,
+                                  uint32_t index)
+{
+    const struct lucet_artifact *a = &m->artifact;
+    uint32_t type = kind == LUCET_EXTERN_TAG ? a->tags[index].type : a->funcs[index].type;
     char text[2048];
-    size_t n =
-        lucet_artifact_signature(&m->artifact, lucet__func_type(m, func), text, sizeof(text));
+    size_t n = lucet_artifact_signature(a, &a->types[type], text, sizeof(text));
 
     return keep(m, slot, text, n);
 }
@@ -70,9 +77,9 @@ enum lucet_error lucet_dl_module_export(const struct lucet_dl_module *module, si
     if (good) {
         out->name = keep(m, i, lucet_artifact_str(a, e->name), e->name.size);
         out->name_len = e->name.size;
-        if (e->kind == LUCET_EXTERN_FUNC)
-            out->signature = keep_signature(m, a->nexports + i, e->index);
-        good = out->name && (e->kind != LUCET_EXTERN_FUNC || out->signature);
+        if (has_signature(e->kind))
+            out->signature = keep_signature(m, a->nexports + i, e->kind, e->index);
+        good = out->name && (!has_signature(e->kind) || out->signature);
     }
     pthread_mutex_unlock(&m->mutex);
     return good ? lucet_error_ok : lucet__no_memory();
@@ -97,9 +104,9 @@ enum lucet_error lucet_dl_module_import(const struct lucet_dl_module *module, si
         out->name = keep(m, first + 1, lucet_artifact_str(a, p->name), p->name.size);
         out->module_len = p->module.size;
         out->name_len = p->name.size;
-        if (p->kind == LUCET_EXTERN_FUNC)
-            out->signature = keep_signature(m, first + 2, p->index);
-        good = out->module && out->name && (p->kind != LUCET_EXTERN_FUNC || out->signature);
+        if (has_signature(p->kind))
+            out->signature = keep_signature(m, first + 2, p->kind, p->index);
+        good = out->module && out->name && (!has_signature(p->kind) || out->signature);
     }
     pthread_mutex_unlock(&m->mutex);
     return good ? lucet_error_ok : lucet__no_memory();

@@ -19,6 +19,7 @@ struct lucet_alloc_limits lucet_alloc_limits_default(void)
         .signal_stack_size = UINT64_C(16) << 10,
         .context_size = UINT64_C(64) << 10,
         .table_entries = 10000000,
+        .exceptions_size = UINT64_C(1) << 20,
     };
 }
 
@@ -35,6 +36,7 @@ static enum lucet_error check_limits(const struct lucet_alloc_limits *l)
         {"globals_size", l->globals_size},
         {"signal_stack_size", l->signal_stack_size},
         {"context_size", l->context_size},
+        {"exceptions_size", l->exceptions_size},
     };
 
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)

@@ -6,6 +6,7 @@
  *   instances   instance_new.c instance_init.c segments.c init_expr.c instance.c global.c value.c
  *   running     run.c call.c func.c gs.h suspend.c enter.S thread.c signals.c fault.c backtrace.c stop.c
  *               timeout.c
+ *   exceptions  tag.c exception.c exception_collect.c throw.c (exception.h)
  *   for guests  builtins.c builtins_table.c vmctx.c
  *
  * Names with two underscores are between the files. Public functions check their arguments, set
@@ -260,6 +261,8 @@ struct suspended {
     uint64_t time_left;                   /* of its limit, nanoseconds */
     const struct lucet_dl_module *module; /* of the function that was called */
     uint32_t func;
+    struct lucet_vmctx *begun, *left;           /* see struct activation */
+    struct lucet_exception *throwing, *passing; /* see struct activation */
     uint64_t (*values)[2]; /* its arguments and results: few, the call area, or from malloc() */
     uint64_t few[16][2];
 };
@@ -284,7 +287,8 @@ enum stop_state {
 /* Every thread that stores `running` passes a full barrier, because the kernel offers none to killers. */
 extern atomic_bool lucet__stop_fences;
 
-struct store; /* store.c */
+struct store;      /* store.c */
+struct exceptions; /* exception.c */
 
 struct lucet_instance {
     struct lucet_call_area area; /* first: stubs know it */
@@ -304,6 +308,9 @@ struct lucet_instance {
     struct record *host_records;   /* per imported function; used when it is the host's */
     uint64_t heap_limit;
     uint8_t *dropped; /* bits: element segments, then data segments */
+    struct lucet_tag **tags;
+    struct exceptions *exceptions;    /* shared by the instances of a store; made at first use */
+    struct lucet_exception *uncaught; /* what its last run threw */
 
     void *embed_ctx;
     uint64_t timeout_ns;
@@ -384,7 +391,7 @@ enum lucet_error lucet__instance_describe(struct lucet_instance *i);
 
 /* ---- Linking ---- */
 
-/* What the host made: a table, a memory or a global that instances import. */
+/* What the host made: a table, a memory, a global or a tag that instances import. */
 struct object {
     enum lucet_extern_kind kind;
     struct object *store_next;
@@ -402,6 +409,7 @@ struct object {
             uint32_t type; /* enum lucet_valtype */
             bool is_mutable;
         } global;
+        struct lucet_tag *tag;
     } u;
 };
 
@@ -434,12 +442,55 @@ void lucet__store_release(struct store *s);
 /* `user` refers to `used`. Mutual: they become one store. no_memory. */
 enum lucet_error lucet__store_link(struct store *user, struct store *used, bool mutual);
 void lucet__object_destroy(struct object *o);
+/* All that is in the instance's store; NULL: it is alone. They stay as long as it does not run on
+ * another thread. */
+struct store_members {
+    struct lucet_instance *instances; /* by store_next */
+    struct object *objects;
+};
+struct store_members lucet__store_members(const struct lucet_instance *i);
 
 /* ---- Running ---- */
+
+/* throw.c. Before a run, in the context where it begins. */
+void lucet__throw_begin(struct activation *act, struct lucet_vmctx *ctx);
+/* After it: an exception that is still on its way there makes it a run that threw. */
+void lucet__throw_end(struct activation *act);
+/* Whether an exception is on its way, or remembered from there. */
+static inline bool lucet__throw_left(const struct activation *act)
+{
+    const struct lucet_pending *p = act->begun->exception;
+
+    return (p && p->tag) || (uintptr_t)act->throwing | (uintptr_t)act->passing;
+}
+/* Between a run and its rest. */
+void lucet__throw_suspend(struct activation *act, struct suspended *s);
+void lucet__throw_resume(struct activation *act, const struct suspended *s);
+void lucet__throw_forget(struct suspended *s);
+/* What a host function threw, when it has returned to `ctx`. May not return. */
+void lucet__throw_thrown(struct activation *act, struct lucet_vmctx *ctx);
+uint64_t lucet__builtin_exn_catch(struct lucet_vmctx *ctx);
+void lucet__builtin_exn_throw(struct lucet_vmctx *ctx, uint64_t ref);
+void lucet__builtin_exn_leave(struct lucet_vmctx *ctx);
+void lucet__builtin_exn_arrive(struct lucet_vmctx *ctx);
+/* enter.S */
+extern const char lucet__catcher_mark[];
+LUCET_NORETURN void lucet__catcher_resume(const struct lucet_catcher *c);
+
+/* exception.c: the instance is going away. */
+void lucet__exceptions_leave(struct lucet_instance *i);
+/* Two stores with these instances (by store_next; NULL: none) become one. */
+void lucet__exceptions_unite(struct lucet_instance *one, struct lucet_instance *two);
 
 /* value.c. False: the value is not of that type. `out` is 16 bytes. */
 bool lucet__value_store(const struct lucet_val *v, uint8_t valtype, void *out);
 struct lucet_val lucet__value_load(uint8_t valtype, const void *in);
+/* Between what guests call an exception and the host's struct lucet_exception; other values stay. */
+void lucet__value_export(const struct lucet_instance *i, struct lucet_val *v);
+/* Writes the exceptions among arguments, as guests call them. limits_exceeded, no_memory,
+ * type_mismatch: it refers to an exception that is gone. */
+enum lucet_error lucet__arguments_admit(struct lucet_instance *i, const uint8_t *types, uint32_t n,
+                                        const struct lucet_val *argv, uint64_t (*values)[2]);
 /* The instance comes to hold the value: keeps alive what it refers to. no_memory. */
 enum lucet_error lucet__value_hold(struct lucet_instance *i, const struct lucet_val *v);
 uint8_t lucet__valtype_of(enum lucet_val_type t); /* 0 for none */

@@ -52,6 +52,19 @@ struct store *lucet__store_of_instance(struct lucet_instance *i)
     return s;
 }
 
+struct store_members lucet__store_members(const struct lucet_instance *i)
+{
+    struct store_members m = {NULL, NULL};
+
+    pthread_mutex_lock(&mutex);
+    if (i->store) {
+        const struct store *s = root(i->store);
+        m = (struct store_members){s->instances, s->objects};
+    }
+    pthread_mutex_unlock(&mutex);
+    return m;
+}
+
 struct store *lucet__store_of_object(struct object *o)
 {
     struct store *s = calloc(1, sizeof(*s));
@@ -166,6 +179,7 @@ static void drop_links(struct store *from, const struct store *to)
 
 static void merge(struct store *into, struct store *s)
 {
+    lucet__exceptions_unite(into->instances, s->instances);
     into->refs += s->refs;
     s->refs = 0;
     APPEND(s->instances, store_next, into->instances);

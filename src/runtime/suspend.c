@@ -42,6 +42,7 @@ void lucet__suspended_drop(struct lucet_instance *i)
 {
     struct suspended *s = &i->suspended;
 
+    lucet__throw_forget(s);
     if (s->values && s->values != s->few && (const void *)s->values != i->area.values)
         free(s->values);
     s->values = NULL;

@@ -1,7 +1,7 @@
 /* Values that cross the boundary: the host's types and the guest's. */
 #include <string.h>
 
-#include "runtime/runtime.h"
+#include "runtime/exception.h"
 
 uint8_t lucet__valtype_of(enum lucet_val_type t)
 {
@@ -24,6 +24,7 @@ uint8_t lucet__valtype_of(enum lucet_val_type t)
     case lucet_val_type_v128: return LUCET_V128;
     case lucet_val_type_funcref: return LUCET_FUNCREF;
     case lucet_val_type_externref: return LUCET_EXTERNREF;
+    case lucet_val_type_exnref: return LUCET_EXNREF;
     }
     return 0;
 }
@@ -101,12 +102,47 @@ struct lucet_val lucet__value_load(uint8_t valtype, const void *in)
         v.ty = lucet_val_type_funcref;
         v.inner_val.as_u64 = bits;
         break;
+    case LUCET_EXNREF:
+        v.ty = lucet_val_type_exnref;
+        v.inner_val.as_u64 = bits;
+        break;
     default:
         v.ty = lucet_val_type_externref;
         v.inner_val.as_u64 = bits;
         break;
     }
     return v;
+}
+
+void lucet__value_export(const struct lucet_instance *i, struct lucet_val *v)
+{
+    if (v->ty == lucet_val_type_exnref)
+        v->inner_val.as_ref = lucet__exception_find(i->exceptions, v->inner_val.as_u64);
+}
+
+enum lucet_error lucet__arguments_admit(struct lucet_instance *i, const uint8_t *types, uint32_t n,
+                                        const struct lucet_val *argv, uint64_t (*values)[2])
+{
+    uint64_t size = 0;
+
+    for (uint32_t k = 0; k < n; k++) {
+        const struct lucet_exception *e = argv[k].inner_val.as_ref;
+        if (types[k] == LUCET_EXNREF && e && (!e->of || e->of != i->exceptions))
+            size += lucet__exception_size(e->tag);
+    }
+    /* Room for all before the first: only their callers hold them yet. */
+    if (size && !lucet__exceptions_room(i, NULL, size))
+        return lucet__fail(lucet_error_limits_exceeded,
+                           "the instance holds exceptions up to the region's exceptions_size");
+    for (uint32_t k = 0; k < n; k++) {
+        struct lucet_exception *e = (struct lucet_exception *)(uintptr_t)argv[k].inner_val.as_ref;
+        if (types[k] != LUCET_EXNREF || !e)
+            continue;
+        enum lucet_error error = lucet__exception_admit(i, e, &values[k][0]);
+        if (error != lucet_error_ok)
+            return error;
+    }
+    return lucet_error_ok;
 }
 
 /* A function of another instance that the host hands over must live as long as the receiver. */

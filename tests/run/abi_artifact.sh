@@ -1,5 +1,5 @@
 #!/bin/bash
-# docs/abi.md, section 6: what an artifact is as an ELF file, and that the same input gives the same bytes.
+# docs/abi.md, section 7: what an artifact is as an ELF file, and that the same input gives the same bytes.
 # shellcheck disable=SC2016 # WebAssembly text is full of dollars
 set -euo pipefail
 # shellcheck source=tests/run/lib/abi.sh

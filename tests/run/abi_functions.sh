@@ -1,5 +1,5 @@
 #!/bin/bash
-# docs/abi.md, sections 1 and 2: the context register, results, the stack, what bodies may address.
+# docs/abi.md, sections 1 and 3: the context register, results, the stack, what bodies may address.
 # shellcheck disable=SC2016 # patterns are full of dollars
 set -euo pipefail
 # shellcheck source=tests/run/lib/abi.sh

@@ -1,5 +1,5 @@
 #!/bin/bash
-# docs/abi.md, sections 3 and 4: addressing, guards, traps, probes.
+# docs/abi.md, sections 4 and 5: addressing, guards, traps, probes.
 # shellcheck disable=SC2016 # patterns are full of dollars
 set -euo pipefail
 # shellcheck source=tests/run/lib/abi.sh

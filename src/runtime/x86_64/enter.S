@@ -7,11 +7,11 @@
 #define PENDING (8 + 24)
 #define PENDING_STOP 1
 
-#define HOST_SP 32
-#define GUEST_SP 40
-#define ENTRY 48
-#define CALLEE 56
-#define ARGV 64
+#define HOST_SP 40
+#define GUEST_SP 48
+#define ENTRY 56
+#define CALLEE 64
+#define ARGV 72
 
 #define MXCSR_DEFAULT 0x1f80    /* all exceptions masked, to nearest */
 #define MXCSR_FLAGS 0x3f
@@ -377,6 +377,60 @@ lucet__continue_begin:
 lucet__continue_end:
         .cfi_endproc
         .size   lucet__continue, .-lucet__continue
+
+/* Of struct lucet_catcher: ctx, then rbx rbp r12 r13 r14 r15 rsp rip. No stack is used, so that there
+ * must be room for the call only. */
+#define CATCHER_CTX 8
+#define CATCHER_RBX 16
+#define CATCHER_RBP 24
+#define CATCHER_R12 32
+#define CATCHER_R13 40
+#define CATCHER_R14 48
+#define CATCHER_R15 56
+#define CATCHER_RSP 64
+#define CATCHER_RIP 72
+
+        .p2align 4
+        .globl  lucet__catcher_mark
+        .hidden lucet__catcher_mark
+        .type   lucet__catcher_mark, @function
+/* int lucet__catcher_mark(struct lucet_vmctx *, struct lucet_catcher *) */
+lucet__catcher_mark:
+        .cfi_startproc
+        movq    %rdi, CATCHER_CTX(%rsi)
+        movq    %rbx, CATCHER_RBX(%rsi)
+        movq    %rbp, CATCHER_RBP(%rsi)
+        movq    %r12, CATCHER_R12(%rsi)
+        movq    %r13, CATCHER_R13(%rsi)
+        movq    %r14, CATCHER_R14(%rsi)
+        movq    %r15, CATCHER_R15(%rsi)
+        leaq    8(%rsp), %rax
+        movq    %rax, CATCHER_RSP(%rsi)
+        movq    (%rsp), %rax
+        movq    %rax, CATCHER_RIP(%rsi)
+        xorl    %eax, %eax
+        ret
+        .cfi_endproc
+        .size   lucet__catcher_mark, .-lucet__catcher_mark
+
+        .p2align 4
+        .globl  lucet__catcher_resume
+        .hidden lucet__catcher_resume
+        .type   lucet__catcher_resume, @function
+/* void lucet__catcher_resume(const struct lucet_catcher *): lucet__catcher_mark() returns again */
+lucet__catcher_resume:
+        .cfi_startproc
+        movq    CATCHER_RBX(%rdi), %rbx
+        movq    CATCHER_RBP(%rdi), %rbp
+        movq    CATCHER_R12(%rdi), %r12
+        movq    CATCHER_R13(%rdi), %r13
+        movq    CATCHER_R14(%rdi), %r14
+        movq    CATCHER_R15(%rdi), %r15
+        movq    CATCHER_RSP(%rdi), %rsp
+        movl    $1, %eax
+        jmpq    *CATCHER_RIP(%rdi)
+        .cfi_endproc
+        .size   lucet__catcher_resume, .-lucet__catcher_resume
 
         .section .rodata
         .p2align 2

@@ -24,6 +24,7 @@
     X(THUNK, "thunk")                                                                              \
     X(HOST, "host")                                                                                \
     X(ENTRY, "entry")                                                                              \
+    X(CATCHER, "catcher")                                                                          \
     X(BUILTIN, "builtin")                                                                          \
     X(GLOBAL, "global")                                                                            \
     X(TABLE, "table")                                                                              \

@@ -22,7 +22,8 @@ void unit_entry_state(const struct audit_unit *u, struct audit_state *s)
     /* What the runtime or a gate puts in the scratch register: a record or a function's address; and
      * the host's argument vector. No guest function may call these classes (audit_policy.c), but for
      * reference gates: that a reference is one is not proved (docs/audit.md). */
-    if (class == CLASS_THUNK || class == CLASS_HOST || class == CLASS_ENTRY || class == CLASS_REF)
+    if (class == CLASS_THUNK || class == CLASS_HOST || class == CLASS_ENTRY || class == CLASS_REF ||
+        class == CLASS_CATCHER)
         s->regs[REG_R10] = value_of(VALUE_POINTER, 0);
     if (class == CLASS_ENTRY)
         s->regs[REG_RDI] = value_of(VALUE_POINTER, 0);

@@ -1,4 +1,4 @@
-/* Types, functions, helpers, tables, memories and globals. */
+/* Types, functions, helpers, tables, memories, globals and tags. */
 #include "tools/lucet-objdump/objdump.h"
 
 static json_t *type_list(const uint8_t *types, unsigned n)
@@ -125,5 +125,18 @@ json_t *section_globals(struct view *v)
         must_do(json_object_set_new(o, "init", json_init(a, g->init)));
         must_do(json_array_append_new(list, o));
     }
+    return list;
+}
+
+json_t *section_tags(struct view *v)
+{
+    const struct lucet_artifact *a = v->a;
+    json_t *list = must(json_array());
+
+    for (uint32_t i = 0; i < a->ntags; i++)
+        must_do(json_array_append_new(
+            list,
+            must(json_pack("{sisosb}", "index", (int)i, "type", json_extern(a, LUCET_EXTERN_TAG, i),
+                           "imported", (int)(i < a->header->nimported_tags)))));
     return list;
 }

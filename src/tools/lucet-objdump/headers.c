@@ -85,9 +85,12 @@ json_t *section_layout(struct view *v)
     FIELD(imported_globals);
     FIELD(type_ids);
     FIELD(funcrefs);
+    FIELD(tags);
     FIELD(guest_part);
     FIELD(scratch);
     FIELD(scratch_size);
+    FIELD(exception);
+    FIELD(exception_size);
     FIELD(globals);
     FIELD(globals_size);
     FIELD(size);

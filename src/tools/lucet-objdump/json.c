@@ -71,11 +71,18 @@ static json_t *text_close(struct text *t)
     return value;
 }
 
-static void write_type(FILE *f, const struct lucet_artifact *a, uint32_t type)
+static void write_params(FILE *f, const struct lucet_artifact *a, uint32_t type)
 {
     const struct lucet_module_type *t = &a->types[type];
 
     write_types(f, lucet_artifact_params(a, t), t->nparams);
+}
+
+static void write_type(FILE *f, const struct lucet_artifact *a, uint32_t type)
+{
+    const struct lucet_module_type *t = &a->types[type];
+
+    write_params(f, a, type);
     fputs(" -> ", f);
     write_types(f, lucet_artifact_results(a, t), t->nresults);
 }
@@ -112,6 +119,7 @@ json_t *json_extern(const struct lucet_artifact *a, uint32_t kind, uint32_t inde
         write_limits(t.f, a->memories[index].min, a->memories[index].max, a->memories[index].flags);
         fputs(" pages", t.f);
         break;
+    case LUCET_EXTERN_TAG: write_params(t.f, a, a->tags[index].type); break;
     default:
         fprintf(t.f, "%s%s", a->globals[index].mutable ? "mut " : "",
                 lucet_valtype_name((uint8_t)a->globals[index].type));
@@ -122,7 +130,7 @@ json_t *json_extern(const struct lucet_artifact *a, uint32_t kind, uint32_t inde
 
 const char *extern_name(uint32_t kind)
 {
-    static const char *const names[] = {"func", "table", "memory", "global"};
+    static const char *const names[] = {"func", "table", "memory", "global", "tag"};
 
     return kind < sizeof names / sizeof names[0] ? names[kind] : "?";
 }

@@ -30,6 +30,7 @@ static const struct {
      "index min max initial_size imported", section_memories},
     {SECTION_ENTITIES, "globals", "Globals", "index type mutable imported cell init",
      section_globals},
+    {SECTION_ENTITIES, "tags", "Tags", "index type imported", section_tags},
     {SECTION_SEGMENTS, "elements", "Element segments", "index mode type count table offset",
      section_elements},
     {SECTION_SEGMENTS, "data", "Data segments", "index mode size memory offset", section_data},

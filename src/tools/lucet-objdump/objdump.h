@@ -71,6 +71,7 @@ json_t *section_helpers(struct view *v);
 json_t *section_tables(struct view *v);
 json_t *section_memories(struct view *v);
 json_t *section_globals(struct view *v);
+json_t *section_tags(struct view *v);
 json_t *section_elements(struct view *v);
 json_t *section_data(struct view *v);
 json_t *section_sparse(struct view *v);

@@ -17,7 +17,7 @@ static const char help[] =
     "      --imports             required native symbols, imports with their types\n"
     "      --exports             exports with their types\n"
     "      --functions           types, functions, helpers\n"
-    "      --entities            tables, memories, globals\n"
+    "      --entities            tables, memories, globals, tags\n"
     "      --segments            element and data segments, nonzero pages of initial memory\n"
     "      --traps               trap manifest with every site\n"
     "      --audit[=verbose]     prove of the machine code what can be proved; with verbose,\n"

@@ -91,6 +91,7 @@ void stack_args_of_helper(const struct lucet_artifact *a, const char *name,
         break;
     case CLASS_THUNK:
     case CLASS_HOST:
+    case CLASS_CATCHER:
     case CLASS_ENTRY:
         if (n < a->ntypes)
             of_converter(a, n, fn);

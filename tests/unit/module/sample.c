@@ -135,12 +135,15 @@ static void fill_header(struct builder *b)
                                       .imported_globals = 616,
                                       .type_ids = 632,
                                       .funcrefs = 656,
+                                      .tags = 664,
                                       .guest_part = 4096,
                                       .scratch = 4096,
                                       .scratch_size = 64,
                                       .globals = 4096 + 64,
                                       .globals_size = 64,
-                                      .size = 4096 + 128};
+                                      .exception = 4096 + 128,
+                                      .exception_size = 32,
+                                      .size = 4096 + 160};
 }
 
 static void write_elf(struct sample *s)
@@ -214,6 +217,7 @@ struct sample sample_build(void)
     add_interface(&b);
     add_segments(&b);
     ADD(&b, ref_funcs, uint32_t, 1)[0] = 2;
+    ADD(&b, tags, struct lucet_module_tag, 1)[0].type = 0;
     *ADD(&b, helpers, struct lucet_module_helper, 1) =
         (struct lucet_module_helper){code(0), str(&b, "entry.0")};
     fill_header(&b);

@@ -211,6 +211,25 @@ DAMAGE(array_wraps, h->layout.type_ids = UINT32_MAX - 7)
 DAMAGE(guest_part_unaligned, h->layout.guest_part = 4096 + 16)
 DAMAGE(scratch_small, h->layout.scratch_size = 16)
 DAMAGE(scratch_on_globals, h->layout.scratch = 4096 + 64)
+/* The tag's type, which is the start function's, gets a parameter. */
+static void tag_with_value(struct sample *s, struct lucet_module_header *h, uint8_t type)
+{
+    h->start = LUCET_NONE;
+    R(types, type, 0)->valtypes = 3;
+    R(types, type, 0)->nparams = 1;
+    *SAMPLE_RECORD(s, valtypes, uint8_t, 3) = type;
+}
+DAMAGE(tag_type, R(tags, tag, 0)->type = 3)
+DAMAGE(tag_results, R(tags, tag, 0)->type = 1)
+DAMAGE(tag_array, h->layout.tags = 656)
+DAMAGE(tag_no_place, h->layout.exception_size = 0)
+DAMAGE(exception_small, h->layout.exception_size = 8)
+DAMAGE(exception_unaligned, h->layout.exception += 8)
+DAMAGE(exception_on_globals, h->layout.exception -= 16)
+DAMAGE(exception_wraps, h->layout.exception_size = UINT32_MAX)
+DAMAGE(exception_values, tag_with_value(s, h, LUCET_I64); h->layout.exception_size = 16)
+DAMAGE(tag_not_private, tag_with_value(s, h, LUCET_FUNCREF); h->flags |= LUCET_MODULE_PRIVATE_FUNCS;
+       h->exports.count = 0)
 DAMAGE(context_small, h->layout.size = 4096 + 127)
 DAMAGE(cell_outside, R(globals, global, 3)->cell = 4096 + 128)
 DAMAGE(cell_wraps, R(globals, global, 3)->cell = UINT32_MAX - 7)
@@ -230,7 +249,7 @@ DAMAGE(func_code, R(funcs, func, 2)->code += 64)
 DAMAGE(func_no_code, R(funcs, func, 2)->code = 0)
 DAMAGE(func_name, R(funcs, func, 2)->name.size = 1000)
 DAMAGE(func_name_wraps, R(funcs, func, 1)->name.offset = UINT32_MAX)
-DAMAGE(import_kind, R(imports, import, 1)->kind = 4)
+DAMAGE(import_kind, R(imports, import, 1)->kind = 5)
 DAMAGE(import_order, R(imports, import, 1)->index = 1)
 DAMAGE(export_order, R(exports, export, 1)->name.size = 1)
 DAMAGE(export_index, R(exports, export, 1)->index = 1)
@@ -286,6 +305,16 @@ static const struct damage damages[] = {
     {"too small", scratch_small},
     {"overlap", scratch_on_globals},
     {"behind the context", context_small},
+    {"type 3 does not exist", tag_type},
+    {"results", tag_results},
+    {"overlaps", tag_array},
+    {"no place", tag_no_place},
+    {"too small", exception_small},
+    {"not aligned", exception_unaligned},
+    {"overlaps", exception_on_globals},
+    {"behind the context", exception_wraps},
+    {"do not fit", exception_values},
+    {"throws function references", tag_not_private},
     {"cell", cell_outside},
     {"cell", cell_wraps},
     {"cell", cell_unaligned},

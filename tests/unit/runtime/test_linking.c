@@ -110,7 +110,7 @@ static void imports_must_have_the_declared_types(void **state)
 
 static void bad_registrations_are_refused(void **state)
 {
-    const struct lucet_hostcall bad = {"f", "x:", (void (*)(void))host_i_i},
+    const struct lucet_hostcall bad = {"f", "z:", (void (*)(void))host_i_i},
                                 null = {"f", NULL, NULL};
     struct lucet_linker *l;
 

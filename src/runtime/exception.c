@@ -1,0 +1,333 @@
+/* Exceptions as objects, and the set of those that the instances of a store may hold. */
+#include "runtime/exception.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+uint64_t lucet__exception_size(const struct lucet_tag *tag)
+{
+    return sizeof(struct lucet_exception) + (uint64_t)tag->nvalues * LUCET_RESULT_SLOT;
+}
+
+struct lucet_exception *lucet__exception_new(struct lucet_tag *tag, const uint64_t (*values)[2])
+{
+    struct lucet_exception *e = malloc(lucet__exception_size(tag));
+
+    if (!e)
+        return NULL;
+    *e = (struct lucet_exception){.refs = 1, .tag = tag};
+    lucet_tag_retain(tag);
+    if (tag->nvalues)
+        memcpy(e->values, values, tag->nvalues * sizeof(*values));
+    return e;
+}
+
+static void destroy(struct lucet_exception *e)
+{
+    lucet_tag_release(e->tag);
+    free(e);
+}
+
+void lucet_exception_retain(struct lucet_exception *e)
+{
+    if (e)
+        e->refs++;
+}
+
+void lucet_exception_release(struct lucet_exception *e)
+{
+    if (e && --e->refs == 0 && !e->of)
+        destroy(e);
+}
+
+/* ---- Sets ---- */
+
+/* Numbers are spread over 64 bits, so that hardly any other word on a stack looks like one. */
+static uint64_t new_ref(void)
+{
+    static atomic_uint_fast64_t last;
+
+    return (atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1) * 0x9e3779b97f4a7c15u;
+}
+
+static struct lucet_exception **chain(const struct exceptions *s, uint64_t ref)
+{
+    return &s->table[ref >> (64 - s->bits)];
+}
+
+struct lucet_exception *lucet__exception_find(const struct exceptions *s, uint64_t ref)
+{
+    struct lucet_exception *e = s && ref ? *chain(s, ref) : NULL;
+
+    while (e && e->ref != ref)
+        e = e->next;
+    return e;
+}
+
+/* Longer chains will do when there is no memory. */
+static void make_room(struct exceptions *s)
+{
+    struct exceptions larger = *s;
+
+    if (s->count >> s->bits == 0)
+        return;
+    larger.bits = s->bits + 2;
+    larger.table = calloc((size_t)1 << larger.bits, sizeof(*larger.table));
+    if (!larger.table)
+        return;
+    for (size_t k = 0; k < (size_t)1 << s->bits; k++)
+        for (struct lucet_exception *e = s->table[k], *next; e; e = next) {
+            struct lucet_exception **to = chain(&larger, e->ref);
+            next = e->next;
+            e->next = *to;
+            *to = e;
+        }
+    free(s->table);
+    *s = larger;
+}
+
+static void insert(struct exceptions *s, struct lucet_exception *e)
+{
+    struct lucet_exception **to;
+
+    make_room(s);
+    to = chain(s, e->ref);
+    e->of = s;
+    e->next = *to;
+    *to = e;
+    s->count++;
+    s->bytes += lucet__exception_size(e->tag);
+}
+
+void lucet__exception_add(struct exceptions *s, struct lucet_exception *e)
+{
+    e->ref = new_ref();
+    insert(s, e);
+}
+
+static struct exceptions *set_new(uint64_t limit)
+{
+    struct exceptions *s = calloc(1, sizeof(*s));
+
+    if (!s)
+        return NULL;
+    *s = (struct exceptions){.bits = 4, .limit = limit};
+    s->table = calloc((size_t)1 << s->bits, sizeof(*s->table));
+    if (!s->table) {
+        free(s);
+        return NULL;
+    }
+    return s;
+}
+
+/* Those that the host holds lose what they refer to. */
+static void orphan(struct lucet_exception *e)
+{
+    e->of = NULL;
+    for (uint32_t k = 0; k < e->tag->nvalues; k++)
+        if (e->tag->types[k] == LUCET_FUNCREF || e->tag->types[k] == LUCET_EXNREF)
+            e->values[k][0] = 0;
+    if (e->refs == 0)
+        destroy(e);
+}
+
+static void set_free(struct exceptions *s)
+{
+    for (size_t k = 0; k < (size_t)1 << s->bits; k++)
+        for (struct lucet_exception *e = s->table[k], *next; e; e = next) {
+            next = e->next;
+            orphan(e);
+        }
+    free(s->table);
+    free(s);
+}
+
+static void use(struct lucet_instance *i, struct exceptions *s)
+{
+    i->exceptions = s;
+    s->users++;
+    s->user = i;
+}
+
+struct exceptions *lucet__exceptions_of(struct lucet_instance *i)
+{
+    struct store_members m;
+    struct exceptions *s;
+
+    if (i->exceptions)
+        return i->exceptions;
+    s = set_new(i->region->limits.exceptions_size);
+    if (!s)
+        return NULL;
+    m = lucet__store_members(i);
+    if (!m.instances)
+        use(i, s);
+    for (struct lucet_instance *k = m.instances; k; k = k->store_next)
+        use(k, s);
+    return s;
+}
+
+void lucet__exceptions_leave(struct lucet_instance *i)
+{
+    struct exceptions *s = i->exceptions;
+
+    lucet_exception_release(i->uncaught);
+    i->uncaught = NULL;
+    i->exceptions = NULL;
+    if (s && --s->users == 0)
+        set_free(s);
+}
+
+/* Two stores become one: instances of a store have one set, or none yet. */
+void lucet__exceptions_unite(struct lucet_instance *one, struct lucet_instance *two)
+{
+    struct exceptions *s = one ? one->exceptions : NULL, *t = two ? two->exceptions : NULL;
+
+    if (s == t)
+        return;
+    if (!s) {
+        lucet__exceptions_unite(two, one);
+        return;
+    }
+    for (struct lucet_instance *i = two; i; i = i->store_next)
+        use(i, s);
+    if (!t)
+        return;
+    s->limit += t->limit;
+    for (size_t k = 0; k < (size_t)1 << t->bits; k++)
+        for (struct lucet_exception *e = t->table[k], *next; e; e = next) {
+            next = e->next;
+            insert(s, e);
+        }
+    free(t->table);
+    free(t);
+}
+
+/* ---- From one store to another ---- */
+
+enum lucet_error lucet__exception_share(const struct lucet_tag *tag, const uint64_t (*values)[2],
+                                        struct lucet_instance *from, struct lucet_instance *to)
+{
+    struct store *one, *two;
+
+    if (from == to || (from->exceptions && from->exceptions == to->exceptions))
+        return lucet_error_ok;
+    for (uint32_t k = 0; k < tag->nvalues; k++) {
+        if ((tag->types[k] != LUCET_FUNCREF && tag->types[k] != LUCET_EXNREF) || !values[k][0])
+            continue;
+        one = lucet__store_of_instance(from);
+        two = lucet__store_of_instance(to);
+        return one && two ? lucet__store_link(two, one, true) : lucet__no_memory();
+    }
+    return lucet_error_ok;
+}
+
+/* What a free exception, made by the host, refers to. */
+static enum lucet_error hold_values(struct lucet_instance *i, const struct lucet_exception *e)
+{
+    for (uint32_t k = 0; k < e->tag->nvalues; k++) {
+        const struct lucet_val v = lucet__value_load(e->tag->types[k], e->values[k]);
+        if (v.ty == lucet_val_type_exnref && e->values[k][0] &&
+            !lucet__exception_find(i->exceptions, e->values[k][0]))
+            return lucet__fail(lucet_error_type_mismatch,
+                               "value %u is an exception that does not exist any more", k);
+        enum lucet_error error = lucet__value_hold(i, &v);
+        if (error != lucet_error_ok)
+            return error;
+    }
+    return lucet_error_ok;
+}
+
+enum lucet_error lucet__exception_hold(struct lucet_instance *i, const struct lucet_exception *e)
+{
+    if (!lucet__exceptions_of(i))
+        return lucet__no_memory();
+    return e->of ? lucet__exception_share(e->tag, e->values, e->of->user, i) : hold_values(i, e);
+}
+
+enum lucet_error lucet__exception_admit(struct lucet_instance *i, struct lucet_exception *e,
+                                        uint64_t *ref)
+{
+    enum lucet_error error = lucet__exception_hold(i, e);
+
+    if (error != lucet_error_ok)
+        return error;
+    if (e->of && e->of != i->exceptions) {
+        e = lucet__exception_new(e->tag, e->values);
+        if (!e)
+            return lucet__no_memory();
+        e->refs = 0;
+    }
+    if (!e->of)
+        lucet__exception_add(i->exceptions, e);
+    *ref = e->ref;
+    return lucet_error_ok;
+}
+
+/* ---- For the host ---- */
+
+/* From the host's exception to what guests call it. */
+static bool nested_ref(struct lucet_val *v)
+{
+    const struct lucet_exception *e = v->inner_val.as_ref;
+
+    v->inner_val.as_u64 = e ? e->ref : 0;
+    return !e || e->of;
+}
+
+enum lucet_error lucet_exception_new(struct lucet_tag *tag, size_t count,
+                                     const struct lucet_val *values, struct lucet_exception **out)
+{
+    struct lucet_exception *e;
+
+    lucet__clear_error();
+    if (!tag || !out || (count && !values))
+        return lucet__fail(lucet_error_invalid_argument, "lucet_exception_new: NULL");
+    *out = NULL;
+    if (count != tag->nvalues)
+        return lucet__fail(lucet_error_type_mismatch, "%zu values, the tag has %u", count,
+                           tag->nvalues);
+    e = malloc(lucet__exception_size(tag));
+    if (!e)
+        return lucet__no_memory();
+    *e = (struct lucet_exception){.refs = 1, .tag = tag};
+    lucet_tag_retain(tag);
+    for (uint32_t k = 0; k < tag->nvalues; k++) {
+        struct lucet_val v = values[k];
+        e->values[k][0] = e->values[k][1] = 0;
+        if (v.ty == lucet_val_type_exnref && !nested_ref(&v)) {
+            destroy(e);
+            return lucet__fail(lucet_error_type_mismatch,
+                               "value %u is an exception that no instance has", k);
+        }
+        if (!lucet__value_store(&v, tag->types[k], e->values[k])) {
+            destroy(e);
+            return lucet__fail(lucet_error_type_mismatch, "value %u is not of type %s", k,
+                               lucet_valtype_name(tag->types[k]));
+        }
+    }
+    *out = e;
+    return lucet_error_ok;
+}
+
+struct lucet_tag *lucet_exception_tag(const struct lucet_exception *e)
+{
+    return e ? e->tag : NULL;
+}
+
+size_t lucet_exception_count(const struct lucet_exception *e)
+{
+    return e ? e->tag->nvalues : 0;
+}
+
+enum lucet_error lucet_exception_value(const struct lucet_exception *e, size_t i,
+                                       struct lucet_val *out)
+{
+    lucet__clear_error();
+    if (!e || !out || i >= e->tag->nvalues)
+        return lucet__fail(lucet_error_invalid_argument, "lucet_exception_value: NULL or index");
+    *out = lucet__value_load(e->tag->types[i], e->values[i]);
+    if (out->ty == lucet_val_type_exnref)
+        out->inner_val.as_ref = lucet__exception_find(e->of, e->values[i][0]);
+    return lucet_error_ok;
+}

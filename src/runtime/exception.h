@@ -1,0 +1,83 @@
+/* Exceptions in the runtime: tag.c (what they are), exception.c (objects, and the set of them that a
+ * store has), exception_collect.c (which of them are still in use), throw.c (on their way).
+ *
+ * An exception on its way through guest frames is no object: tag and values stand in the context of
+ * the instance whose frames it passes (struct lucet_pending). It becomes an object when a guest wants
+ * to keep it (catch_ref), when it reaches the host, and while it passes an instance that does not know
+ * its tag. Guests hold objects by numbers that are never used again, and that mean nothing outside the
+ * instances that may exchange references; they are looked up at each use. */
+#ifndef LUCET_RUNTIME_EXCEPTION_H
+#define LUCET_RUNTIME_EXCEPTION_H
+
+#include "runtime/runtime.h"
+
+#define LUCET__TAG_VALUES 1000u
+
+struct lucet_tag {
+    atomic_uint refs;
+    uint64_t signature; /* interned: the types, no results */
+    uint32_t nvalues;
+    bool has_references; /* to functions or exceptions, among its values */
+    char *letters;       /* behind types */
+    uint8_t types[];
+};
+
+struct lucet_exception {
+    uint64_t ref;  /* what guests hold */
+    uint32_t refs; /* of the host */
+    bool marked;
+    struct exceptions
+        *of; /* the set it is in; NULL: none (any more), it goes with its last reference */
+    struct lucet_exception *next, *next_marked;
+    struct lucet_tag *tag;
+    uint64_t values[][2];
+};
+
+/* The exceptions that instances of one store may hold, by what guests call them. */
+struct exceptions {
+    uint32_t users;                 /* instances */
+    struct lucet_instance *user;    /* one of them */
+    struct lucet_exception **table; /* 2^bits chains */
+    unsigned bits;
+    size_t count;
+    uint64_t bytes, limit;
+};
+
+/* ---- tag.c ---- */
+
+struct lucet_tag *lucet__tag_new(const uint8_t *types, uint32_t n);
+/* Own tags of a new instance, and room for the imported ones. no_memory. */
+enum lucet_error lucet__tags_make(struct lucet_instance *i);
+void lucet__tag_import(struct lucet_instance *i, uint32_t index, struct lucet_tag *t);
+void lucet__tags_release(struct lucet_instance *i);
+/* The tag of the instance with that identity, or NULL. */
+struct lucet_tag *lucet__tag_find(const struct lucet_instance *i, uint64_t identity);
+
+/* ---- exception.c ---- */
+
+/* In no set; one reference. NULL: out of memory. */
+struct lucet_exception *lucet__exception_new(struct lucet_tag *tag, const uint64_t (*values)[2]);
+/* The set of the instance's store, made at the first call; NULL: out of memory. */
+struct exceptions *lucet__exceptions_of(struct lucet_instance *i);
+/* NULL: there is none of that number. */
+struct lucet_exception *lucet__exception_find(const struct exceptions *s, uint64_t ref);
+/* Into the set; guests may hold it from now on. */
+void lucet__exception_add(struct exceptions *s, struct lucet_exception *e);
+uint64_t lucet__exception_size(const struct lucet_tag *tag);
+/* What it refers to lives as long as `i`. type_mismatch: that is gone already. no_memory. */
+enum lucet_error lucet__exception_hold(struct lucet_instance *i, const struct lucet_exception *e);
+/* The same, and gives it a number that means something to `i`. For room the caller has cared. */
+enum lucet_error lucet__exception_admit(struct lucet_instance *i, struct lucet_exception *e,
+                                        uint64_t *ref);
+/* The values come from `from`, by a way that does not show in its module's types: what they refer to
+ * is to live as long as `to`. no_memory. */
+enum lucet_error lucet__exception_share(const struct lucet_tag *tag, const uint64_t (*values)[2],
+                                        struct lucet_instance *from, struct lucet_instance *to);
+
+/* ---- exception_collect.c ---- */
+
+/* Room for `size` more bytes of exceptions; `ctx`: of the guest that asks, for stop requests, or NULL.
+ * False: too many are in use. */
+bool lucet__exceptions_room(struct lucet_instance *i, struct lucet_vmctx *ctx, uint64_t size);
+
+#endif

@@ -1,0 +1,126 @@
+/* Tags: what an exception is, as an object whose address is its identity. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/exception.h"
+
+struct lucet_tag *lucet__tag_new(const uint8_t *types, uint32_t n)
+{
+    struct lucet_tag *t = malloc(sizeof(*t) + n + (size_t)n + 2);
+
+    if (!t)
+        return NULL;
+    *t = (struct lucet_tag){.nvalues = n};
+    atomic_init(&t->refs, 1);
+    t->signature = lucet__signature_intern(types, n, NULL, 0);
+    if (t->signature == 0) {
+        free(t);
+        return NULL;
+    }
+    t->letters = (char *)t->types + n;
+    for (uint32_t i = 0; i < n; i++) {
+        t->types[i] = types[i];
+        t->letters[i] = lucet_valtype_letter(types[i]);
+        t->has_references |= types[i] == LUCET_FUNCREF || types[i] == LUCET_EXNREF;
+    }
+    memcpy(t->letters + n, ":", 2);
+    return t;
+}
+
+enum lucet_error lucet_tag_new(const char *signature, struct lucet_tag **out)
+{
+    uint8_t types[LUCET__TAG_VALUES];
+    uint32_t n = 0;
+
+    lucet__clear_error();
+    if (!signature || !out)
+        return lucet__fail(lucet_error_invalid_argument, "lucet_tag_new: NULL");
+    *out = NULL;
+    for (const char *p = signature; *p != ':' || p[1]; p++)
+        if (n == LUCET__TAG_VALUES || (types[n++] = lucet_valtype_from_letter(*p)) == 0)
+            return lucet__fail(lucet_error_invalid_argument,
+                               "tag: \"%s\" is no signature without results", signature);
+    *out = lucet__tag_new(types, n);
+    return *out ? lucet_error_ok : lucet__no_memory();
+}
+
+void lucet_tag_retain(struct lucet_tag *t)
+{
+    if (t)
+        atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed);
+}
+
+void lucet_tag_release(struct lucet_tag *t)
+{
+    if (t && atomic_fetch_sub(&t->refs, 1) == 1) {
+        lucet__signature_release(t->signature);
+        free(t);
+    }
+}
+
+const char *lucet_tag_signature(const struct lucet_tag *t)
+{
+    return t ? t->letters : "";
+}
+
+/* ---- Of instances ---- */
+
+enum lucet_error lucet__tags_make(struct lucet_instance *i)
+{
+    const struct lucet_artifact *a = &i->module->artifact;
+    uint64_t *identities = LUCET__AT(i->ctx, uint64_t, a->header->layout.tags);
+
+    if (a->ntags == 0)
+        return lucet_error_ok;
+    i->tags = calloc(a->ntags, sizeof(struct lucet_tag *));
+    if (!i->tags)
+        return lucet__no_memory();
+    for (uint32_t k = a->header->nimported_tags; k < a->ntags; k++) {
+        const struct lucet_module_type *t = &a->types[a->tags[k].type];
+        i->tags[k] = lucet__tag_new(lucet_artifact_params(a, t), t->nparams);
+        if (!i->tags[k])
+            return lucet__no_memory();
+        identities[k] = (uintptr_t)i->tags[k];
+    }
+    return lucet_error_ok;
+}
+
+void lucet__tag_import(struct lucet_instance *i, uint32_t index, struct lucet_tag *t)
+{
+    lucet_tag_retain(t);
+    i->tags[index] = t;
+    LUCET__AT(i->ctx, uint64_t, i->module->artifact.header->layout.tags)[index] = (uintptr_t)t;
+}
+
+void lucet__tags_release(struct lucet_instance *i)
+{
+    for (uint32_t k = 0; i->tags && k < i->module->artifact.ntags; k++)
+        lucet_tag_release(i->tags[k]);
+    free(i->tags);
+}
+
+struct lucet_tag *lucet__tag_find(const struct lucet_instance *i, uint64_t identity)
+{
+    for (uint32_t k = 0; k < i->module->artifact.ntags; k++)
+        if ((uintptr_t)i->tags[k] == identity)
+            return i->tags[k];
+    return NULL;
+}
+
+enum lucet_error lucet_instance_tag(struct lucet_instance *i, const char *name, size_t name_len,
+                                    struct lucet_tag **out)
+{
+    const struct lucet_module_export *e;
+    char text[LUCET__NAME_MAX];
+
+    lucet__clear_error();
+    if (!i || !name || !out)
+        return lucet__fail(lucet_error_invalid_argument, "lucet_instance_tag: NULL");
+    *out = NULL;
+    e = lucet_artifact_export(&i->module->artifact, name, name_len);
+    if (!e || e->kind != LUCET_EXTERN_TAG)
+        return lucet__fail(lucet_error_symbol_not_found, "no exported tag \"%s\"",
+                           lucet__printable(text, sizeof(text), name, name_len));
+    *out = i->tags[e->index];
+    return lucet_error_ok;
+}
