@@ -218,7 +218,7 @@ static void read_table(struct dwarf_unit *u, bool files)
 {
     struct {
         uint64_t content, form;
-    } format[16];
+    } format[16] = {{0, 0}};
     const unsigned n = (unsigned)fixed(&u->in, 1);
     if (n > sizeof format / sizeof *format)
         u->in.bad = true;

@@ -21,7 +21,7 @@ struct piece {
 
 struct maker {
     const struct compilation *c;
-    uint8_t *file;
+    const uint8_t *file;
     size_t file_size;
     struct lucet_artifact artifact;
     struct line_rows code;   /* address in the image -> offset in the module */
@@ -39,19 +39,21 @@ struct maker {
 
 /* ---- What there is ---- */
 
-static bool read_file(struct maker *k, const char *path)
+/* Owned by the caller. */
+static uint8_t *read_file(const char *path, size_t *file_size)
 {
     FILE *f = fopen(path, "rb");
-    long size;
     if (!f)
-        return false;
-    bool ok = fseek(f, 0, SEEK_END) == 0 && (size = ftell(f)) > 0 && fseek(f, 0, SEEK_SET) == 0 &&
-              (k->file = malloc((size_t)size)) &&
-              fread(k->file, 1, (size_t)size, f) == (size_t)size;
-    if (ok)
-        k->file_size = (size_t)size;
+        return NULL;
+    const long size = fseek(f, 0, SEEK_END) == 0 ? ftell(f) : -1;
+    uint8_t *bytes = size > 0 && fseek(f, 0, SEEK_SET) == 0 ? malloc((size_t)size) : NULL;
+    if (bytes && fread(bytes, 1, (size_t)size, f) != (size_t)size) {
+        free(bytes);
+        bytes = NULL;
+    }
     fclose(f);
-    return ok;
+    *file_size = bytes ? (size_t)size : 0;
+    return bytes;
 }
 
 static struct dwarf_sections sections_of_artifact(const struct maker *k)
@@ -257,13 +259,9 @@ static bool write_file(const struct image *m, const char *path)
 
 /* ---- All of it ---- */
 
-static enum lucet_error prepare(struct maker *k, const char *from)
+static enum lucet_error prepare(struct maker *k)
 {
     struct lucet_artifact_error error;
-    if (!read_file(k, from)) {
-        diagnose(k->c->diagnostic, "io", "cannot read what was linked: %s", strerror(errno));
-        return lucet_error_io;
-    }
     if (!lucet_artifact_read(k->file, k->file_size, &k->artifact, &error)) {
         diagnose(k->c->diagnostic, "internal", "what was linked is no artifact: %s", error.text);
         return lucet_error_internal;
@@ -302,10 +300,16 @@ static enum lucet_error finish(struct maker *k, const char *to)
 enum lucet_error line_table_make(const struct compilation *c, const char *from, const char *to)
 {
     struct maker k = {.c = c};
-    enum lucet_error e = prepare(&k, from);
+    uint8_t *file = read_file(from, &k.file_size);
+    if (!file) {
+        diagnose(c->diagnostic, "io", "cannot read what was linked: %s", strerror(errno));
+        return lucet_error_io;
+    }
+    k.file = file;
+    enum lucet_error e = prepare(&k);
     if (!e)
         e = finish(&k, to);
-    free(k.file);
+    free(file);
     free(k.pieces);
     line_rows_free(&k.code);
     line_rows_free(&k.source);
