@@ -200,8 +200,10 @@ void lucet__stop_handler(int sig, siginfo_t *info, void *context)
     struct thread *t = &lucet__thread;
 
     /* A host function may be about to block: the signal comes again until it has returned. */
-    if (t->current && stop_activations(t->current, context))
+    if (t->current && stop_activations(t->current, context)) {
+        lucet__wait_stop(t);
         lucet__timer_repeat(t);
+    }
     if (!(info->si_code == SI_QUEUE && info->si_ptr == &lucet__thread_mark) &&
         info->si_code != SI_TIMER)
         lucet__chain(sig, info, context);
