@@ -490,6 +490,46 @@ static void recursion_that_is_no_tail_call_ends_the_stack(void **state)
     lucet_region_release(region);
 }
 
+/* A tail call leaves the handlers of its function; what it throws comes to its caller's. */
+static const char throwing[] =
+    "(module (tag $t (param i32 i64)) (global $left (mut i32) (i32.const 0))\n"
+    "(type $wide (func (param i64 i64 i64 i64 i64 i64 i64 i32) (result i32 i64 i32)))\n"
+    "(table funcref (elem $throw))\n"
+    "(func $throw (type $wide)\n"
+    "  (if (i32.eqz (global.get $left)) (then (throw $t (local.get 7) (local.get 6))))\n"
+    "  (global.set $left (i32.sub (global.get $left) (i32.const 1)))\n"
+    "  (return_call $again (local.get 7)))\n"
+    "(func $again (param i32) (result i32 i64 i32) (return_call_indirect (type $wide)\n"
+    "  (i64.const 1) (i64.const 2) (i64.const 3) (i64.const 4) (i64.const 5) (i64.const 6)\n"
+    "  (i64.const 7) (local.get 0) (i32.const 0)))\n"
+    "(func $handler (param i32) (result i32 i64 i32)\n"
+    "  (block $h (result i32 i64) (try_table (catch $t $h) (return_call $again (local.get 0)))\n"
+    "    unreachable)\n"
+    "  (i32.const 1000))\n"
+    "(func (export \"run\") (param i32 i32) (result i32) (local $n i64)\n"
+    "  (global.set $left (local.get 1))\n"
+    "  (block $h (result i32 i64)\n"
+    "    (try_table (catch $t $h) (return (i32.add (drop (drop (call $handler (local.get 0))))"
+    "      (i32.const 100))))\n"
+    "    unreachable)\n"
+    "  (local.set $n) (i32.add (i32.wrap_i64 (local.get $n)))))\n";
+
+static void exceptions_go_to_the_handlers_that_are_left(void **state)
+{
+    (void)state;
+    guest_begin();
+    struct lucet_region *region = guest_region(1);
+    for (unsigned i = 0; i < GUEST_MODES; i++) {
+        struct lucet_dl_module *module = guest_module(throwing, &guest_modes[i]);
+        struct lucet_instance *inst = guest_instance(region, module, NULL, NULL);
+        assert_int_equal(guest_call(inst, "run", ARGS(I32(50), I32(0))), 57);
+        assert_int_equal(guest_call(inst, "run", ARGS(I32(50), I32(MILLION))), 57);
+        lucet_instance_release(inst);
+        lucet_dl_module_release(module);
+    }
+    lucet_region_release(region);
+}
+
 static void *kill_later(void *arg)
 {
     nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
@@ -543,6 +583,7 @@ int main(void)
         cmocka_unit_test(host_functions_are_called_last),
         cmocka_unit_test(chains_end_in_traps),
         cmocka_unit_test(recursion_that_is_no_tail_call_ends_the_stack),
+        cmocka_unit_test(exceptions_go_to_the_handlers_that_are_left),
         cmocka_unit_test(endless_chains_are_stopped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
