@@ -10,9 +10,10 @@ HERE = Path(__file__).parent
 HOST = None  # path of host.wat in binary form
 
 # What wasm-tools smith may use, as far as Lucet and wasmtime both have it.
-ON = ["bulk-memory", "multi-value", "reference-types", "saturating-float-to-int", "sign-extension-ops", "simd"]
-OFF = ["exceptions", "gc", "compact-imports", "custom-descriptors", "memory64", "relaxed-simd", "tail-call", "threads",
-       "extended-const", "custom-page-sizes", "shared-everything-threads", "wide-arithmetic"]
+ON = ["bulk-memory", "multi-value", "reference-types", "saturating-float-to-int", "sign-extension-ops", "simd",
+      "tail-call", "wide-arithmetic"]
+OFF = ["exceptions", "gc", "compact-imports", "custom-descriptors", "memory64", "relaxed-simd", "threads",
+       "extended-const", "custom-page-sizes", "shared-everything-threads"]
 
 
 # What our own generator may use beyond what is in every module.

@@ -98,5 +98,7 @@ TRANSLATOR(emit_promote)
 TRANSLATOR(emit_reinterpret)
 {
     (void)in;
-    push(f, LLVMBuildBitCast(f->e->b, pop(f), emitter_valtype(f->e, arg), ""));
+    LLVMValueRef v = LLVMBuildBitCast(f->e->b, pop(f), emitter_valtype(f->e, arg), "");
+    /* A constant may be a NaN, which LLVM would not keep (see emit_const()). */
+    push(f, LLVMIsAConstantFP(v) ? opaque_float(f->e, v) : v);
 }

@@ -86,22 +86,26 @@ TRANSLATOR(emit_global_set)
 }
 
 static LLVMValueRef float_constant(struct emitter *e, LLVMTypeRef type, LLVMValueRef bits,
-                                   bool is_identity)
+                                   bool hidden)
 {
     LLVMValueRef v = LLVMConstBitCast(bits, type);
-    return is_identity ? opaque_float(e, v) : v;
+    return hidden ? opaque_float(e, v) : v;
 }
 
 /* 1.0, -1.0 and -0.0: arithmetic with them must still quiet signalling NaNs, so LLVM must not fold it
- * (x * 1.0 -> x, -0.0 - x -> -x). */
-static bool is_identity_f32(uint32_t bits)
+ * (x * 1.0 -> x, -0.0 - x -> -x). NaNs: LLVM takes one for as good as another
+ * (x < 0 ? NaN : sqrt(x) -> sqrt(x)), but a guest that chooses one means its bits. */
+static bool is_hidden_f32(uint32_t bits)
 {
-    return bits == 0x80000000u || (bits & 0x7fffffffu) == 0x3f800000u;
+    const uint32_t magnitude = bits & 0x7fffffffu;
+    return bits == 0x80000000u || magnitude == 0x3f800000u || magnitude > 0x7f800000u;
 }
 
-static bool is_identity_f64(uint64_t bits)
+static bool is_hidden_f64(uint64_t bits)
 {
-    return bits == 1ull << 63 || (bits & ~(1ull << 63)) == 0x3ff0000000000000ull;
+    const uint64_t magnitude = bits & ~(1ull << 63);
+    return bits == 1ull << 63 || magnitude == 0x3ff0000000000000ull ||
+           magnitude > 0x7ff0000000000000ull;
 }
 
 TRANSLATOR(emit_const)
@@ -112,10 +116,10 @@ TRANSLATOR(emit_const)
     case WASM_OP_i32_const: push(f, const_i32(e, in->imm.i32)); break;
     case WASM_OP_i64_const: push(f, const_i64(e, in->imm.i64)); break;
     case WASM_OP_f32_const:
-        push(f, float_constant(e, e->f32, const_i32(e, in->imm.i32), is_identity_f32(in->imm.i32)));
+        push(f, float_constant(e, e->f32, const_i32(e, in->imm.i32), is_hidden_f32(in->imm.i32)));
         break;
     default:
-        push(f, float_constant(e, e->f64, const_i64(e, in->imm.i64), is_identity_f64(in->imm.i64)));
+        push(f, float_constant(e, e->f64, const_i64(e, in->imm.i64), is_hidden_f64(in->imm.i64)));
         break;
     }
 }
