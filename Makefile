@@ -47,9 +47,9 @@ test-real: build ## real programs (CPython, Yosys, …) as guests; downloads abo
 	@scripts/install-deps.sh test real
 	@scripts/test.sh --real
 
-bench: build ## benchmarks
-	@scripts/install-deps.sh guest bench
-	@if [ -x bench/run.sh ]; then bench/run.sh; else echo 'bench: there are no benchmarks yet'; fi
+bench: build ## benchmarks: start, code and compile time of guests, then the runtime's (150 MB, half an hour)
+	@scripts/install-deps.sh guest test real
+	@BUILD=$(BUILD) bench/run.sh $(BENCH_FLAGS)
 
 bench-runtime: build ## instances, calls, stops: Lucet and wasmtime's C library side by side (10 MB)
 	@scripts/install-deps.sh test

@@ -20,13 +20,13 @@ static bool constant_offset(const struct lucet_artifact *a, const struct lucet_m
 {
     const struct lucet_init_op *op = &a->init_ops[d->offset.first];
 
-    *offset = op->kind == LUCET_INIT_I64 ? op->value[0] : (uint32_t)op->value[0];
-    return op->kind == LUCET_INIT_I32 || op->kind == LUCET_INIT_I64;
+    *offset = (uint32_t)op->value[0];
+    return op->kind == LUCET_INIT_I32;
 }
 
 static bool measure(const struct lucet_artifact *a, struct extent *e)
 {
-    uint64_t size = lucet_memory_bytes(a->memories[0].min, a->memories[0].page_log2);
+    uint64_t size = a->memories[0].min * LUCET_WASM_PAGE;
 
     *e = (struct extent){UINT64_MAX, 0, 0};
     for (uint32_t i = 0; i < a->ndatas; i++) {
@@ -48,17 +48,63 @@ static bool measure(const struct lucet_artifact *a, struct extent *e)
     return true;
 }
 
+/* Modules come in thousands of segments with small gaps. Their bytes are gathered, gaps as zeros, while
+ * nothing that was written lies in or behind the gap. */
+struct gathered {
+    int fd;
+    uint64_t start;        /* of the image */
+    uint64_t at;           /* where `bytes` belong */
+    uint64_t written;      /* the end of what has been written so far */
+    size_t size, capacity; /* of `bytes` */
+    uint8_t *bytes;
+};
+
+static bool put(struct gathered *g, uint64_t offset, const uint8_t *bytes, size_t size)
+{
+    if (offset + size > g->written)
+        g->written = offset + size;
+    return lucet__memfd_write(g->fd, bytes, size, offset - g->start);
+}
+
+static bool flush(struct gathered *g)
+{
+    size_t size = g->size;
+
+    g->size = 0;
+    return size == 0 || put(g, g->at, g->bytes, size);
+}
+
+static bool gather(struct gathered *g, uint64_t offset, const uint8_t *bytes, size_t size)
+{
+    uint64_t end = g->at + g->size;
+
+    if (size > g->capacity)
+        return flush(g) && put(g, offset, bytes, size);
+    if (offset < end || end < g->written || offset - g->at > g->capacity - size) {
+        if (!flush(g))
+            return false;
+        g->at = end = offset;
+    }
+    memset(g->bytes + g->size, 0, offset - end);
+    memcpy(g->bytes + (offset - g->at), bytes, size);
+    g->size = offset - g->at + size;
+    return true;
+}
+
 static bool write_segments(const struct lucet_artifact *a, int fd, uint64_t start)
 {
-    for (uint32_t i = 0; i < a->ndatas; i++) {
+    struct gathered g = {.fd = fd, .start = start, .at = start, .capacity = 64 << 10};
+    bool good = (g.bytes = malloc(g.capacity)) != NULL;
+
+    for (uint32_t i = 0; good && i < a->ndatas; i++) {
         const struct lucet_module_data *d = &a->datas[i];
         uint64_t offset;
-        if (d->mode != LUCET_ACTIVE || !constant_offset(a, d, &offset))
-            continue;
-        if (!lucet__memfd_write(fd, a->data_bytes + d->bytes, d->size, offset - start))
-            return false;
+        if (d->mode == LUCET_ACTIVE && d->size > 0 && constant_offset(a, d, &offset))
+            good = gather(&g, offset, a->data_bytes + d->bytes, d->size);
     }
-    return true;
+    good = good && flush(&g);
+    free(g.bytes);
+    return good;
 }
 
 static void make(struct lucet_dl_module *m)

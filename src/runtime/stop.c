@@ -169,15 +169,31 @@ static bool in_guest(uintptr_t pc)
            lucet__code_range_find(pc) != NULL;
 }
 
+/* A limit holds for all of a run, so also for runs that its host functions began. */
+static void expire(struct activation *current)
+{
+    const struct activation *outermost = NULL;
+
+    for (const struct activation *act = current; act; act = act->outer)
+        if (act->deadline && lucet__now() >= act->deadline)
+            outermost = act;
+    if (!outermost)
+        return;
+    for (struct activation *act = current; act; act = act->outer) {
+        lucet__stop_expire(act->instance->stop);
+        if (act == outermost)
+            return;
+    }
+}
+
 /* Guest code ends here; host functions are never interrupted, the way back from them is barred. */
 static bool stop_activations(struct activation *current, ucontext_t *u)
 {
     bool waiting = false;
 
+    expire(current);
     for (struct activation *act = current; act; act = act->outer) {
         enum lucet_terminated_reason reason;
-        if (act->deadline && lucet__now() >= act->deadline)
-            lucet__stop_expire(act->instance->stop);
         if (!lucet__stop_requested(act->instance->stop, &reason))
             continue;
         struct lucet_activation *abi = act == current ? &lucet__thread.abi : &act->abi;
@@ -200,12 +216,11 @@ void lucet__stop_handler(int sig, siginfo_t *info, void *context)
     struct thread *t = &lucet__thread;
 
     /* A host function may be about to block: the signal comes again until it has returned. */
-    if (t->current && stop_activations(t->current, context)) {
-        lucet__wait_stop(t);
+    if (t->current && stop_activations(t->current, context))
         lucet__timer_repeat(t);
-    }
-    if (!(info->si_code == SI_QUEUE && info->si_ptr == &lucet__thread_mark) &&
-        info->si_code != SI_TIMER)
+    /* Others may use the signal too, with timers of their own. */
+    bool ours = info->si_code == SI_QUEUE || info->si_code == SI_TIMER;
+    if (!ours || info->si_ptr != &lucet__thread_mark)
         lucet__chain(sig, info, context);
     errno = saved_errno;
 }

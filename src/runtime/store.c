@@ -25,6 +25,7 @@ struct store {
     struct lucet_instance *instances;
     struct object *objects;
     struct link *links;
+    struct store *visited; /* while reaches() looks: the list of those seen, which ends in itself */
 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -136,9 +137,6 @@ void lucet__store_release(struct store *s)
     if (--s->refs == 0)
         collect(s, &dead);
     pthread_mutex_unlock(&mutex);
-    for (const struct store *d = dead; d; d = d->next_merged)
-        for (struct lucet_instance *i = d->instances; i; i = i->store_next)
-            lucet__instance_leave(i);
     while (dead) {
         struct store *next = dead->next_merged;
         destroy(dead);
@@ -146,14 +144,31 @@ void lucet__store_release(struct store *s)
     }
 }
 
-static bool reaches(const struct store *from, const struct store *to)
+/* With the mutex held. Every store is looked at once, and without recursion: chains are as long as hosts make
+ * them, and there may be many ways from one to another. */
+static bool reaches(struct store *from, const struct store *to)
 {
-    if (from == to)
-        return true;
-    for (const struct link *l = from->links; l; l = l->next)
-        if (reaches(root(l->to), to))
-            return true;
-    return false;
+    struct store *last = from, *next;
+    bool found = false;
+
+    from->visited = from;
+    for (struct store *s = from; !found; s = s->visited) {
+        found = s == to;
+        for (const struct link *l = s->links; l && !found; l = l->next) {
+            struct store *other = root(l->to);
+            if (other->visited)
+                continue;
+            other->visited = other;
+            last = last->visited = other;
+        }
+        if (s->visited == s)
+            break;
+    }
+    for (struct store *s = from; s; s = next) {
+        next = s->visited == s ? NULL : s->visited;
+        s->visited = NULL;
+    }
+    return found;
 }
 
 /* With the mutex held. Links from one to the other must not remain: they would be cycles. */

@@ -25,6 +25,7 @@ enum lucet_error lucet__timer_prepare(struct thread *t)
     if (t->have_timer)
         return lucet_error_ok;
     event._sigev_un._tid = t->tid;
+    event.sigev_value.sival_ptr = (void *)(uintptr_t)&lucet__thread_mark;
     if (timer_create(CLOCK_MONOTONIC, &event, &timer) != 0)
         return lucet__fail_errno(lucet_error_no_memory, "cannot make a timer");
     t->timer = timer;

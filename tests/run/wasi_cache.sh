@@ -90,6 +90,50 @@ check "no home: it runs without" "0 [basic.wasm][args]" "$status $out"
 run env -u LUCET_CACHE_DIR XDG_CACHE_HOME="$work/xdg" "$lucet_wasi" "$basic" args
 check "XDG_CACHE_HOME" 1 "$(find "$work/xdg/lucet" -name '*.so' | wc -l)"
 
+# Large programs are not read again while they have not changed. Theirs is the time that the system keeps; what was
+# changed a moment ago is read.
+large=$work/large.wasm
+grow() { # BYTES: basic.wasm with a custom section of that size
+    python3 - "$basic" "$large" "$1" <<'PY'
+import sys
+def leb(n):
+    out = b''
+    while n > 127:
+        out += bytes([n & 127 | 128])
+        n >>= 7
+    return out + bytes([n])
+data = b'\1x' + bytes(int(sys.argv[3]))
+with open(sys.argv[2], 'wb') as f:
+    f.write(open(sys.argv[1], 'rb').read() + b'\0' + leb(len(data)) + data)
+PY
+}
+known() { find "$LUCET_CACHE_DIR" -name '*.id' | wc -l; }
+grow 1500000
+before=$(calls)
+run "$lucet_wasi" "$large" args
+check "a large program that is new" "[large.wasm][args] $((before + 1)) 0" "$out $(calls) $(known)"
+sleep 3.1
+run "$lucet_wasi" "$large" args
+check "a large program is remembered" "[large.wasm][args] $((before + 1)) 1" "$out $(calls) $(known)"
+id=$(find "$LUCET_CACHE_DIR" -name '*.id')
+printf 'XXXX' | dd of="$id" bs=1 seek=60 conv=notrunc 2>/dev/null
+run "$lucet_wasi" "$large" args
+check "... and not read: another hash is believed" "[large.wasm][args] $((before + 2))" "$out $(calls)"
+rm "$id"
+run "$lucet_wasi" "$large" args
+check "... and remembered again" "[large.wasm][args] $((before + 2)) 1" "$out $(calls) $(known)"
+printf 'X' | dd of="$large" bs=1 seek=$(($(stat -c %s "$large") - 1)) conv=notrunc 2>/dev/null
+touch -d '1 hour ago' "$large" # not the time that counts
+run "$lucet_wasi" "$large" args
+check "a change is seen" "[large.wasm][args] $((before + 3))" "$out $(calls)"
+head -c 72 /dev/zero >"$(find "$LUCET_CACHE_DIR" -name '*.id')"
+run "$lucet_wasi" "$large" args
+check "a damaged memory does not matter" "[large.wasm][args] $((before + 3))" "$out $(calls)"
+touch -d '40 days ago' "$(find "$LUCET_CACHE_DIR" -name '*.id')"
+touch "$work/bin/lucetc"
+run "$lucet_wasi" "$basic" args
+check "what was not asked for in a month is forgotten" 0 "$(known)"
+
 # Size: the oldest go first, the new one stays.
 find "$LUCET_CACHE_DIR" -name '*.so' -exec touch -d '2 days ago' {} +
 : >"$LUCET_CACHE_DIR/.tmp-1-0"

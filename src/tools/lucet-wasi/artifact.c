@@ -130,7 +130,7 @@ static struct lucet_dl_module *from_cache(const struct cli *cli, const struct ca
     uint8_t hash[HASH_SIZE];
     struct lucet_dl_module *module;
 
-    if (cache->dir < 0 || !hash_file(file, hash)) {
+    if (cache->dir < 0 || !cache_hash_file(cache, file, hash)) {
         return NULL; /* what is wrong with the file will show when it is compiled */
     }
     cache_name(cli, lucetc, hash, name);

@@ -23,6 +23,11 @@ enum { CACHE_NAME_SIZE = HASH_SIZE * 2 + 4 };
 void cache_name(const struct cli *cli, const char *lucetc, const uint8_t wasm[HASH_SIZE],
                 char name[CACHE_NAME_SIZE]);
 
+/* hash_file() for a cache that is there; large files that have not changed since are not read again. */
+bool cache_hash_file(const struct cache *c, int file, uint8_t hash[HASH_SIZE]);
+/* Ends the names of entries that say what a file's bytes hash to; as long as ".so". */
+#define CACHE_KNOWN_SUFFIX ".id"
+
 /* Opens an entry and marks it as used. -1 when there is none, or none to be trusted. */
 int cache_lookup(const struct cache *c, const char *name);
 void cache_remove(const struct cache *c, const char *name);
@@ -32,8 +37,8 @@ void cache_temporary(const struct cache *c, char path[PATH_MAX]);
  * longest if there is too much. Returns it opened, or -1. */
 int cache_publish(const struct cache *c, const char *temporary, const char *name);
 
-/* Removes what was used longest ago until at most `limit` bytes are left, and leftovers of
- * compilations that did not end. */
+/* Removes what was used longest ago until at most `limit` bytes are left, leftovers of
+ * compilations that did not end, and hashes of files that nobody asked for in a month. */
 void cache_prune(int dir, uint64_t limit);
 
 #endif

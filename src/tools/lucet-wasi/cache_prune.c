@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LEFTOVER_AGE = 24 * 3600 };
+enum { LEFTOVER_AGE = 24 * 3600, KNOWN_AGE = 30 * 24 * 3600 };
 
 struct entry {
     char name[CACHE_NAME_SIZE];
@@ -22,11 +22,11 @@ struct entries {
     uint64_t total;
 };
 
-static bool is_entry_name(const char *name)
+static bool is_entry_name(const char *name, const char *suffix)
 {
     return strlen(name) == CACHE_NAME_SIZE - 1 &&
            strspn(name, "0123456789abcdef") == HASH_SIZE * 2 &&
-           strcmp(name + HASH_SIZE * 2, ".so") == 0;
+           strcmp(name + HASH_SIZE * 2, suffix) == 0;
 }
 
 static void add(struct entries *e, const char *name, const struct stat *st)
@@ -75,8 +75,12 @@ static void collect(int dir, struct entries *e)
         if (fstatat(dir, d->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
             continue;
         }
-        if (S_ISREG(st.st_mode) && is_entry_name(d->d_name)) {
+        if (S_ISREG(st.st_mode) && is_entry_name(d->d_name, ".so")) {
             add(e, d->d_name, &st);
+        } else if (S_ISREG(st.st_mode) && is_entry_name(d->d_name, CACHE_KNOWN_SUFFIX)) {
+            if (st.st_mtim.tv_sec + KNOWN_AGE < time(NULL)) {
+                unlinkat(dir, d->d_name, 0);
+            }
         } else if (strncmp(d->d_name, ".tmp-", 5) == 0 &&
                    st.st_mtim.tv_sec + LEFTOVER_AGE < time(NULL)) {
             remove_leftover(dir, d->d_name);

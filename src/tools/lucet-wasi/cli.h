@@ -37,6 +37,9 @@ struct cli {
     bool precise_traps;
     bool no_cache;
     const char *cache_dir; /* NULL = from the environment */
+
+    bool time;        /* say how long it took */
+    uint64_t started; /* when this program was, ns of CLOCK_MONOTONIC */
 };
 
 /* Ends the program for --help, --version and usage errors. Strings are argv's or live for ever. */

@@ -37,6 +37,8 @@ static const char help[] =
     "                               ~/.cache/lucet\n"
     "\n"
     "Other\n"
+    "      --time                   say on standard error when the program began and how long\n"
+    "                               it ran\n"
     "      --version                print the version\n"
     "  -h, --help                   print this\n"
     "\n"

@@ -23,6 +23,7 @@ enum option_id {
     OPT_PRECISE_TRAPS,
     OPT_NO_CACHE,
     OPT_CACHE_DIR,
+    OPT_TIME,
     OPT_VERSION,
     OPT_LATER, /* known, but not yet there */
 };
@@ -42,6 +43,7 @@ static const struct option long_options[] = {
     {"precise-traps", no_argument, NULL, OPT_PRECISE_TRAPS},
     {"no-cache", no_argument, NULL, OPT_NO_CACHE},
     {"cache-dir", required_argument, NULL, OPT_CACHE_DIR},
+    {"time", no_argument, NULL, OPT_TIME},
     {"version", no_argument, NULL, OPT_VERSION},
     {"help", no_argument, NULL, 'h'},
     {"signature-verify", no_argument, NULL, OPT_LATER},
@@ -171,6 +173,7 @@ static void parse_option(struct cli *cli, int id, const char *name, const char *
     case OPT_PRECISE_TRAPS: cli->precise_traps = true; break;
     case OPT_NO_CACHE: cli->no_cache = true; break;
     case OPT_CACHE_DIR: cli->cache_dir = argument; break;
+    case OPT_TIME: cli->time = true; break;
     case OPT_LATER: cli_usage_error("--%s is not supported by this version", name);
     case OPT_VERSION: printf("lucet-wasi %s\n", LUCET_VERSION); exit(EXIT_SUCCESS);
     case 'h': cli_print_help(); exit(EXIT_SUCCESS);

@@ -1,8 +1,10 @@
 #include "tools/lucet-wasi/run.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 
 enum { PAGE = 4096 };
 
@@ -198,6 +200,21 @@ static int initialize(const struct cli *cli, const struct lucet_dl_module *modul
     return finish(cli, inst, ctx, error, &result);
 }
 
+uint64_t run_clock(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
+}
+
+static void report_time(const struct cli *cli, uint64_t began)
+{
+    const uint64_t ended = run_clock();
+    fprintf(stderr, "lucet-wasi: began after %.3f ms, at %.6f; ran for %.3f ms\n",
+            (double)(began - cli->started) / 1e6, (double)began / 1e9,
+            (double)(ended - began) / 1e6);
+}
+
 static int run_instance(const struct cli *cli, const struct lucet_dl_module *module,
                         struct lucet_instance *inst, struct lucet_wasi_ctx *ctx)
 {
@@ -231,7 +248,11 @@ int run(const struct cli *cli, struct lucet_dl_module *module)
         } else {
             struct lucet_instance *inst = make_instance(cli, region, module, linker, ctx);
             if (inst) {
+                const uint64_t began = run_clock();
                 code = run_instance(cli, module, inst, ctx);
+                if (cli->time) {
+                    report_time(cli, began);
+                }
                 lucet_instance_release(inst);
             }
         }

@@ -8,6 +8,9 @@
 /* Runs the program and returns the exit code for ours. */
 int run(const struct cli *cli, struct lucet_dl_module *module);
 
+/* Nanoseconds of CLOCK_MONOTONIC. */
+uint64_t run_clock(void);
+
 /* Says on standard error why a call did not return, and gives the exit code for it. */
 int report_result(const struct cli *cli, struct lucet_instance *inst,
                   const struct lucet_result *result);

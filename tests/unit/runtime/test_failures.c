@@ -32,8 +32,15 @@ void *mmap(void *p, size_t size, int protection, int flags, int fd, off_t offset
     return (void *)syscall(SYS_mmap, p, size, protection, flags, fd, offset);
 }
 
+static bool partly; /* as when mappings run out in the middle */
+
 int mprotect(void *p, size_t size, int protection)
 {
+    if (partly && protection & PROT_WRITE) {
+        syscall(SYS_mprotect, p, size / 2, protection);
+        errno = ENOMEM;
+        return -1;
+    }
     if (fails(MAPPING)) {
         errno = ENOMEM;
         return -1;
@@ -232,9 +239,46 @@ static void every_failure_is_clean(void **state)
     free(artifact);
 }
 
+/* The kernel says so, without a fault. */
+static bool readable(const void *p)
+{
+    int pipe_fds[2];
+
+    assert_int_equal(pipe(pipe_fds), 0);
+    bool yes = write(pipe_fds[1], p, 1) == 1;
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
+    return yes;
+}
+
+static void growth_that_fails_halfway_leaves_nothing_accessible(void **state)
+{
+    (void)state;
+    guest_begin();
+    struct lucet_region *region = guest_region(1);
+    struct lucet_dl_module *m =
+        guest_module("(module (memory (export \"m\") 1 10))", &guest_default);
+    struct lucet_instance *inst = guest_instance(region, m, NULL, NULL);
+    const uint8_t *end = (const uint8_t *)lucet_instance_heap(inst) + lucet_instance_heap_len(inst);
+
+    partly = true;
+    assert_int_not_equal(lucet_instance_grow_heap(inst, 4, NULL), lucet_error_ok);
+    partly = false;
+    assert_int_equal(lucet_instance_heap_len(inst), 65536);
+    assert_false(readable(end));
+    assert_int_equal(lucet_instance_grow_heap(inst, 4, NULL), lucet_error_ok);
+    assert_true(readable(end));
+    lucet_instance_release(inst);
+    lucet_dl_module_release(m);
+    lucet_region_release(region);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_failure_is_clean)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_failure_is_clean),
+        cmocka_unit_test(growth_that_fails_halfway_leaves_nothing_accessible),
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

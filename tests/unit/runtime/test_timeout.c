@@ -1,11 +1,14 @@
 /* Time limits: they end guests and interrupt waiting host functions, and leave nothing behind. */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "run/guest.h"
+#include "runtime/runtime.h"
 
 static const char wat[] =
     "(module (import \"h\" \"f\" (func $f)) (memory 64)"
@@ -162,7 +165,58 @@ static void nested_runs_have_limits_of_their_own(void **state)
     expect_timeout(s.inst, "host");
     assert_int_equal(inner_error, lucet_error_runtime_terminated);
     assert_int_equal(waits, 1);
+    assert_int_equal(lucet_instance_reset(inner), lucet_error_ok);
+    /* The inner one has none, and is ended with the outer one. */
+    double start = seconds();
+    lucet_instance_set_timeout(inner, 0);
+    lucet_instance_set_timeout(s.inst, 10);
+    expect_timeout(s.inst, "host");
+    assert_int_equal(inner_error, lucet_error_runtime_terminated);
+    assert_int_equal(waits, 1);
+    assert_true(seconds() - start < 2);
     lucet_instance_release(inner);
+    tear_down(&s);
+}
+
+static volatile sig_atomic_t others;
+
+static void other_handler(int sig, siginfo_t *info, void *context)
+{
+    (void)sig;
+    (void)context;
+    others += info->si_code == SI_TIMER && info->si_int == 4711;
+}
+
+/* A host that has timers with the signal that the runtime uses to stop guests. */
+static void timers_of_others_reach_their_handler(void **state)
+{
+    (void)state;
+    guest_begin();
+    struct set s = set_up((void (*)(void))nothing);
+    const int sig = lucet__stop_signal();
+    struct sigaction theirs = {.sa_sigaction = other_handler, .sa_flags = SA_SIGINFO};
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = sig};
+    const struct itimerspec when = {.it_value.tv_nsec = 1000000}, never = {0};
+    timer_t timer;
+
+    /* Theirs was there first. */
+    tear_down(&s);
+    assert_int_equal(lucet_remove_signal_handlers(), lucet_error_ok);
+    assert_int_equal(sigaction(sig, &theirs, NULL), 0);
+    assert_int_equal(lucet_install_signal_handlers(), lucet_error_ok);
+    s = set_up((void (*)(void))nothing);
+    event.sigev_value.sival_int = 4711;
+    assert_int_equal(timer_create(CLOCK_MONOTONIC, &event, &timer), 0);
+    assert_int_equal(timer_settime(timer, 0, &when, NULL), 0);
+    for (int i = 0; i < 2000 && others == 0; i++)
+        usleep(1000);
+    assert_int_equal(others, 1);
+    /* Ours do not. */
+    lucet_instance_set_timeout(s.inst, 5);
+    expect_timeout(s.inst, "loop");
+    assert_int_equal(others, 1);
+    timer_settime(timer, 0, &never, NULL);
+    timer_delete(timer);
     tear_down(&s);
 }
 
@@ -173,6 +227,7 @@ int main(void)
         cmocka_unit_test(waiting_host_functions_are_interrupted),
         cmocka_unit_test(nothing_interrupts_the_host_afterwards),
         cmocka_unit_test(nested_runs_have_limits_of_their_own),
+        cmocka_unit_test(timers_of_others_reach_their_handler),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
