@@ -186,7 +186,7 @@ static void do_unlinkable(struct script *s, const json_t *command)
 /* ---- Actions ------------------------------------------------------------------------------- */
 
 struct done {
-    enum { DONE_ERROR, DONE_SKIPPED, DONE_RETURNED, DONE_TRAPPED } what;
+    enum { DONE_ERROR, DONE_SKIPPED, DONE_RETURNED, DONE_TRAPPED, DONE_THREW } what;
     enum lucet_trapcode trap;
     char message[MESSAGE_SIZE]; /* of DONE_ERROR and DONE_SKIPPED */
 };
@@ -210,6 +210,8 @@ static struct done call(struct script *s, struct lucet_instance *instance, const
     if (e == lucet_error_runtime_fault && result.tag == lucet_result_tag_faulted) {
         d.what = DONE_TRAPPED;
         d.trap = result.val.faulted.trapcode;
+    } else if (e == lucet_error_runtime_threw && result.tag == lucet_result_tag_threw) {
+        d.what = DONE_THREW;
     } else if (e != lucet_error_ok || result.tag != lucet_result_tag_returned) {
         d.what = DONE_ERROR;
         snprintf(d.message, sizeof d.message, "%s (%s): %s", lucet_error_name(e),
@@ -266,6 +268,8 @@ static void do_action(struct script *s, const json_t *command)
         return;
     if (d.what == DONE_TRAPPED)
         FAIL(s, "unexpected trap: %s", lucet_trapcode_message(d.trap));
+    else if (d.what == DONE_THREW)
+        FAIL(s, "unexpected exception");
     else
         PASS(s);
 }
@@ -278,6 +282,10 @@ static void do_return(struct script *s, const json_t *command)
 
     if (judge_unexpected(s, &d))
         return;
+    if (d.what == DONE_THREW) {
+        FAIL(s, "unexpected exception");
+        return;
+    }
     if (d.what == DONE_TRAPPED) {
         FAIL(s, "unexpected trap: %s", lucet_trapcode_message(d.trap));
         return;
@@ -308,7 +316,9 @@ static void do_trap(struct script *s, const json_t *command)
         text = "";
     if (judge_unexpected(s, &d))
         return;
-    if (d.what == DONE_RETURNED)
+    if (d.what == DONE_THREW)
+        FAIL(s, "threw an exception, expected the trap \"%s\"", text);
+    else if (d.what == DONE_RETURNED)
         FAIL(s, "returned, expected the trap \"%s\"", text);
     else if (!expect_trap(text, d.trap))
         FAIL(s, "expected the trap \"%s\", got \"%s\"", text, lucet_trapcode_message(d.trap));
@@ -324,7 +334,7 @@ static void do_exception(struct script *s, const json_t *command)
         return;
     if (d.what == DONE_RETURNED)
         FAIL(s, "returned, expected an exception");
-    else if (!expect_trap("uncaught exception", d.trap))
+    else if (d.what == DONE_TRAPPED)
         FAIL(s, "expected an exception, got the trap \"%s\"", lucet_trapcode_message(d.trap));
     else
         PASS(s);

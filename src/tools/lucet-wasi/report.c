@@ -48,11 +48,38 @@ static void print_fault(struct lucet_instance *inst, const struct lucet_runtime_
     print_backtrace(f);
 }
 
+/* The values say little to people, the types hardly more; but C++ throws with one tag of one i32. */
+static void print_exception(const struct lucet_exception *e)
+{
+    struct lucet_val v;
+
+    fprintf(stderr,
+            "lucet-wasi: guest threw an exception that nothing caught (values of type \"%s\"",
+            lucet_tag_signature(lucet_exception_tag(e)));
+    for (size_t i = 0; i < lucet_exception_count(e); i++) {
+        if (lucet_exception_value(e, i, &v) != lucet_error_ok) {
+            continue;
+        }
+        switch (v.ty) {
+        case lucet_val_type_i32: fprintf(stderr, " %" PRId32, v.inner_val.as_i32); break;
+        case lucet_val_type_i64: fprintf(stderr, " %" PRId64, v.inner_val.as_i64); break;
+        case lucet_val_type_f32: fprintf(stderr, " %.9g", (double)v.inner_val.as_f32); break;
+        case lucet_val_type_f64: fprintf(stderr, " %.17g", v.inner_val.as_f64); break;
+        default: fputs(" ...", stderr); break;
+        }
+    }
+    fputs(")\n", stderr);
+}
+
 int report_result(const struct cli *cli, struct lucet_instance *inst,
                   const struct lucet_result *result)
 {
     if (result->tag == lucet_result_tag_faulted) {
         print_fault(inst, &result->val.faulted);
+        return EXIT_TRAPPED;
+    }
+    if (result->tag == lucet_result_tag_threw) {
+        print_exception(result->val.threw.exception);
         return EXIT_TRAPPED;
     }
     switch (result->val.terminated.reason) {

@@ -160,7 +160,8 @@ int finish(const struct cli *cli, struct lucet_instance *inst, struct lucet_wasi
         /* The system keeps eight bits; a failure must not become a success by that. */
         return code != 0 && (code & 0xff) == 0 ? EXIT_CANNOT_RUN : (int)(code & 0xff);
     }
-    if (error == lucet_error_runtime_fault || error == lucet_error_runtime_terminated) {
+    if (error == lucet_error_runtime_fault || error == lucet_error_runtime_terminated ||
+        error == lucet_error_runtime_threw) {
         return report_result(cli, inst, result);
     }
     if (error == lucet_error_symbol_not_found) {
