@@ -11,8 +11,8 @@
  *   lucet_instance_run(inst, "add", 2, (struct lucet_val[]){LUCET_VAL_I32(1), LUCET_VAL_I32(2)}, &r);
  *
  * Threads: modules, regions and linkers may be used from any number of threads at once. An
- * instance belongs to one thread at a time; instances that share memories, tables or mutable
- * globals, or call each other, count as one. Kill switches may be fired from any thread. No
+ * instance belongs to one thread at a time; instances that share tables, mutable globals or memories
+ * (but for those of WebAssembly's type `shared`), or call each other, count as one. Kill switches may be fired from any thread. No
  * function may be called from a signal handler unless it says so.
  *
  * Host functions run on the stack of the guest that called them, with at least the region's
@@ -85,7 +85,7 @@ LUCET_API void lucet_dl_module_requirements(const struct lucet_dl_module *m,
 
 /* All in bytes, multiples of the page size (4096). */
 struct lucet_alloc_limits {
-    uint64_t heap_memory_size;        /* how far memory 0 may grow;            default 1 MiB */
+    uint64_t heap_memory_size;        /* all memories of an instance together; default 1 MiB */
     uint64_t heap_address_space_size; /* reservation and guard of memory 0;    default 8 GiB */
     uint64_t stack_size;              /* guest stack;                          default 128 KiB */
     uint64_t hostcall_reservation;    /* part of it kept for host functions;   default 32 KiB */
@@ -147,6 +147,18 @@ LUCET_API enum lucet_error lucet_linker_global(struct lucet_linker *l, const cha
                                                bool is_mutable);
 LUCET_API enum lucet_error lucet_linker_memory(struct lucet_linker *l, const char *module,
                                                const char *name, uint64_t min, uint64_t max);
+/* The same for memories of every kind. A shared memory (it must have a maximum) may be imported by
+ * instances that run on different threads at the same time. Its pages and contents live as long as
+ * the linker or anyone who imports it. Errors: invalid_argument, no_memory. */
+struct lucet_memory_type {
+    uint64_t min, max;  /* pages; max UINT64_MAX = none */
+    uint64_t page_size; /* bytes: 65536, or 1; 0 = 65536 */
+    bool index64;       /* indices are i64 */
+    bool shared;
+};
+LUCET_API enum lucet_error lucet_linker_memory_of(struct lucet_linker *l, const char *module,
+                                                  const char *name,
+                                                  const struct lucet_memory_type *type);
 LUCET_API enum lucet_error lucet_linker_table(struct lucet_linker *l, const char *module,
                                               const char *name, enum lucet_val_type elem,
                                               uint64_t min, uint64_t max);
@@ -156,7 +168,7 @@ LUCET_API enum lucet_error lucet_linker_table(struct lucet_linker *l, const char
 struct lucet_instance_options {
     struct lucet_linker *linker; /* NULL: the module may import nothing */
     void *embed_ctx;             /* lucet_instance_embed_ctx(), lucet_vmctx_get_delegate() */
-    uint64_t heap_memory_limit;  /* bytes; 0 = the region's */
+    uint64_t heap_memory_limit;  /* bytes of all its memories together; 0 = the region's */
     bool run_start; /* run the start function (and report its fault as runtime_fault) */
 };
 
@@ -181,7 +193,8 @@ LUCET_API enum lucet_error lucet_region_new_instance_with_ctx(struct lucet_regio
 LUCET_API void lucet_instance_release(struct lucet_instance *inst);
 /* Puts memory, globals, tables and segments back to their initial state. Needed after a fault or
  * a termination before the instance may run again. What it imports stays as it is, except that its
- * active segments are written again; a start function is to be run again. */
+ * active segments are written again; a start function is to be run again. Errors:
+ * instance_not_returned when it runs, or when other instances use a shared memory that it made. */
 LUCET_API enum lucet_error lucet_instance_reset(struct lucet_instance *inst);
 /* For tests, and for artifacts compiled with --precise-traps: lets the instance run again after a fault
  * without a reset, in the state in which the fault left it. Off by default, because in other artifacts
@@ -303,6 +316,10 @@ LUCET_API bool lucet_instance_check_heap(const struct lucet_instance *inst, cons
 LUCET_API enum lucet_error lucet_instance_grow_heap(struct lucet_instance *inst,
                                                     uint32_t additional_pages,
                                                     uint32_t *previous_pages);
+/* Address and length in bytes of a memory by the name under which it is exported; the address stays
+ * the same for the instance's life. Error symbol_not_found. */
+LUCET_API enum lucet_error lucet_instance_memory(struct lucet_instance *inst, const char *name,
+                                                 size_t name_len, uint8_t **base, uint64_t *size);
 LUCET_API void *lucet_instance_embed_ctx(struct lucet_instance *inst);
 
 /* ---- Stopping ----------------------------------------------------------------------------- */

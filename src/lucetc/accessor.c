@@ -17,7 +17,7 @@ static void emit_global_accessor(struct emitter *e, LLVMValueRef func, struct he
 /* Address of the table's entry that parameter 2 names, after its bounds check. */
 static LLVMValueRef checked_entry(struct emitter *e, LLVMValueRef func, LLVMValueRef table)
 {
-    LLVMValueRef index = LLVMBuildZExt(e->b, LLVMGetParam(func, 2), e->i64, "");
+    LLVMValueRef index = LLVMGetParam(func, 2);
     LLVMValueRef size =
         load_at(e, e->i64, table, offsetof(struct lucet_table, size), ALIAS_CONTEXT);
     trap_if(e, LLVMBuildICmp(e->b, LLVMIntUGE, index, size, ""), LUCET_TRAP_table_out_of_bounds);
@@ -30,9 +30,8 @@ static void emit_table_accessor(struct emitter *e, LLVMValueRef func, struct hel
 {
     LLVMValueRef table = table_descriptor(e, LLVMGetParam(func, 0), h.a);
     if (h.kind == HELPER_table_size) {
-        LLVMValueRef size =
-            load_at(e, e->i64, table, offsetof(struct lucet_table, size), ALIAS_CONTEXT);
-        LLVMBuildRet(e->b, LLVMBuildTrunc(e->b, size, e->i32, ""));
+        LLVMBuildRet(e->b,
+                     load_at(e, e->i64, table, offsetof(struct lucet_table, size), ALIAS_CONTEXT));
     } else if (h.kind == HELPER_table_get) {
         LLVMBuildRet(e->b, load_at(e, e->i64, checked_entry(e, func, table), 0, ALIAS_TABLE));
     } else {
@@ -41,21 +40,10 @@ static void emit_table_accessor(struct emitter *e, LLVMValueRef func, struct hel
     }
 }
 
-static void emit_memory_size_accessor(struct emitter *e, LLVMValueRef func, struct helper h)
-{
-    LLVMValueRef memory =
-        load_at(e, e->ptr, LLVMGetParam(func, 0),
-                e->c->layout.imported_memories + (uint64_t)h.a * 8, ALIAS_CONTEXT);
-    LLVMBuildRet(e->b,
-                 load_at(e, e->i64, memory, offsetof(struct lucet_memory, size), ALIAS_CONTEXT));
-}
-
 void emit_accessor(struct emitter *e, LLVMValueRef func, struct helper h)
 {
     if (h.kind == HELPER_global_get || h.kind == HELPER_global_set)
         emit_global_accessor(e, func, h);
-    else if (h.kind == HELPER_memory_size)
-        emit_memory_size_accessor(e, func, h);
     else
         emit_table_accessor(e, func, h);
 }

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lucetc/func.h"
+#include "lucetc/memory.h"
 #include "lucetc/params.h"
 #include "lucetc/plan.h"
 
@@ -77,7 +77,7 @@ TRANSLATOR(emit_call_indirect)
     char name[32];
     snprintf(name, sizeof name, "gate.%u.%u", in->imm.index, in->imm.index2);
     LLVMValueRef gate = emitter_declare(e, name, emitter_functype(e, in->imm.index));
-    LLVMValueRef index = LLVMBuildZExt(e->b, pop(f), e->i64, "");
+    LLVMValueRef index = widen_index(f, pop(f));
     call_and_push(f, in->imm.index, gate, LLVMBuildIntToPtr(e->b, index, e->ptr, ""),
                   arg == TAIL_CALL);
 }

@@ -44,7 +44,6 @@ struct plan {
     uint8_t *types;                         /* enum type_use per type */
     uint8_t *tables;                        /* enum table_use per table */
     uint8_t *globals;                       /* enum global_use per imported mutable global */
-    bool *memories;                         /* memory.size used, per memory */
     uint32_t builtins;                      /* set of 1 << enum lucet_builtin */
     struct gate *gates;                     /* sorted */
     uint32_t ngates;

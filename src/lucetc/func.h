@@ -191,13 +191,28 @@ enum { TO_SIGNED = 1, TO_I64 = 2, TO_F64 = 2 };
 /* memory.c */
 TRANSLATOR(emit_load);  /* arg: ACCESS() */
 TRANSLATOR(emit_store); /* arg: ACCESS() */
+#define ACCESS(bits, is_signed, valtype) ((bits) | (is_signed) << 8 | (uint32_t)(valtype) << 16)
+#define ACCESS_BITS(arg) ((arg) & 0xffu)
+#define ACCESS_SIGNED(arg) ((arg) >> 8 & 1u)
+#define ACCESS_VALTYPE(arg) ((arg) >> 16 & 0xffu)
+#define ACCESS_OP(arg) ((arg) >> 24)
+
+/* memory_bulk.c */
 TRANSLATOR(emit_memory_size);
 TRANSLATOR(emit_memory_grow);
 TRANSLATOR(emit_memory_copy);
 TRANSLATOR(emit_memory_fill);
 TRANSLATOR(emit_memory_init);
 TRANSLATOR(emit_data_drop);
-#define ACCESS(bits, is_signed, valtype) ((bits) | (is_signed) << 8 | (uint32_t)(valtype) << 16)
+
+/* atomic.c: arg: ACCESS(), unless said otherwise */
+TRANSLATOR(emit_atomic_load);
+TRANSLATOR(emit_atomic_store);
+TRANSLATOR(emit_atomic_rmw); /* and LLVMAtomicRMWBinOp << 24 */
+TRANSLATOR(emit_atomic_cmpxchg);
+TRANSLATOR(emit_atomic_fence);
+TRANSLATOR(emit_atomic_wait); /* arg: 32 or 64 */
+TRANSLATOR(emit_atomic_notify);
 
 /* table.c */
 TRANSLATOR(emit_table_get);

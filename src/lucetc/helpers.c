@@ -51,9 +51,6 @@ static void each_accessor(const struct compilation *c, void (*visit)(void *, str
         if (p->tables[i] & TABLE_SIZE)
             visit(arg, (struct helper){.kind = HELPER_table_size, .a = i});
     }
-    for (uint32_t i = 0; i < m->nimported_memories; i++)
-        if (p->memories[i])
-            visit(arg, (struct helper){.kind = HELPER_memory_size, .a = i});
 }
 
 void helpers_each(const struct compilation *c, void (*visit)(void *, struct helper), void *arg)
@@ -84,7 +81,6 @@ void helper_name(struct helper h, char name[HELPER_NAME_SIZE])
         [HELPER_table_get] = "table.get.%u",
         [HELPER_table_set] = "table.set.%u",
         [HELPER_table_size] = "table.size.%u",
-        [HELPER_memory_size] = "memory.size.%u",
         [HELPER_catcher] = "catcher.%u",
     };
     if (h.kind == HELPER_gate)
@@ -117,10 +113,9 @@ static LLVMTypeRef helper_type(struct emitter *e, struct helper h)
     case HELPER_builtin: return emitter_functype_letters(e, builtin_signatures[h.a]);
     case HELPER_global_get:
     case HELPER_global_set: return global_accessor_type(e, h);
-    case HELPER_table_get: return emitter_functype_letters(e, "i:I");
-    case HELPER_table_set: return emitter_functype_letters(e, "iI:");
-    case HELPER_table_size: return emitter_functype_letters(e, ":i");
-    case HELPER_memory_size: return emitter_functype_letters(e, ":I");
+    case HELPER_table_get: return emitter_functype_letters(e, "I:I");
+    case HELPER_table_set: return emitter_functype_letters(e, "II:");
+    case HELPER_table_size: return emitter_functype_letters(e, ":I");
     case HELPER_thunk:
     case HELPER_catcher:
     case HELPER_host: return emitter_record_functype(e, h.a);
@@ -138,13 +133,13 @@ LLVMValueRef helper_declare(struct emitter *e, struct helper h)
 static void emit_one(void *arg, struct helper h)
 {
     static void (*const emit[])(struct emitter *, LLVMValueRef, struct helper) = {
-        [HELPER_import] = emit_import_gate,   [HELPER_gate] = emit_call_gate,
-        [HELPER_ref_gate] = emit_ref_gate,    [HELPER_entry] = emit_entry,
-        [HELPER_thunk] = emit_thunk,          [HELPER_host] = emit_host_trampoline,
-        [HELPER_builtin] = emit_builtin,      [HELPER_global_get] = emit_accessor,
-        [HELPER_global_set] = emit_accessor,  [HELPER_table_get] = emit_accessor,
-        [HELPER_table_set] = emit_accessor,   [HELPER_table_size] = emit_accessor,
-        [HELPER_memory_size] = emit_accessor, [HELPER_catcher] = emit_catcher,
+        [HELPER_import] = emit_import_gate,  [HELPER_gate] = emit_call_gate,
+        [HELPER_ref_gate] = emit_ref_gate,   [HELPER_entry] = emit_entry,
+        [HELPER_thunk] = emit_thunk,         [HELPER_host] = emit_host_trampoline,
+        [HELPER_builtin] = emit_builtin,     [HELPER_global_get] = emit_accessor,
+        [HELPER_global_set] = emit_accessor, [HELPER_table_get] = emit_accessor,
+        [HELPER_table_set] = emit_accessor,  [HELPER_table_size] = emit_accessor,
+        [HELPER_catcher] = emit_catcher,
     };
     struct emitter *e = arg;
     LLVMValueRef func = helper_declare(e, h);

@@ -20,7 +20,6 @@ enum helper_kind {
     HELPER_table_get, /* a = table */
     HELPER_table_set,
     HELPER_table_size,
-    HELPER_memory_size, /* a = memory */
 };
 
 struct helper {

@@ -85,16 +85,16 @@ static enum lucet_error check_memory(struct compilation *c)
 {
     const uint64_t most = c->options->max_memory_size ? c->options->max_memory_size : UINT64_MAX;
     for (uint32_t i = 0; i < c->module->nmemories; i++) {
-        const struct wasm_memory_type *type = &c->module->memories[i].type;
-        const uint64_t need = type->limits.min > UINT64_MAX >> type->page_log2
-                                  ? UINT64_MAX
-                                  : type->limits.min << type->page_log2;
-        if (need <= most && need <= c->reserved_size)
+        const struct wasm_memory_type *t = &c->module->memories[i].type;
+        const bool guarded =
+            lucet_memory_is_guarded(i, t->limits.is64 ? LUCET_INDEX64 : 0, t->page_log2);
+        const uint64_t need = lucet_memory_bytes(t->limits.min, t->page_log2);
+        const uint64_t limit = guarded && c->reserved_size < most ? c->reserved_size : most;
+        if (need <= limit)
             continue;
         diagnose(c->diagnostic, "limit",
                  "memory %u starts with %llu bytes; at most %llu are allowed", i,
-                 (unsigned long long)need,
-                 (unsigned long long)(most < c->reserved_size ? most : c->reserved_size));
+                 (unsigned long long)need, (unsigned long long)limit);
         return lucet_error_compile;
     }
     return lucet_error_ok;

@@ -55,7 +55,7 @@ static void append_code(struct writer *w, const void *record, size_t size, size_
 
 static uint32_t flags_of(struct wasm_limits l)
 {
-    return l.has_max ? LUCET_HAS_MAX : 0;
+    return (l.has_max ? LUCET_HAS_MAX : 0) | (l.is64 ? LUCET_INDEX64 : 0);
 }
 
 /* ---- Constant expressions ---- */
@@ -256,9 +256,12 @@ static void write_tables_and_memories(struct writer *w)
     w->header.tables.count = w->m->ntables;
     w->header.memories = begin(w);
     for (uint32_t i = 0; i < w->m->nmemories; i++) {
-        const struct wasm_limits l = w->m->memories[i].type.limits;
-        const struct lucet_module_memory record = {
-            .min = l.min, .max = l.max, .flags = flags_of(l)};
+        const struct wasm_memory_type *t = &w->m->memories[i].type;
+        const struct lucet_module_memory record = {.min = t->limits.min,
+                                                   .max = t->limits.max,
+                                                   .flags = flags_of(t->limits) |
+                                                            (t->shared ? LUCET_SHARED : 0),
+                                                   .page_log2 = t->page_log2};
         image_append(&w->image, &record, sizeof record);
     }
     w->header.memories.count = w->m->nmemories;

@@ -75,6 +75,35 @@ static void keep_traps(struct emitter *e)
             keep_dead_loads(b);
 }
 
+static bool has_one_use(LLVMValueRef v)
+{
+    LLVMUseRef use = LLVMGetFirstUse(v);
+    return use && !LLVMGetNextUse(use);
+}
+
+/* Gives the value another use, which costs nothing. */
+static void use_again(struct emitter *e, LLVMValueRef v)
+{
+    LLVMTypeRef param = LLVMTypeOf(v);
+    LLVMTypeRef type = LLVMFunctionType(e->void_type, &param, 1, false);
+    LLVMValueRef nothing =
+        LLVMGetInlineAsm(type, "", 0, "r", 1, true, false, LLVMInlineAsmDialectATT, false);
+    LLVMPositionBuilderBefore(e->b, LLVMGetNextInstruction(v));
+    LLVMBuildCall2(e->b, type, nothing, &v, 1, "");
+}
+
+/* docs/abi.md M7. LLVM (seen in 22.1.8) makes flag-setting instructions and bit tests of an atomicrmw whose only use is a
+ * comparison, and forgets its address space on the way: `lock dec [index]` without gs, anywhere in
+ * the host. It does not when there are two uses. */
+static void keep_segments(struct emitter *e)
+{
+    for (LLVMValueRef f = LLVMGetFirstFunction(e->module); f; f = LLVMGetNextFunction(f))
+        for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(f); b; b = LLVMGetNextBasicBlock(b))
+            for (LLVMValueRef i = LLVMGetFirstInstruction(b); i; i = LLVMGetNextInstruction(i))
+                if (LLVMGetInstructionOpcode(i) == LLVMAtomicRMW && has_one_use(i))
+                    use_again(e, i);
+}
+
 static enum lucet_error run(struct emitter *e, LLVMTargetMachineRef tm, const char *passes)
 {
     LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
@@ -145,5 +174,7 @@ enum lucet_error optimize(struct emitter *e, LLVMTargetMachineRef tm, enum lucet
     if (error)
         return error;
     keep_traps(e);
-    return run_pipeline(e, tm, &pipelines[level]);
+    error = run_pipeline(e, tm, &pipelines[level]);
+    keep_segments(e);
+    return error;
 }

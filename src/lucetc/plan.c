@@ -108,7 +108,6 @@ static enum lucet_error note_instr(struct collector *k, const struct wasm_instr 
     case WASM_OP_table_get: p->tables[in->imm.index] |= TABLE_GET; break;
     case WASM_OP_table_set: p->tables[in->imm.index] |= TABLE_SET; break;
     case WASM_OP_table_size: p->tables[in->imm.index] |= TABLE_SIZE; break;
-    case WASM_OP_memory_size: p->memories[in->imm.index] = true; break;
     case WASM_OP_memory_grow: BUILTIN(memory_grow); break;
     case WASM_OP_memory_copy: BUILTIN(memory_copy); break;
     case WASM_OP_memory_fill: BUILTIN(memory_fill); break;
@@ -132,12 +131,10 @@ static enum lucet_error note_instr(struct collector *k, const struct wasm_instr 
         p->exceptions = true;
         note_catches(k, in);
         break;
-    default:
-        /* An access that needs an explicit check asks for the size of an imported memory. */
-        if (wasm_op_info[in->op].imm == WASM_IMM_memarg ||
-            wasm_op_info[in->op].imm == WASM_IMM_memarg_lane)
-            p->memories[in->imm.memarg.memory] = true;
-        break;
+    case WASM_OP_memory_atomic_wait32: BUILTIN(memory_wait32); break;
+    case WASM_OP_memory_atomic_wait64: BUILTIN(memory_wait64); break;
+    case WASM_OP_memory_atomic_notify: BUILTIN(memory_notify); break;
+    default: break;
     }
 #undef BUILTIN
     return lucet_error_ok;
@@ -279,10 +276,9 @@ static enum lucet_error collect(struct collector *k)
     p->types = calloc((size_t)m->ntypes + 1, sizeof *p->types);
     p->tables = calloc((size_t)m->ntables + 1, sizeof *p->tables);
     p->globals = calloc((size_t)m->nglobals + 1, sizeof *p->globals);
-    p->memories = calloc((size_t)m->nmemories + 1, sizeof *p->memories);
     p->cells = calloc((size_t)m->nglobals + 1, sizeof *p->cells);
     k->is_ref_func = calloc((size_t)m->nfuncs + 1, sizeof *k->is_ref_func);
-    if (!p->types || !p->tables || !p->globals || !p->memories || !p->cells || !k->is_ref_func)
+    if (!p->types || !p->tables || !p->globals || !p->cells || !k->is_ref_func)
         return lucet_error_no_memory;
     const enum lucet_error e = walk_bodies(k);
     if (e)
@@ -317,7 +313,6 @@ void plan_free(struct plan *p)
     free(p->types);
     free(p->tables);
     free(p->globals);
-    free(p->memories);
     free(p->gates);
     free(p->ref_funcs);
     free(p->cells);

@@ -3,6 +3,18 @@
 #include "lucetc/vector.h"
 
 /* clang-format off */
+/* The seven widths of an atomic operation. */
+#define ATOMIC_ROW(id, emit, op, bits, valtype) \
+    [WASM_OP_##id] = {emit, ACCESS(bits, 0, valtype) | (uint32_t)(op) << 24}
+#define ATOMIC(id, emit, op) \
+    ATOMIC_ROW(i32_atomic_rmw_##id, emit, op, 32, WASM_I32), \
+    ATOMIC_ROW(i64_atomic_rmw_##id, emit, op, 64, WASM_I64), \
+    ATOMIC_ROW(i32_atomic_rmw8_##id##_u, emit, op, 8, WASM_I32), \
+    ATOMIC_ROW(i32_atomic_rmw16_##id##_u, emit, op, 16, WASM_I32), \
+    ATOMIC_ROW(i64_atomic_rmw8_##id##_u, emit, op, 8, WASM_I64), \
+    ATOMIC_ROW(i64_atomic_rmw16_##id##_u, emit, op, 16, WASM_I64), \
+    ATOMIC_ROW(i64_atomic_rmw32_##id##_u, emit, op, 32, WASM_I64)
+
 const struct rule rules[WASM_OP_COUNT] = {
     /* Control and calls */
     [WASM_OP_unreachable] = {emit_unreachable, 0},
@@ -76,6 +88,33 @@ const struct rule rules[WASM_OP_COUNT] = {
     [WASM_OP_i64_store8] = {emit_store, ACCESS(8, 0, WASM_I64)},
     [WASM_OP_i64_store16] = {emit_store, ACCESS(16, 0, WASM_I64)},
     [WASM_OP_i64_store32] = {emit_store, ACCESS(32, 0, WASM_I64)},
+    /* Atomics */
+    [WASM_OP_memory_atomic_notify] = {emit_atomic_notify, 0},
+    [WASM_OP_memory_atomic_wait32] = {emit_atomic_wait, 32},
+    [WASM_OP_memory_atomic_wait64] = {emit_atomic_wait, 64},
+    [WASM_OP_atomic_fence] = {emit_atomic_fence, 0},
+    [WASM_OP_i32_atomic_load] = {emit_atomic_load, ACCESS(32, 0, WASM_I32)},
+    [WASM_OP_i64_atomic_load] = {emit_atomic_load, ACCESS(64, 0, WASM_I64)},
+    [WASM_OP_i32_atomic_load8_u] = {emit_atomic_load, ACCESS(8, 0, WASM_I32)},
+    [WASM_OP_i32_atomic_load16_u] = {emit_atomic_load, ACCESS(16, 0, WASM_I32)},
+    [WASM_OP_i64_atomic_load8_u] = {emit_atomic_load, ACCESS(8, 0, WASM_I64)},
+    [WASM_OP_i64_atomic_load16_u] = {emit_atomic_load, ACCESS(16, 0, WASM_I64)},
+    [WASM_OP_i64_atomic_load32_u] = {emit_atomic_load, ACCESS(32, 0, WASM_I64)},
+    [WASM_OP_i32_atomic_store] = {emit_atomic_store, ACCESS(32, 0, WASM_I32)},
+    [WASM_OP_i64_atomic_store] = {emit_atomic_store, ACCESS(64, 0, WASM_I64)},
+    [WASM_OP_i32_atomic_store8] = {emit_atomic_store, ACCESS(8, 0, WASM_I32)},
+    [WASM_OP_i32_atomic_store16] = {emit_atomic_store, ACCESS(16, 0, WASM_I32)},
+    [WASM_OP_i64_atomic_store8] = {emit_atomic_store, ACCESS(8, 0, WASM_I64)},
+    [WASM_OP_i64_atomic_store16] = {emit_atomic_store, ACCESS(16, 0, WASM_I64)},
+    [WASM_OP_i64_atomic_store32] = {emit_atomic_store, ACCESS(32, 0, WASM_I64)},
+    ATOMIC(add, emit_atomic_rmw, LLVMAtomicRMWBinOpAdd),
+    ATOMIC(sub, emit_atomic_rmw, LLVMAtomicRMWBinOpSub),
+    ATOMIC(and, emit_atomic_rmw, LLVMAtomicRMWBinOpAnd),
+    ATOMIC(or, emit_atomic_rmw, LLVMAtomicRMWBinOpOr),
+    ATOMIC(xor, emit_atomic_rmw, LLVMAtomicRMWBinOpXor),
+    ATOMIC(xchg, emit_atomic_rmw, LLVMAtomicRMWBinOpXchg),
+    ATOMIC(cmpxchg, emit_atomic_cmpxchg, 0),
+
     [WASM_OP_memory_size] = {emit_memory_size, 0},
     [WASM_OP_memory_grow] = {emit_memory_grow, 0},
     [WASM_OP_memory_copy] = {emit_memory_copy, 0},

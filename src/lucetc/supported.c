@@ -71,27 +71,8 @@ static enum lucet_error check_tables(const struct compilation *c)
 {
     const struct wasm_module *m = c->module;
     for (uint32_t i = 0; i < m->ntables; i++) {
-        if (m->tables[i].type.limits.is64)
-            return refuse(c, "table64");
         if (m->tables[i].init.size > 0)
             return refuse(c, "table with an initialiser");
-    }
-    return lucet_error_ok;
-}
-
-static enum lucet_error check_memories(const struct compilation *c)
-{
-    const struct wasm_module *m = c->module;
-    if (m->nmemories > 1)
-        return refuse(c, "multiple memories");
-    for (uint32_t i = 0; i < m->nmemories; i++) {
-        const struct wasm_memory_type *type = &m->memories[i].type;
-        if (type->limits.is64)
-            return refuse(c, "memory64");
-        if (type->shared)
-            return refuse(c, "shared memory");
-        if (type->page_log2 != 16)
-            return refuse(c, "page size");
     }
     return lucet_error_ok;
 }
@@ -102,8 +83,7 @@ enum lucet_error supported_check(const struct compilation *c)
         return refuse(c, "typed reference");
     if (!exprs_are_plain(c->module))
         return refuse(c, "extended constant expression");
-    const enum lucet_error e = check_tables(c);
-    return e ? e : check_memories(c);
+    return check_tables(c);
 }
 
 enum lucet_error supported_instr(const struct compilation *c, uint32_t func,

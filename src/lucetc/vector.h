@@ -119,10 +119,4 @@ LLVMValueRef float_minmax(struct emitter *e, bool max, LLVMValueRef x, LLVMValue
 /* convert.c: `to` is an integer type or a vector of such */
 LLVMValueRef saturating_trunc(struct emitter *e, LLVMValueRef x, LLVMTypeRef to, bool is_signed);
 
-/* memory.c */
-LLVMValueRef memory_address(struct func *f, LLVMValueRef index, const struct wasm_instr *in,
-                            uint64_t width);
-/* Alignment 1, volatile when traps must be exact, TBAA. */
-void finish_access(struct func *f, LLVMValueRef access);
-
 #endif

@@ -1,11 +1,12 @@
 /* Loads and stores of vectors and of parts of them. */
+#include "lucetc/memory.h"
 #include "lucetc/vector.h"
 
 static LLVMValueRef load(struct func *f, const struct wasm_instr *in, LLVMTypeRef type,
                          unsigned bytes)
 {
     LLVMValueRef v = LLVMBuildLoad2(f->e->b, type, memory_address(f, pop(f), in, bytes), "");
-    finish_access(f, v);
+    finish_access(f, in, v);
     return v;
 }
 
@@ -24,7 +25,7 @@ TRANSLATOR(emit_v_store)
 {
     (void)arg;
     LLVMValueRef v = pop(f);
-    finish_access(f, LLVMBuildStore(f->e->b, v, memory_address(f, pop(f), in, 16)));
+    finish_access(f, in, LLVMBuildStore(f->e->b, v, memory_address(f, pop(f), in, 16)));
 }
 
 TRANSLATOR(emit_v_load_extend)
@@ -63,5 +64,5 @@ TRANSLATOR(emit_v_store_lane)
     LLVMValueRef lane = LLVMBuildExtractElement(f->e->b, pop_vector(f, s),
                                                 const_i32(f->e, in->imm.memarg.lane), "");
     LLVMValueRef to = memory_address(f, pop(f), in, lane_bytes(s));
-    finish_access(f, LLVMBuildStore(f->e->b, lane, to));
+    finish_access(f, in, LLVMBuildStore(f->e->b, lane, to));
 }

@@ -25,6 +25,7 @@
     X(9, table_out_of_bounds, "out of bounds table access")                                        \
     X(10, unreachable, "unreachable")                                                              \
     X(11, heap_misaligned, "unaligned atomic")                                                     \
+    X(12, unshared_wait, "expected shared memory")                                                 \
     X(15, null_exception, "null exception reference")                                              \
     X(16, exceptions_exhausted, "too many exceptions are held")                                    \
     X(127, unknown, "unknown trap")
@@ -55,10 +56,11 @@ struct lucet_funcref {
     struct lucet_vmctx *ctx;
 };
 
-/* Compiled code reads base and size only. */
+/* Compiled code reads base and size only. The base stays the same as long as anybody can reach the
+ * memory. Of a shared memory, size is written and read atomically, and only grows. */
 struct lucet_memory {
     uint8_t *base;
-    uint64_t size;      /* bytes now accessible, a multiple of the page size of wasm */
+    uint64_t size;      /* bytes now accessible, a multiple of the memory's page size */
     uint64_t max_pages; /* never grows beyond */
     void *owner;        /* private to the runtime */
 };
@@ -108,15 +110,15 @@ struct lucet_pending {
  *   name            signature in wasm letters */
 /* clang-format off */
 #define LUCET_BUILTINS(X)                                                                          \
-    X(memory_grow, "iI:i")      /* memory, pages -> previous pages or -1 */                        \
+    X(memory_grow, "iI:I")      /* memory, pages -> previous pages or -1 */                        \
     X(memory_copy, "iiIII:")    /* dst memory, src memory, dst, src, n */                          \
     X(memory_fill, "iIiI:")     /* memory, dst, byte, n */                                         \
     X(memory_init, "iiIii:")    /* memory, segment, dst, src, n */                                 \
     X(data_drop, "i:")          /* segment */                                                      \
-    X(table_grow, "iIi:i")      /* table, initial reference, n -> previous size or -1 */           \
-    X(table_copy, "iiiii:")     /* dst table, src table, dst, src, n */                            \
-    X(table_fill, "iiIi:")      /* table, dst, reference, n */                                     \
-    X(table_init, "iiiii:")     /* table, segment, dst, src, n */                                  \
+    X(table_grow, "iII:I")      /* table, initial reference, n -> previous size or -1 */           \
+    X(table_copy, "iiIII:")     /* dst table, src table, dst, src, n */                            \
+    X(table_fill, "iIII:")      /* table, dst, reference, n */                                     \
+    X(table_init, "iiIii:")     /* table, segment, dst, src, n */                                  \
     X(elem_drop, "i:")          /* segment */                                                      \
     X(stop, ":")                /* act on activation.pending; returns when there is nothing to do */ \
     X(set_gs, ":")              /* put gs back (artifacts that do not use FSGSBASE) */             \
@@ -125,7 +127,10 @@ struct lucet_pending {
     X(exn_leave, ":")           /* the exception on its way is to leave the instance, ... */       \
     X(exn_arrive, ":")          /* ... and comes to this one, or goes on further out */            \
     X(exn_mark, "I:i")          /* called directly: fills the registers of a lucet_catcher; 0, and 1   \
-                                   when an exception has landed: returns twice */
+                                   when an exception has landed: returns twice */                                               \
+    X(memory_wait32, "iIiI:i")  /* memory, address, expected, ns (< 0: no end) -> 0, 1, 2 */       \
+    X(memory_wait64, "iIII:i")                                                                     \
+    X(memory_notify, "iIi:i")   /* memory, address, how many at most -> how many */
 /* clang-format on */
 
 enum lucet_builtin {

@@ -118,9 +118,9 @@ static bool check_funcs(struct reader *r)
 }
 
 static bool check_limits(struct reader *r, uint64_t min, uint64_t max, uint32_t flags,
-                         uint64_t limit, const char *what, uint32_t i)
+                         uint32_t known, uint64_t limit, const char *what, uint32_t i)
 {
-    if (flags & ~LUCET_HAS_MAX)
+    if (flags & ~known)
         return reader_fail(r, "%s %u: unknown flags 0x%x", what, i, flags);
     if (min > limit)
         return reader_fail(r, "%s %u: minimum %llu is above %llu", what, i, (unsigned long long)min,
@@ -139,13 +139,19 @@ static bool check_spaces(struct reader *r)
         const struct lucet_module_table *t = &a->tables[i];
         if (!reader_is_ref(t->elem))
             return reader_fail(r, "table %u: element type 0x%x is no reference", i, t->elem);
-        if (!check_limits(r, t->min, t->max, t->flags, UINT32_MAX, "table", i))
+        if (!check_limits(r, t->min, t->max, t->flags, LUCET_HAS_MAX | LUCET_INDEX64,
+                          t->flags & LUCET_INDEX64 ? UINT64_MAX : UINT32_MAX, "table", i))
             return false;
     }
     for (uint32_t i = 0; i < a->nmemories; i++) {
         const struct lucet_module_memory *m = &a->memories[i];
-        if (!check_limits(r, m->min, m->max, m->flags, 65536, "memory", i))
+        if (m->page_log2 != 0 && m->page_log2 != 16)
+            return reader_fail(r, "memory %u: pages of 2^%u bytes", i, m->page_log2);
+        if (!check_limits(r, m->min, m->max, m->flags, LUCET_HAS_MAX | LUCET_INDEX64 | LUCET_SHARED,
+                          lucet_memory_most_pages(m->flags, m->page_log2), "memory", i))
             return false;
+        if (m->flags & LUCET_SHARED && !(m->flags & LUCET_HAS_MAX))
+            return reader_fail(r, "memory %u: shared, but without a maximum", i);
     }
     for (uint32_t i = 0; i < a->nglobals; i++) {
         const struct lucet_module_global *g = &a->globals[i];

@@ -71,6 +71,11 @@ static bool check_elem_values(struct reader *r, const struct lucet_module_elem *
     return true;
 }
 
+static uint32_t index_type(uint32_t flags)
+{
+    return flags & LUCET_INDEX64 ? LUCET_I64 : LUCET_I32;
+}
+
 static bool check_elems(struct reader *r)
 {
     const struct lucet_artifact *a = r->a;
@@ -83,7 +88,8 @@ static bool check_elems(struct reader *r)
         if (e->mode == LUCET_ACTIVE) {
             if (e->table >= a->ntables || a->tables[e->table].elem != e->type)
                 return reader_fail(r, "element segment %u: no such table of its type", i);
-            if (!reader_check_init(r, e->offset, LUCET_I32, a->nglobals, "element segment", i))
+            if (!reader_check_init(r, e->offset, index_type(a->tables[e->table].flags), a->nglobals,
+                                   "element segment", i))
                 return false;
         }
         /* Segments do not share entries: their sizes add up to no more than the tables'. */
@@ -110,7 +116,8 @@ static bool check_datas(struct reader *r)
             continue;
         if (d->memory >= a->nmemories)
             return reader_fail(r, "data segment %u: memory %u does not exist", i, d->memory);
-        if (!reader_check_init(r, d->offset, LUCET_I32, a->nglobals, "data segment", i))
+        if (!reader_check_init(r, d->offset, index_type(a->memories[d->memory].flags), a->nglobals,
+                               "data segment", i))
             return false;
     }
     return true;

@@ -147,17 +147,43 @@ struct lucet_module_func {
     uint32_t wasm_offset;  /* of the body in the .wasm file; 0 for imports */
 };
 
+/* Flags of tables and memories. */
+#define LUCET_HAS_MAX 1u
+#define LUCET_INDEX64 2u /* indices are i64 */
+#define LUCET_SHARED 4u  /* memories: several instances may use it at the same time */
+
 struct lucet_module_table {
     uint64_t min, max;
-    uint32_t elem;  /* enum lucet_valtype */
-    uint32_t flags; /* LUCET_HAS_MAX */
+    uint32_t elem; /* enum lucet_valtype */
+    uint32_t flags;
 };
 
 struct lucet_module_memory {
-    uint64_t min, max;        /* pages */
-    uint32_t flags, reserved; /* LUCET_HAS_MAX */
+    uint64_t min, max; /* pages */
+    uint32_t flags;
+    uint32_t page_log2; /* 16, or 0: pages of one byte */
 };
-#define LUCET_HAS_MAX 1u
+
+/* Most pages a memory can have: what its indices can name. */
+static inline uint64_t lucet_memory_most_pages(uint32_t flags, uint32_t page_log2)
+{
+    if (page_log2 == 0)
+        return flags & LUCET_INDEX64 ? UINT64_MAX : UINT32_MAX;
+    return UINT64_C(1) << ((flags & LUCET_INDEX64 ? 64 : 32) - page_log2);
+}
+
+/* The size of `pages`; UINT64_MAX when it is more than 64 bits can say. */
+static inline uint64_t lucet_memory_bytes(uint64_t pages, uint32_t page_log2)
+{
+    return pages > UINT64_MAX >> page_log2 ? UINT64_MAX : pages << page_log2;
+}
+
+/* Whether code reaches memory number `index` without a comparison, because reservation and guard
+ * contain whatever a 32-bit index can name (docs/abi.md M2). */
+static inline int lucet_memory_is_guarded(uint32_t index, uint32_t flags, uint32_t page_log2)
+{
+    return index == 0 && !(flags & LUCET_INDEX64) && page_log2 == 16;
+}
 
 struct lucet_module_tag {
     uint32_t type; /* without results */

@@ -83,8 +83,9 @@ struct thread {
     struct thread *next, *prev;  /* all threads that ever ran a guest and live */
     void *signal_stack;          /* ours, NULL when the thread has one of its own */
     size_t signal_stack_size;
-    void *timer; /* timer_t */
-    uint64_t gs; /* what was left in it, see gs.h */
+    uint32_t *waiting; /* wait.c: what it sleeps on, else NULL */
+    void *timer;       /* timer_t */
+    uint64_t gs;       /* what was left in it, see gs.h */
     int tid;
     bool ready, have_timer, armed;
 };

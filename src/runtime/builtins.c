@@ -7,6 +7,15 @@
 
 #define CHUNK (UINT64_C(64) << 10)
 
+bool lucet__stop_pending(void)
+{
+    const struct thread *t = &lucet__thread;
+    enum lucet_terminated_reason reason;
+
+    return *(const volatile uint32_t *)&t->abi.pending != 0 &&
+           lucet__stop_requested(t->current->instance->stop, &reason);
+}
+
 void lucet__poll(struct lucet_vmctx *ctx)
 {
     const struct thread *t = &lucet__thread;
@@ -20,15 +29,17 @@ void lucet__poll(struct lucet_vmctx *ctx)
 
 static void check(struct lucet_vmctx *ctx, const struct lucet_memory *m, uint64_t at, uint64_t n)
 {
-    if (at > m->size || n > m->size - at)
+    const uint64_t size = lucet__memory_size(m);
+
+    if (at > size || n > size - at)
         lucet__trap(ctx, lucet_trapcode_heap_out_of_bounds);
 }
 
-static uint32_t memory_grow(struct lucet_vmctx *ctx, uint32_t memory, uint64_t pages)
+static uint64_t memory_grow(struct lucet_vmctx *ctx, uint32_t memory, uint64_t pages)
 {
     struct lucet_memory *m = lucet__memory_desc(lucet__instance(ctx), memory);
 
-    return (uint32_t)lucet__memory_grow(m->owner, pages);
+    return (uint64_t)lucet__memory_grow(m->owner, pages);
 }
 
 /* Chunks in the direction in which overlapping parts are not destroyed before they are read. */
@@ -91,6 +102,29 @@ static void memory_init(struct lucet_vmctx *ctx, uint32_t memory, uint32_t segme
     }
 }
 
+static uint32_t memory_wait32(struct lucet_vmctx *ctx, uint32_t memory, uint64_t address,
+                              uint32_t expected, uint64_t timeout)
+{
+    struct lucet_memory *m = lucet__memory_desc(lucet__instance(ctx), memory);
+
+    return lucet__memory_wait(ctx, m, address, 4, expected, (int64_t)timeout);
+}
+
+static uint32_t memory_wait64(struct lucet_vmctx *ctx, uint32_t memory, uint64_t address,
+                              uint64_t expected, uint64_t timeout)
+{
+    struct lucet_memory *m = lucet__memory_desc(lucet__instance(ctx), memory);
+
+    return lucet__memory_wait(ctx, m, address, 8, expected, (int64_t)timeout);
+}
+
+static uint32_t memory_notify(struct lucet_vmctx *ctx, uint32_t memory, uint64_t address,
+                              uint32_t count)
+{
+    return lucet__memory_notify(ctx, lucet__memory_desc(lucet__instance(ctx), memory), address,
+                                count);
+}
+
 static void data_drop(struct lucet_vmctx *ctx, uint32_t segment)
 {
     struct lucet_instance *i = lucet__instance(ctx);
@@ -134,4 +168,7 @@ const void *const lucet__builtins[LUCET_BUILTIN_SLOTS] = {
     [LUCET_BUILTIN_exn_leave] = F(lucet__builtin_exn_leave),
     [LUCET_BUILTIN_exn_arrive] = F(lucet__builtin_exn_arrive),
     [LUCET_BUILTIN_exn_mark] = F(lucet__catcher_mark),
+    [LUCET_BUILTIN_memory_wait32] = F(memory_wait32),
+    [LUCET_BUILTIN_memory_wait64] = F(memory_wait64),
+    [LUCET_BUILTIN_memory_notify] = F(memory_notify),
 };

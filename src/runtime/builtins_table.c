@@ -29,19 +29,19 @@ static void fill(struct lucet_vmctx *ctx, struct lucet_table *t, uint64_t dst, u
     }
 }
 
-uint32_t lucet__builtin_table_grow(struct lucet_vmctx *ctx, uint32_t table, uint64_t value,
-                                   uint32_t n)
+uint64_t lucet__builtin_table_grow(struct lucet_vmctx *ctx, uint32_t table, uint64_t value,
+                                   uint64_t n)
 {
     struct lucet_table *t = lucet__table_desc(lucet__instance(ctx), table);
     int64_t before = lucet__table_grow(t->owner, n);
 
     if (before >= 0 && value)
         fill(ctx, t, (uint64_t)before, value, n);
-    return (uint32_t)before;
+    return (uint64_t)before;
 }
 
-void lucet__builtin_table_copy(struct lucet_vmctx *ctx, uint32_t to, uint32_t from, uint32_t dst,
-                               uint32_t src, uint32_t n)
+void lucet__builtin_table_copy(struct lucet_vmctx *ctx, uint32_t to, uint32_t from, uint64_t dst,
+                               uint64_t src, uint64_t n)
 {
     const struct lucet_instance *i = lucet__instance(ctx);
     struct lucet_table *d = lucet__table_desc(i, to), *s = lucet__table_desc(i, from);
@@ -58,8 +58,8 @@ void lucet__builtin_table_copy(struct lucet_vmctx *ctx, uint32_t to, uint32_t fr
     }
 }
 
-void lucet__builtin_table_fill(struct lucet_vmctx *ctx, uint32_t table, uint32_t dst,
-                               uint64_t value, uint32_t n)
+void lucet__builtin_table_fill(struct lucet_vmctx *ctx, uint32_t table, uint64_t dst,
+                               uint64_t value, uint64_t n)
 {
     struct lucet_table *t = lucet__table_desc(lucet__instance(ctx), table);
 
@@ -68,7 +68,7 @@ void lucet__builtin_table_fill(struct lucet_vmctx *ctx, uint32_t table, uint32_t
 }
 
 void lucet__builtin_table_init(struct lucet_vmctx *ctx, uint32_t table, uint32_t segment,
-                               uint32_t dst, uint32_t src, uint32_t n)
+                               uint64_t dst, uint32_t src, uint32_t n)
 {
     struct lucet_instance *i = lucet__instance(ctx);
     struct lucet_table *t = lucet__table_desc(i, table);
@@ -80,7 +80,7 @@ void lucet__builtin_table_init(struct lucet_vmctx *ctx, uint32_t table, uint32_t
     check(ctx, t, dst, n);
     for (uint64_t done = 0; done < n;) {
         uint64_t part = chunk(n - done);
-        lucet__elem_copy(i, segment, t, (uint64_t)dst + done, (uint64_t)src + done, part);
+        lucet__elem_copy(i, segment, t, dst + done, (uint64_t)src + done, part);
         done += part;
         lucet__poll(ctx);
     }

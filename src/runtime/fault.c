@@ -17,13 +17,24 @@ static bool within(uintptr_t address, const uint8_t *from, uint64_t size)
     return address - (uintptr_t)from < size;
 }
 
+/* In a memory of the instance or its guards. Only memory 0 is expected to fault: accesses to others are
+ * compared with the size before. But a host may reset the owner of an imported one in between. */
+static bool in_memories(const struct lucet_instance *i, uintptr_t address)
+{
+    const uint32_t n = i->module->artifact.nmemories;
+
+    for (uint32_t k = 0; k < n; k++) {
+        const struct memory *m = lucet__memory_desc(i, k)->owner;
+        if (within(address, m->desc->base - LUCET__GUARD, LUCET__GUARD + m->space))
+            return true;
+    }
+    return false;
+}
+
 /* The address of a memory fault, if it is in what the running instance owns. */
 static bool judge_address(const struct activation *act, uintptr_t address, struct fault *out)
 {
-    const struct lucet_instance *running = lucet__instance(lucet__thread.abi.ctx);
-    const struct memory *m = running->memory0;
-
-    if (m && within(address, m->desc->base - LUCET__GUARD, LUCET__GUARD + m->space))
+    if (in_memories(lucet__instance(lucet__thread.abi.ctx), address))
         *out = (struct fault){.code = lucet_trapcode_heap_out_of_bounds, .address = address};
     else if (within(address, act->stack_low - act->stack_guard, act->stack_guard))
         *out = (struct fault){.code = lucet_trapcode_stack_overflow, .address = address};

@@ -20,13 +20,13 @@ static bool constant_offset(const struct lucet_artifact *a, const struct lucet_m
 {
     const struct lucet_init_op *op = &a->init_ops[d->offset.first];
 
-    *offset = (uint32_t)op->value[0];
-    return op->kind == LUCET_INIT_I32;
+    *offset = op->kind == LUCET_INIT_I64 ? op->value[0] : (uint32_t)op->value[0];
+    return op->kind == LUCET_INIT_I32 || op->kind == LUCET_INIT_I64;
 }
 
 static bool measure(const struct lucet_artifact *a, struct extent *e)
 {
-    uint64_t size = a->memories[0].min * LUCET_WASM_PAGE;
+    uint64_t size = lucet_memory_bytes(a->memories[0].min, a->memories[0].page_log2);
 
     *e = (struct extent){UINT64_MAX, 0, 0};
     for (uint32_t i = 0; i < a->ndatas; i++) {

@@ -77,7 +77,13 @@ static enum lucet_error hold(const struct import *p)
     own = lucet__store_of_instance(p->instance);
     if (!own)
         return lucet__no_memory();
-    return lucet__store_link(own, p->definition.store, lets_references_out(p->instance, p->record));
+    enum lucet_error e =
+        lucet__store_link(own, p->definition.store, lets_references_out(p->instance, p->record));
+    if (e == lucet_error_ok && p->record->kind == LUCET_EXTERN_MEMORY) {
+        lucet__memory_use(lucet__memory_desc(p->instance, p->record->index)->owner, true);
+        p->instance->memories_used = p->record->index + 1;
+    }
+    return e;
 }
 
 static enum lucet_error import_func(const struct import *p)
@@ -120,8 +126,8 @@ static enum lucet_error import_table(const struct import *p)
             : lucet__table_desc(p->definition.instance, exported_index(&p->definition));
     const struct table *t = desc->owner;
 
-    if (t->elem != wanted->elem)
-        return mismatch(p, "the table has another element type");
+    if (t->elem != wanted->elem || t->index64 != !!(wanted->flags & LUCET_INDEX64))
+        return mismatch(p, "the table has another element type or other indices");
     if (!limits_fit(desc->size, t->declared_max, wanted->min, wanted->max, wanted->flags))
         return mismatch(p, "the table has other limits");
     LUCET__AT(i->ctx, struct lucet_table *, i->module->artifact.header->layout.imported_tables)
@@ -140,16 +146,21 @@ static enum lucet_error import_memory(const struct import *p)
             : lucet__memory_desc(p->definition.instance, exported_index(&p->definition));
     struct memory *m = desc->owner;
 
-    if (!limits_fit(desc->size / LUCET_WASM_PAGE, m->declared_max, wanted->min, wanted->max,
-                    wanted->flags))
+    if (m->page_log2 != wanted->page_log2 || m->index64 != !!(wanted->flags & LUCET_INDEX64))
+        return mismatch(p, "the memory has other pages or indices");
+    if (!m->shared != !(wanted->flags & LUCET_SHARED))
+        return mismatch(p, "one is shared, the other is not");
+    if (!limits_fit(lucet__memory_size(desc) >> m->page_log2, m->declared_max, wanted->min,
+                    wanted->max, wanted->flags))
         return mismatch(p, "the memory has other limits");
-    if (p->record->index == 0) {
+    if (p->record->index == 0)
+        i->memory0 = m;
+    if (lucet_memory_is_guarded(p->record->index, wanted->flags, wanted->page_log2)) {
         if (a->header->heap.reserved_size + a->header->heap.guard_size > m->space ||
             a->header->heap.front_guard > LUCET__GUARD)
             return fail(p, lucet_error_limits_exceeded,
                         "the memory has less address space than "
                         "the code assumes");
-        i->memory0 = m;
     }
     LUCET__AT(i->ctx, struct lucet_memory *, a->header->layout.imported_memories)
     [p->record->index] = desc;

@@ -82,7 +82,7 @@ uint8_t *lucet_instance_heap(struct lucet_instance *i)
 
 uint64_t lucet_instance_heap_len(const struct lucet_instance *i)
 {
-    return i && i->memory0 ? i->memory0->desc->size : 0;
+    return i && i->memory0 ? lucet__memory_size(i->memory0->desc) : 0;
 }
 
 bool lucet_instance_check_heap(const struct lucet_instance *i, const void *ptr, size_t len)
@@ -90,7 +90,7 @@ bool lucet_instance_check_heap(const struct lucet_instance *i, const void *ptr, 
     if (!i || !i->memory0)
         return false;
     uint64_t offset = (uintptr_t)ptr - (uintptr_t)i->memory0->desc->base;
-    uint64_t size = i->memory0->desc->size;
+    uint64_t size = lucet__memory_size(i->memory0->desc);
     return (uintptr_t)ptr >= (uintptr_t)i->memory0->desc->base && offset <= size &&
            len <= size - offset;
 }
@@ -113,6 +113,25 @@ enum lucet_error lucet_instance_grow_heap(struct lucet_instance *i, uint32_t add
                            additional_pages, (unsigned long long)i->memory0->grow_limit);
     if (previous_pages)
         *previous_pages = (uint32_t)before;
+    return lucet_error_ok;
+}
+
+enum lucet_error lucet_instance_memory(struct lucet_instance *i, const char *name, size_t name_len,
+                                       uint8_t **base, uint64_t *size)
+{
+    char text[LUCET__NAME_MAX];
+
+    lucet__clear_error();
+    if (!i || !name || !base || !size)
+        return lucet__fail(lucet_error_invalid_argument, "lucet_instance_memory: NULL");
+    const struct lucet_module_export *e =
+        lucet_artifact_export(&i->module->artifact, name, name_len);
+    if (!e || e->kind != LUCET_EXTERN_MEMORY)
+        return lucet__fail(lucet_error_symbol_not_found, "no exported memory \"%s\"",
+                           lucet__printable(text, sizeof(text), name, name_len));
+    const struct lucet_memory *m = lucet__memory_desc(i, e->index);
+    *base = m->base;
+    *size = lucet__memory_size(m);
     return lucet_error_ok;
 }
 

@@ -15,31 +15,75 @@ static enum lucet_error too_much_memory(uint32_t index, uint64_t size, uint64_t 
                        (unsigned long long)size, (unsigned long long)limit);
 }
 
-/* Memory 0 lies in the slot, where compiled code expects reservation and guard; others have
- * mappings of their own and are checked by the code. */
-static enum lucet_error describe_memory(struct lucet_instance *i, uint32_t own)
+/* Address space enough to be memory 0 of whoever imports it: for the first ones only, lest modules
+ * with many memories use up the process's. */
+#define SPACIOUS_MEMORIES 8u
+
+static bool is_exported(const struct lucet_artifact *a, uint32_t memory)
+{
+    for (uint32_t k = 0; k < a->nexports; k++)
+        if (a->exports[k].kind == LUCET_EXTERN_MEMORY && a->exports[k].index == memory)
+            return true;
+    return false;
+}
+
+static uint64_t space_of(const struct lucet_instance *i, uint32_t own, const struct memory *m)
+{
+    const struct lucet_artifact *a = &i->module->artifact;
+    const uint32_t index = a->header->nimported_memories + own;
+    const struct lucet_module_memory *d = &a->memories[index];
+    const bool may_be_first = lucet_memory_is_guarded(0, d->flags, d->page_log2) &&
+                              (index == 0 || (own < SPACIOUS_MEMORIES && is_exported(a, index)));
+
+    return may_be_first ? i->region->limits.heap_address_space_size : m->grow_limit;
+}
+
+/* Memory 0 lies in the slot, where compiled code expects reservation and guard. Shared memories,
+ * which outlive runs of one instance, and all others have mappings of their own. */
+static enum lucet_error place_memory(struct lucet_instance *i, uint32_t own)
+{
+    const struct lucet_artifact *a = &i->module->artifact;
+    const uint32_t index = a->header->nimported_memories + own;
+    struct memory *m = &i->memories[own];
+    enum lucet_error e;
+
+    if (index == 0)
+        i->memory0 = m;
+    if (index == 0 && !(a->memories[index].flags & LUCET_SHARED)) {
+        m->slot = i->slot;
+        m->space = i->region->limits.heap_address_space_size;
+        m->desc->base = i->slot->heap;
+        return lucet_error_ok;
+    }
+    e = lucet__memory_map(m, space_of(i, own, m));
+    return e == lucet_error_ok && a->memories[index].flags & LUCET_SHARED ? lucet__memory_share(m)
+                                                                          : e;
+}
+
+static enum lucet_error describe_memory(struct lucet_instance *i, uint32_t own, uint64_t *left)
 {
     const struct lucet_artifact *a = &i->module->artifact;
     const struct lucet_module_header *h = a->header;
     uint32_t index = h->nimported_memories + own;
     const struct lucet_module_memory *d = &a->memories[index];
-    uint64_t limit = least(i->heap_limit, h->heap.reserved_size);
+    uint64_t limit = i->heap_limit;
     struct memory *m = &i->memories[own];
 
     m->desc = &LUCET__AT(i->ctx, struct lucet_memory, h->layout.memories)[own];
     m->declared_max = d->flags & LUCET_HAS_MAX ? d->max : LUCET__NO_MAX;
-    m->grow_limit = limit / LUCET_WASM_PAGE * LUCET_WASM_PAGE;
-    m->desc->max_pages = least(m->declared_max, 65536);
+    m->page_log2 = d->page_log2;
+    m->index64 = d->flags & LUCET_INDEX64;
+    m->bytes_left = &i->heap_left;
+    if (lucet_memory_is_guarded(index, d->flags, d->page_log2))
+        limit = least(limit, h->heap.reserved_size);
+    m->grow_limit = limit >> d->page_log2 << d->page_log2;
+    m->desc->max_pages = least(m->declared_max, lucet_memory_most_pages(d->flags, d->page_log2));
     m->desc->owner = m;
-    if (d->min * LUCET_WASM_PAGE > m->grow_limit)
-        return too_much_memory(index, d->min * LUCET_WASM_PAGE, m->grow_limit);
-    if (index != 0)
-        return lucet__memory_map(m, m->grow_limit);
-    m->slot = i->slot;
-    m->space = i->region->limits.heap_address_space_size;
-    m->desc->base = i->slot->heap;
-    i->memory0 = m;
-    return lucet_error_ok;
+    const uint64_t size = lucet_memory_bytes(d->min, d->page_log2);
+    if (size > *left || size > m->grow_limit)
+        return too_much_memory(index, size, least(*left, m->grow_limit));
+    *left -= size;
+    return place_memory(i, own);
 }
 
 static void describe_table(struct lucet_instance *i, uint32_t own)
@@ -52,8 +96,9 @@ static void describe_table(struct lucet_instance *i, uint32_t own)
     t->declared_max = d->flags & LUCET_HAS_MAX ? d->max : LUCET__NO_MAX;
     t->grow_limit = least(i->region->limits.table_entries, UINT32_MAX);
     t->elem = d->elem;
+    t->index64 = d->flags & LUCET_INDEX64;
     t->entries_left = &i->table_entries_left;
-    t->desc->max = least(t->declared_max, UINT32_MAX);
+    t->desc->max = least(t->declared_max, UINT32_MAX); /* more than any limit of a region's */
     t->desc->owner = t;
 }
 
@@ -62,11 +107,26 @@ enum lucet_error lucet__instance_describe(struct lucet_instance *i)
     const struct lucet_artifact *a = &i->module->artifact;
     const struct lucet_module_header *h = a->header;
     enum lucet_error e = lucet_error_ok;
+    uint64_t left = i->heap_limit;
 
     for (uint32_t k = 0; k < a->nmemories - h->nimported_memories && e == lucet_error_ok; k++)
-        e = describe_memory(i, k);
+        e = describe_memory(i, k, &left);
     for (uint32_t k = 0; k < a->ntables - h->nimported_tables && e == lucet_error_ok; k++)
         describe_table(i, k);
+    return e;
+}
+
+static enum lucet_error init_slot_memory(struct lucet_instance *i, struct memory *m, uint64_t size,
+                                         bool *in_image)
+{
+    const struct image *image = lucet__image(i->module);
+    enum lucet_error e =
+        lucet__slot_heap_reset(m->slot, round_up(size, LUCET__PAGE), i->module->id, image);
+
+    m->accessible = m->slot->heap_accessible;
+    if (e == lucet_error_ok)
+        m->desc->size = size; /* else it stays at or above the minimum */
+    *in_image = image->fd >= 0;
     return e;
 }
 
@@ -75,23 +135,19 @@ static enum lucet_error init_memories(struct lucet_instance *i, bool *in_image)
 {
     const struct lucet_artifact *a = &i->module->artifact;
     const uint32_t imported = a->header->nimported_memories;
+    uint64_t used = 0;
 
     *in_image = false;
     for (uint32_t k = 0; k < a->nmemories - imported; k++) {
         struct memory *m = &i->memories[k];
         uint64_t pages = a->memories[imported + k].min;
-        enum lucet_error e;
-        if (m->slot) {
-            const struct image *image = lucet__image(i->module);
-            e = lucet__slot_heap_reset(m->slot, pages * LUCET_WASM_PAGE, i->module->id, image);
-            m->desc->size = pages * LUCET_WASM_PAGE;
-            *in_image = image->fd >= 0;
-        } else {
-            e = lucet__memory_reset(m, pages);
-        }
+        enum lucet_error e = m->slot ? init_slot_memory(i, m, pages << m->page_log2, in_image)
+                                     : lucet__memory_reset(m, pages);
         if (e != lucet_error_ok)
             return e;
+        used += pages << m->page_log2; /* both checked when they were described */
     }
+    atomic_store(&i->heap_left, i->heap_limit - used);
     return lucet_error_ok;
 }
 

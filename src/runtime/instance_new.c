@@ -21,7 +21,8 @@ static enum lucet_error check_region(const struct lucet_region *r, const struct 
                            "globals and scratch space need %llu bytes, the region's globals_size "
                            "is %llu",
                            guest, (unsigned long long)l->globals_size);
-    if (a->nmemories == 0 || h->nimported_memories > 0)
+    if (a->nmemories == 0 || h->nimported_memories > 0 ||
+        !lucet_memory_is_guarded(0, a->memories[0].flags, a->memories[0].page_log2))
         return lucet_error_ok;
     if (assumed > l->heap_address_space_size)
         return lucet__fail(lucet_error_limits_exceeded,
@@ -199,6 +200,12 @@ enum lucet_error lucet_region_new_instance_with_ctx(struct lucet_region *region,
     const struct lucet_instance_options o = {.embed_ctx = embed_ctx};
 
     return lucet_region_new_instance_with(region, module, &o, out);
+}
+
+void lucet__instance_leave(struct lucet_instance *i)
+{
+    while (i->memories_used > 0)
+        lucet__memory_use(lucet__memory_desc(i, --i->memories_used)->owner, false);
 }
 
 void lucet__instance_destroy(struct lucet_instance *i)

@@ -6,8 +6,9 @@
 #include "runtime/exception.h"
 
 #define TABLE_LIMIT 10000000u
-#define MEMORY_PAGES 65536u
-#define MEMORY_SPACE (UINT64_C(8) << 30) /* reservation and guard, as lucetc assumes by default */
+/* Reservation and guard, as lucetc assumes by default; and how far larger kinds may grow. */
+#define MEMORY_SPACE (UINT64_C(8) << 30)
+#define MEMORY_LIMIT (UINT64_C(1) << 46) /* more than any address space offers */
 
 enum key_kind { KEY_SYMBOL, KEY_ITEM, KEY_INSTANCE };
 
@@ -341,21 +342,67 @@ enum lucet_error lucet_linker_global(struct lucet_linker *l, const char *module,
 enum lucet_error lucet_linker_memory(struct lucet_linker *l, const char *module, const char *name,
                                      uint64_t min, uint64_t max)
 {
-    uint64_t limit = max < MEMORY_PAGES ? max : MEMORY_PAGES;
+    const struct lucet_memory_type type = {.min = min, .max = max};
+
+    return lucet_linker_memory_of(l, module, name, &type);
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* The module's view of the type, as in an artifact; false: there is no such type. */
+static bool memory_record(const struct lucet_memory_type *t, struct lucet_module_memory *d)
+{
+    *d = (struct lucet_module_memory){
+        .min = t->min,
+        .max = t->max,
+        .flags = (t->max != LUCET__NO_MAX ? LUCET_HAS_MAX : 0) | (t->index64 ? LUCET_INDEX64 : 0) |
+                 (t->shared ? LUCET_SHARED : 0),
+        .page_log2 = t->page_size == 1 ? 0 : 16,
+    };
+    const uint64_t most = lucet_memory_most_pages(d->flags, d->page_log2);
+    return (t->page_size <= 1 || t->page_size == LUCET_WASM_PAGE) && t->min <= t->max &&
+           t->min <= most && (t->max == LUCET__NO_MAX ? !t->shared : t->max <= most) &&
+           lucet_memory_bytes(t->min, d->page_log2) <= MEMORY_LIMIT;
+}
+
+static enum lucet_error make_memory(struct object *o, const struct lucet_module_memory *d)
+{
+    const bool guarded = lucet_memory_is_guarded(0, d->flags, d->page_log2);
+    const uint64_t min = lucet_memory_bytes(d->min, d->page_log2);
+    const uint64_t pages =
+        d->flags & LUCET_HAS_MAX ? d->max : lucet_memory_most_pages(d->flags, d->page_log2);
+    const uint64_t limit =
+        least(lucet_memory_bytes(pages, d->page_log2), min > MEMORY_SPACE ? min : MEMORY_SPACE);
+    struct memory *m = &o->u.memory.own;
+    enum lucet_error e;
+
+    *m = (struct memory){.desc = &o->u.memory.desc,
+                         .grow_limit = limit,
+                         .declared_max = d->flags & LUCET_HAS_MAX ? d->max : LUCET__NO_MAX,
+                         .page_log2 = d->page_log2,
+                         .index64 = d->flags & LUCET_INDEX64};
+    *m->desc = (struct lucet_memory){.max_pages = pages, .owner = m};
+    e = lucet__memory_map(m, guarded ? MEMORY_SPACE : limit);
+    if (e == lucet_error_ok && d->flags & LUCET_SHARED)
+        e = lucet__memory_share(m);
+    return e == lucet_error_ok ? lucet__memory_reset(m, d->min) : e;
+}
+
+enum lucet_error lucet_linker_memory_of(struct lucet_linker *l, const char *module,
+                                        const char *name, const struct lucet_memory_type *type)
+{
+    struct lucet_module_memory record;
 
     lucet__clear_error();
-    if (!l || !module || !name || min > limit || (max != LUCET__NO_MAX && max > MEMORY_PAGES))
+    if (!l || !module || !name || !type || !memory_record(type, &record))
         return lucet__fail(lucet_error_invalid_argument, "lucet_linker_memory: NULL or limits");
     struct object *o = object_new(lucet_extern_memory);
     if (!o)
         return lucet__no_memory();
-    struct memory *m = &o->u.memory.own;
-    *m = (struct memory){
-        .desc = &o->u.memory.desc, .grow_limit = limit * LUCET_WASM_PAGE, .declared_max = max};
-    *m->desc = (struct lucet_memory){.max_pages = limit, .owner = m};
-    enum lucet_error e = lucet__memory_map(m, MEMORY_SPACE);
-    if (e == lucet_error_ok)
-        e = lucet__memory_reset(m, min);
+    enum lucet_error e = make_memory(o, &record);
     if (e != lucet_error_ok) {
         lucet__object_destroy(o);
         return e;

@@ -1,4 +1,9 @@
-/* Linear memories: growing, and those that lie outside of slots. */
+/* Linear memories: growing, and those that lie outside of slots.
+ *
+ * All memories of an instance together may have as many bytes as it is allowed (`bytes_left`). A
+ * memory's base never changes, and its size changes after the pages have: whoever reads a size may
+ * use that many bytes. */
+#include <stdlib.h>
 #include <sys/mman.h>
 
 #include "runtime/runtime.h"
@@ -7,35 +12,80 @@
  * stay so, for it lies beyond the memory's size. */
 static bool make_accessible(struct memory *m, uint64_t size)
 {
-    uint8_t *from = m->desc->base + m->desc->size;
-    uint64_t more = size - m->desc->size;
+    uint64_t end = round_up(size, LUCET__PAGE);
 
+    if (end <= m->accessible)
+        return true;
+    uint8_t *from = m->desc->base + m->accessible;
+    uint64_t more = end - m->accessible;
     if (mprotect(from, more, PROT_READ | PROT_WRITE) != 0) {
         if (mprotect(from, more, PROT_NONE) != 0 && m->slot)
-            m->slot->heap_accessible = size; /* at least it is not left to the next tenant */
+            m->slot->heap_accessible = end; /* at least it is not left to the next tenant */
         return false;
     }
+    m->accessible = end;
     if (m->slot)
-        m->slot->heap_accessible = size;
+        m->slot->heap_accessible = end;
     return true;
+}
+
+/* Several memories of an instance may grow at once when some are shared. */
+static bool take_allowance(struct memory *m, uint64_t bytes)
+{
+    uint64_t left;
+
+    if (!m->bytes_left)
+        return true;
+    left = atomic_load_explicit(m->bytes_left, memory_order_relaxed);
+    do {
+        if (bytes > left)
+            return false;
+    } while (!atomic_compare_exchange_weak(m->bytes_left, &left, left - bytes));
+    return true;
+}
+
+static void give_allowance_back(struct memory *m, uint64_t bytes)
+{
+    if (m->bytes_left)
+        atomic_fetch_add(m->bytes_left, bytes);
+}
+
+static int64_t grow(struct memory *m, uint64_t pages)
+{
+    const uint64_t old = m->desc->size >> m->page_log2;
+    const uint64_t limit = m->grow_limit >> m->page_log2;
+
+    if (pages > m->desc->max_pages || old > m->desc->max_pages - pages)
+        return -1;
+    if (pages == 0)
+        return (int64_t)old;
+    if (pages > limit || old > limit - pages || !take_allowance(m, pages << m->page_log2))
+        return -1;
+    const uint64_t size = (old + pages) << m->page_log2;
+    if (!make_accessible(m, size)) {
+        give_allowance_back(m, pages << m->page_log2);
+        return -1;
+    }
+    lucet__memory_set_size(m->desc, size);
+    return (int64_t)old;
 }
 
 int64_t lucet__memory_grow(struct memory *m, uint64_t pages)
 {
-    uint64_t old = m->desc->size / LUCET_WASM_PAGE;
+    int64_t before;
 
-    if (pages > m->desc->max_pages || old > m->desc->max_pages - pages)
-        return -1;
-    uint64_t size = (old + pages) * LUCET_WASM_PAGE;
-    if (pages > 0 && (size > m->grow_limit || !make_accessible(m, size)))
-        return -1;
-    m->desc->size = size;
-    return (int64_t)old;
+    if (!m->shared)
+        return grow(m, pages);
+    pthread_mutex_lock(&m->shared->mutex);
+    before = grow(m, pages);
+    pthread_mutex_unlock(&m->shared->mutex);
+    return before;
 }
 
 enum lucet_error lucet__memory_map(struct memory *m, uint64_t space)
 {
-    uint64_t size = LUCET__GUARD + round_up(space, LUCET__PAGE);
+    /* What no guard of the code's lies behind has one of the runtime's there all the same. */
+    uint64_t size = LUCET__GUARD + round_up(space, LUCET__PAGE) + LUCET__GUARD;
     void *p = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     if (p == MAP_FAILED)
@@ -48,20 +98,61 @@ enum lucet_error lucet__memory_map(struct memory *m, uint64_t space)
     return lucet_error_ok;
 }
 
+enum lucet_error lucet__memory_share(struct memory *m)
+{
+    m->shared = calloc(1, sizeof(*m->shared));
+    if (!m->shared)
+        return lucet__no_memory();
+    pthread_mutex_init(&m->shared->mutex, NULL);
+    return lucet_error_ok;
+}
+
+static bool forget(const struct memory *m)
+{
+    return m->accessible == 0 || madvise(m->desc->base, m->accessible, MADV_DONTNEED) == 0 ||
+           mmap(m->desc->base, m->accessible, PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED;
+}
+
+/* Compiled code relies on a size that is never below the declared minimum (docs/abi.md M6), so one
+ * that fails leaves a memory that can be used: others may still call into its instance. */
+static enum lucet_error reset(struct memory *m, uint64_t size)
+{
+    const uint64_t end = round_up(size, LUCET__PAGE);
+
+    if (!forget(m))
+        return lucet__fail_errno(lucet_error_no_memory, "cannot reset a memory");
+    if (!make_accessible(m, size) ||
+        (end < m->accessible && mprotect(m->desc->base + end, m->accessible - end, PROT_NONE) != 0))
+        return lucet__fail_errno(lucet_error_no_memory, "cannot make a memory of %llu bytes",
+                                 (unsigned long long)size);
+    m->accessible = end;
+    lucet__memory_set_size(m->desc, size);
+    return lucet_error_ok;
+}
+
 enum lucet_error lucet__memory_reset(struct memory *m, uint64_t pages)
 {
-    uint64_t size = pages * LUCET_WASM_PAGE;
+    enum lucet_error e;
 
-    if (m->desc->size > 0 &&
-        mmap(m->desc->base, m->desc->size, PROT_NONE,
-             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
-        return lucet__fail_errno(lucet_error_no_memory, "cannot reset a memory");
-    m->desc->size = 0;
-    if (size > 0 && !make_accessible(m, size))
-        return lucet__fail_errno(lucet_error_no_memory, "cannot make a memory of %llu pages",
-                                 (unsigned long long)pages);
-    m->desc->size = size;
-    return lucet_error_ok;
+    if (!m->shared)
+        return reset(m, pages << m->page_log2);
+    pthread_mutex_lock(&m->shared->mutex);
+    e = m->shared->users == 0
+            ? reset(m, pages << m->page_log2)
+            : lucet__fail(lucet_error_instance_not_returned,
+                          "%u other instances use its shared memory", m->shared->users);
+    pthread_mutex_unlock(&m->shared->mutex);
+    return e;
+}
+
+void lucet__memory_use(struct memory *m, bool begins)
+{
+    if (!m->shared)
+        return;
+    pthread_mutex_lock(&m->shared->mutex);
+    m->shared->users += begins ? 1u : -1u;
+    pthread_mutex_unlock(&m->shared->mutex);
 }
 
 void lucet__memory_unmap(struct memory *m)
@@ -69,4 +160,8 @@ void lucet__memory_unmap(struct memory *m)
     if (m->mapping)
         munmap(m->mapping, m->mapping_size);
     m->mapping = NULL;
+    if (m->shared)
+        pthread_mutex_destroy(&m->shared->mutex);
+    free(m->shared);
+    m->shared = NULL;
 }

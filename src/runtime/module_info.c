@@ -122,8 +122,10 @@ void lucet_dl_module_requirements(const struct lucet_dl_module *m,
     out->context_size = a->header->layout.size;
     if (a->nmemories == 0)
         return;
-    out->heap_memory_size = a->memories[0].min * LUCET_WASM_PAGE;
+    const struct lucet_module_memory *d = &a->memories[0];
+    out->heap_memory_size = lucet_memory_bytes(d->min, d->page_log2);
     out->heap_maximum =
-        a->memories[0].flags & LUCET_HAS_MAX ? a->memories[0].max * LUCET_WASM_PAGE : UINT64_MAX;
-    out->heap_address_space_size = a->header->heap.reserved_size + a->header->heap.guard_size;
+        d->flags & LUCET_HAS_MAX ? lucet_memory_bytes(d->max, d->page_log2) : UINT64_MAX;
+    if (lucet_memory_is_guarded(0, d->flags, d->page_log2))
+        out->heap_address_space_size = a->header->heap.reserved_size + a->header->heap.guard_size;
 }

@@ -1,7 +1,7 @@
 /* The runtime's own structures and what its files offer each other. One idea per file:
  *
  *   modules     memfd.c module_load.c module_info.c module_names.c code_ranges.c frames.c names.c signature.c image.c
- *   slots       region.c slot.c memory.c table.c
+ *   slots       region.c slot.c memory.c wait.c table.c
  *   linking     linker.c imports.c store.c record.c
  *   instances   instance_new.c instance_init.c segments.c init_expr.c instance.c global.c value.c
  *   running     run.c call.c func.c gs.h suspend.c enter.S thread.c signals.c fault.c backtrace.c stop.c
@@ -210,30 +210,66 @@ void lucet__region_retain(struct lucet_region *r);
 
 /* ---- Memories and tables ---- */
 
+struct waiter; /* wait.c */
+
+/* What instances on several threads need of a memory they share. */
+struct shared_memory {
+    pthread_mutex_t mutex; /* guards growing and what follows */
+    uint32_t users;        /* instances that import it */
+    struct waiter *first, *last;
+};
+
 /* What a memory's owner knows beyond its descriptor, which stands where compiled code reads it. */
 struct memory {
     struct lucet_memory *desc;
     uint64_t space;        /* reservation and guard from the base */
     uint64_t grow_limit;   /* bytes */
     uint64_t declared_max; /* pages; LUCET__NO_MAX */
-    struct slot *slot;     /* it lies in a slot's heap, else in a mapping of its own: */
+    uint64_t accessible;   /* bytes, whole system pages */
+    uint32_t page_log2;
+    bool index64;
+    struct shared_memory *shared;     /* NULL: it is not */
+    atomic_uint_fast64_t *bytes_left; /* of the instance's allowance; NULL = only grow_limit */
+    struct slot *slot;                /* it lies in a slot's heap, else in a mapping of its own: */
     uint8_t *mapping;
     uint64_t mapping_size;
 };
 
-/* memory.c. Pages before, or -1; never blocks. */
+static inline uint64_t lucet__memory_size(const struct lucet_memory *m)
+{
+    return __atomic_load_n(&m->size, __ATOMIC_ACQUIRE);
+}
+static inline void lucet__memory_set_size(struct lucet_memory *m, uint64_t size)
+{
+    __atomic_store_n(&m->size, size, __ATOMIC_RELEASE);
+}
+
+/* memory.c. Pages before, or -1. */
 int64_t lucet__memory_grow(struct memory *m, uint64_t pages);
 /* A mapping of its own of `space` bytes with guards. no_memory. */
 enum lucet_error lucet__memory_map(struct memory *m, uint64_t space);
-/* Own mapping: back to `pages` zero pages. */
+/* Makes it a shared one, in a mapping of its own. no_memory. */
+enum lucet_error lucet__memory_share(struct memory *m);
+/* Own mapping: back to `pages` zero pages. instance_not_returned: it is shared, and others use it. */
 enum lucet_error lucet__memory_reset(struct memory *m, uint64_t pages);
+/* An instance begins or ceases to import it. */
+void lucet__memory_use(struct memory *m, bool begins);
 void lucet__memory_unmap(struct memory *m);
+
+/* wait.c: memory.atomic.wait (`width` 4 or 8) and notify, `address` checked here. */
+uint32_t lucet__memory_wait(struct lucet_vmctx *ctx, struct lucet_memory *m, uint64_t address,
+                            unsigned width, uint64_t expected, int64_t timeout);
+/* In the stop handler: ends the wait of the calling thread. */
+void lucet__wait_stop(struct thread *t);
+uint32_t lucet__memory_notify(struct lucet_vmctx *ctx, struct lucet_memory *m, uint64_t address,
+                              uint32_t count);
 
 struct table {
     struct lucet_table *desc;
-    uint64_t grow_limit;    /* entries */
-    uint64_t declared_max;  /* LUCET__NO_MAX */
-    uint32_t elem;          /* enum lucet_valtype */
+    uint64_t grow_limit;   /* entries */
+    uint64_t declared_max; /* LUCET__NO_MAX */
+    uint32_t elem;         /* enum lucet_valtype */
+    bool index64;
     uint64_t *entries_left; /* of the instance's allowance; NULL = no bound beyond grow_limit */
 };
 /* table.c. Entries before, or -1. New entries are null. */
@@ -303,11 +339,13 @@ struct lucet_instance {
     struct memory *memories; /* own */
     struct table *tables;    /* own */
     uint64_t table_entries_left;
-    struct record *records;        /* per instance, when the module is not private */
-    struct record *export_records; /* per export, of private modules others import from */
-    struct record *host_records;   /* per imported function; used when it is the host's */
-    uint64_t heap_limit;
-    uint8_t *dropped; /* bits: element segments, then data segments */
+    struct record *records;         /* per instance, when the module is not private */
+    struct record *export_records;  /* per export, of private modules others import from */
+    struct record *host_records;    /* per imported function; used when it is the host's */
+    uint64_t heap_limit;            /* bytes of all own memories together */
+    atomic_uint_fast64_t heap_left; /* of these */
+    uint32_t memories_used;         /* imported ones that know of it */
+    uint8_t *dropped;               /* bits: element segments, then data segments */
     struct lucet_tag **tags;
     struct exceptions *exceptions;    /* shared by the instances of a store; made at first use */
     struct lucet_exception *uncaught; /* what its last run threw */
@@ -379,6 +417,8 @@ void lucet__set_instantiation_trap(enum lucet_trapcode code);
 /* imports.c: fills the context's import arrays. */
 enum lucet_error lucet__imports_resolve(struct lucet_instance *i, struct lucet_linker *l);
 
+/* Ceases to use what it imports. Before it, or what it imports from, is destroyed. */
+void lucet__instance_leave(struct lucet_instance *i);
 /* Drops the owner's reference. */
 void lucet__instance_drop(struct lucet_instance *i);
 /* Nobody refers to it any more. */
@@ -593,16 +633,18 @@ void lucet__timer_release(struct thread *t);
 uint64_t lucet__now(void);
 
 /* builtins.c, builtins_table.c */
-uint32_t lucet__builtin_table_grow(struct lucet_vmctx *ctx, uint32_t table, uint64_t value,
-                                   uint32_t n);
-void lucet__builtin_table_copy(struct lucet_vmctx *ctx, uint32_t to, uint32_t from, uint32_t dst,
-                               uint32_t src, uint32_t n);
-void lucet__builtin_table_fill(struct lucet_vmctx *ctx, uint32_t table, uint32_t dst,
-                               uint64_t value, uint32_t n);
+uint64_t lucet__builtin_table_grow(struct lucet_vmctx *ctx, uint32_t table, uint64_t value,
+                                   uint64_t n);
+void lucet__builtin_table_copy(struct lucet_vmctx *ctx, uint32_t to, uint32_t from, uint64_t dst,
+                               uint64_t src, uint64_t n);
+void lucet__builtin_table_fill(struct lucet_vmctx *ctx, uint32_t table, uint64_t dst,
+                               uint64_t value, uint64_t n);
 void lucet__builtin_table_init(struct lucet_vmctx *ctx, uint32_t table, uint32_t segment,
-                               uint32_t dst, uint32_t src, uint32_t n);
+                               uint64_t dst, uint32_t src, uint32_t n);
 void lucet__builtin_elem_drop(struct lucet_vmctx *ctx, uint32_t segment);
 extern const void *const lucet__builtins[LUCET_BUILTIN_SLOTS];
+/* Whether the current run was asked to stop. */
+bool lucet__stop_pending(void);
 /* Between chunks of long work: ends the run when a stop was requested. */
 void lucet__poll(struct lucet_vmctx *ctx);
 

@@ -50,12 +50,13 @@ bool lucet__elem_copy(struct lucet_instance *i, uint32_t segment, struct lucet_t
     return true;
 }
 
-static uint32_t offset_of(const struct lucet_instance *i, struct lucet_init init)
+/* `flags`: of the table or memory. */
+static uint64_t offset_of(const struct lucet_instance *i, struct lucet_init init, uint32_t flags)
 {
     uint64_t value[2];
 
     lucet__init_value(i, init, value);
-    return (uint32_t)value[0];
+    return flags & LUCET_INDEX64 ? value[0] : (uint32_t)value[0];
 }
 
 static enum lucet_error apply_elems(struct lucet_instance *i)
@@ -64,8 +65,9 @@ static enum lucet_error apply_elems(struct lucet_instance *i)
 
     for (uint32_t k = 0; k < a->nelems; k++) {
         const struct lucet_module_elem *e = &a->elems[k];
-        if (e->mode == LUCET_ACTIVE && !lucet__elem_copy(i, k, lucet__table_desc(i, e->table),
-                                                         offset_of(i, e->offset), 0, e->count))
+        if (e->mode == LUCET_ACTIVE &&
+            !lucet__elem_copy(i, k, lucet__table_desc(i, e->table),
+                              offset_of(i, e->offset, a->tables[e->table].flags), 0, e->count))
             return lucet__instantiation_trap(lucet_trapcode_table_out_of_bounds, "element segment",
                                              k);
         if (e->mode != LUCET_PASSIVE)
@@ -86,8 +88,9 @@ static enum lucet_error apply_datas(struct lucet_instance *i, bool in_image)
         if (in_image)
             continue;
         const struct lucet_memory *m = lucet__memory_desc(i, d->memory);
-        uint64_t offset = offset_of(i, d->offset);
-        if (offset > m->size || d->size > m->size - offset)
+        uint64_t offset = offset_of(i, d->offset, a->memories[d->memory].flags);
+        uint64_t size = lucet__memory_size(m);
+        if (offset > size || d->size > size - offset)
             return lucet__instantiation_trap(lucet_trapcode_heap_out_of_bounds, "data segment", k);
         if (d->size)
             memcpy(m->base + offset, a->data_bytes + d->bytes, d->size);

@@ -216,8 +216,10 @@ void lucet__stop_handler(int sig, siginfo_t *info, void *context)
     struct thread *t = &lucet__thread;
 
     /* A host function may be about to block: the signal comes again until it has returned. */
-    if (t->current && stop_activations(t->current, context))
+    if (t->current && stop_activations(t->current, context)) {
+        lucet__wait_stop(t);
         lucet__timer_repeat(t);
+    }
     /* Others may use the signal too, with timers of their own. */
     bool ours = info->si_code == SI_QUEUE || info->si_code == SI_TIMER;
     if (!ours || info->si_ptr != &lucet__thread_mark)

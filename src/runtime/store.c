@@ -137,6 +137,9 @@ void lucet__store_release(struct store *s)
     if (--s->refs == 0)
         collect(s, &dead);
     pthread_mutex_unlock(&mutex);
+    for (const struct store *d = dead; d; d = d->next_merged)
+        for (struct lucet_instance *i = d->instances; i; i = i->store_next)
+            lucet__instance_leave(i);
     while (dead) {
         struct store *next = dead->next_merged;
         destroy(dead);

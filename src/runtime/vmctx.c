@@ -40,7 +40,11 @@ void *lucet_vmctx_get_delegate(struct lucet_vmctx *vmctx)
 
 uint32_t lucet_vmctx_current_memory(struct lucet_vmctx *vmctx)
 {
-    return (uint32_t)(lucet_vmctx_heap_len(vmctx) / LUCET_WASM_PAGE);
+    const struct lucet_instance *i = lucet_vmctx_instance(vmctx);
+
+    return (uint32_t)(i && i->memory0
+                          ? lucet__memory_size(i->memory0->desc) >> i->memory0->page_log2
+                          : 0);
 }
 
 int32_t lucet_vmctx_grow_memory(struct lucet_vmctx *vmctx, uint32_t additional_pages)

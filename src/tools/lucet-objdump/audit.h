@@ -7,12 +7,13 @@
  *   audit_assume.c   what conditions say                 audit_step.c    effect of one instruction
  *   audit_unit.c     one function: blocks                audit_flow.c    states of all blocks
  *   audit_classify.c accesses and branches -> categories audit_policy.c  what each class may do
- *   audit_findings.c list of what was found              audit.c         the whole artifact */
+ *   audit_findings.c list of what was found              audit_fit.c     sizes of memories
+ *   audit.c          the whole artifact */
 #ifndef LUCET_AUDIT_H
 #define LUCET_AUDIT_H
 
 #include "module/format.h"
-#include "tools/lucet-objdump/audit_insn.h"
+#include "tools/lucet-objdump/audit_state.h"
 
 /* Classes of functions: the artifact's wasm functions, and its helpers by the first part of their
  * names. */
@@ -28,7 +29,6 @@
     X(BUILTIN, "builtin")                                                                          \
     X(GLOBAL, "global")                                                                            \
     X(TABLE, "table")                                                                              \
-    X(MEMORY, "memory")                                                                            \
     X(OTHER, "other")
 
 enum audit_class {
@@ -44,6 +44,9 @@ enum audit_class {
     X(GS_CONSTANT, "gs+constant", "gs + constant")                                                 \
     X(GS_SUM, "gs+sum", "gs + sum proved to lie within reservation and guard")                     \
     X(GS_NEGATIVE, "gs-negative", "gs + value that may be negative, within the front guard")       \
+    X(GS_CHECKED, "gs+checked", "gs + number compared with the size of memory 0")                  \
+    X(MEMORY_N, "memory-N", "base of a memory + number compared with its size")                    \
+    X(DESCRIPTOR, "descriptor", "base and size of an imported memory")                             \
     X(STACK, "stack", "rsp + constant, in the function's own frame")                               \
     X(STACK_ARGS, "stack-args", "rsp + constant, arguments passed on the stack")                   \
     X(STACK_PROBE, "stack-probe", "store at a moving rsp that probes the stack page by page")      \
@@ -118,6 +121,7 @@ struct audit_input {
     struct audit_area readonly[8];
     unsigned nreadonly;
     const struct lucet_module_header *header;
+    struct audit_unit_sizes sizes;
     uint32_t nmemories, ntables; /* own ones */
     bool has_bmi;
     struct audit_function *functions; /* sorted, disjoint, within text */

@@ -56,10 +56,41 @@ static int64_t stick_add(int64_t a, int64_t b)
     return __builtin_add_overflow(a, b, &sum) ? (b < 0 ? INT64_MIN : INT64_MAX) : sum;
 }
 
+/* Of a sum of what fits in a memory (a) and a number that does not move it past the slack. */
+static int64_t slack_of_sum(const struct audit_value *a, int64_t lo, int64_t hi)
+{
+    int64_t low, slack;
+
+    if (a->slack < 0 || __builtin_sub_overflow(a->slack, hi, &slack) || slack < 0)
+        return -1;
+    if (lo < 0 && (a->lo < 0 || __builtin_add_overflow(a->lo, lo, &low) || low < 0))
+        return -1;
+    return slack;
+}
+
+static void fit_sum(struct audit_value *v, const struct audit_value *a, const struct audit_value *b)
+{
+    const int64_t one = slack_of_sum(a, b->lo, b->hi), two = slack_of_sum(b, a->lo, a->hi);
+
+    if (one < 0 && two < 0)
+        return;
+    v->slack = one > two ? one : two;
+    v->memory = one > two ? a->memory : b->memory;
+}
+
+/* base + what fits in its memory: what the base had been moved by already comes off the slack. */
+static int64_t slack_of_base(const struct audit_value *base, const struct audit_value *n)
+{
+    if (n->slack >= 0 && n->memory == base->memory && base->slack < 0)
+        return base->lo >= 0 && base->hi <= n->slack ? n->slack - base->hi : -1;
+    return slack_of_sum(base, n->lo, n->hi);
+}
+
 static struct audit_value add_address(struct audit_value a, int64_t lo, int64_t hi)
 {
     if (a.kind > VALUE_POINTER)
         return value_unknown();
+    a.slack = a.kind == VALUE_BASE ? slack_of_sum(&a, lo, hi) : -1;
     a.lo = stick_add(a.lo, lo);
     a.hi = stick_add(a.hi, hi);
     return a;
@@ -83,11 +114,21 @@ struct audit_value value_add(struct audit_value a, struct audit_value b, unsigne
     }
     if (is_number(&a) && is_number(&b)) {
         v = add_numbers(&a, &b);
+        if (width == 8)
+            fit_sum(&v, &a, &b);
         return cut(v, width);
     }
-    if (is_number(&a))
-        return add_address(b, a.lo, a.hi);
-    return is_number(&b) ? add_address(a, b.lo, b.hi) : value_unknown();
+    if (is_number(&a)) {
+        const struct audit_value number = a;
+        a = b;
+        b = number;
+    }
+    if (!is_number(&b))
+        return value_unknown();
+    v = add_address(a, b.lo, b.hi);
+    if (v.kind == VALUE_BASE)
+        v.slack = slack_of_base(&a, &b);
+    return v;
 }
 
 struct audit_value value_sub(struct audit_value a, struct audit_value b, unsigned width)
@@ -106,6 +147,10 @@ struct audit_value value_sub(struct audit_value a, struct audit_value b, unsigne
     if (__builtin_sub_overflow(a.lo, b.hi, &lo) || __builtin_sub_overflow(a.hi, b.lo, &hi))
         return cut(v, width);
     v = value_stride(lo, hi, value_common_step(&a, &b));
+    if (width == 8 && a.slack >= 0 && b.lo != INT64_MIN && b.slack < 0) {
+        v.slack = slack_of_sum(&a, -b.hi, -b.lo);
+        v.memory = v.slack < 0 ? 0 : a.memory;
+    }
     if (a.lo32 >= b.hi32 && !value_is_u32(&v)) {
         v.lo32 = a.lo32 - b.hi32;
         v.hi32 = a.hi32 - b.lo32;

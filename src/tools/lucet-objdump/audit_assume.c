@@ -184,7 +184,7 @@ static void assume_same_address(struct audit_state *s, const struct audit_compar
         s->touched = c->right.lo;
 }
 
-bool state_assume(struct audit_state *s, enum audit_cond cond)
+bool state_assume(const struct audit_unit_sizes *sizes, struct audit_state *s, enum audit_cond cond)
 {
     const struct audit_compare c = s->compare;
     struct bounds l, r;
@@ -197,6 +197,8 @@ bool state_assume(struct audit_state *s, enum audit_cond cond)
             assume_same_address(s, &c);
         return true;
     }
+    if (c.left.kind == VALUE_SIZE || c.right.kind == VALUE_SIZE)
+        state_assume_size(sizes, s, &c, cond);
     if (c.left.kind != VALUE_NUMBER || c.right.kind != VALUE_NUMBER)
         return true;
     if (c.zero_only && cond != COND_E && cond != COND_NE && cond != COND_S && cond != COND_NS)

@@ -58,7 +58,7 @@ static void flow_cond(struct solver *sv, const struct audit_state *s, const stru
         sv->failed = true;
         return;
     }
-    if (state_assume(&taken, insn->cond))
+    if (state_assume(&sv->u->in->sizes, &taken, insn->cond))
         flow_to_target(sv, &taken, insn, insn->target);
     state_free(&taken);
     if (next >= sv->u->ninsns)
@@ -67,7 +67,7 @@ static void flow_cond(struct solver *sv, const struct audit_state *s, const stru
         sv->failed = true;
         return;
     }
-    if (state_assume(&taken, insn->cond ^ 1))
+    if (state_assume(&sv->u->in->sizes, &taken, insn->cond ^ 1))
         flow_into(sv, &taken, insn, next);
     state_free(&taken);
 }

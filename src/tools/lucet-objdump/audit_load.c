@@ -23,23 +23,42 @@ struct audit_value unit_address(const struct audit_unit *u, const struct audit_s
     return m->short_address ? value_low(v, 4) : v;
 }
 
+bool unit_memory_is_guarded(const struct audit_unit *u, uint32_t number)
+{
+    const struct lucet_module_memory *d = &u->in->sizes.memories[number];
+
+    return number < u->in->sizes.count && lucet_memory_is_guarded(number, d->flags, d->page_log2);
+}
+
+static struct audit_value load_descriptor(const struct audit_unit *u, uint32_t number, int64_t at)
+{
+    const uint64_t reserved = u->in->header->heap.reserved_size;
+
+    if (at == offsetof(struct lucet_memory, base))
+        return value_of_memory(VALUE_BASE, number);
+    if (at != offsetof(struct lucet_memory, size))
+        return value_unknown();
+    if (!unit_memory_is_guarded(u, number) || number < u->in->sizes.nimported)
+        return value_of_memory(VALUE_SIZE, number);
+    return reserved >> 47 ? value_unknown() : value_range(0, (int64_t)reserved);
+}
+
 /* Fields of the context's host part that are numbers, not addresses. */
 static struct audit_value load_host_part(const struct audit_unit *u, int64_t at, unsigned width)
 {
     const struct lucet_layout *l = &u->in->header->layout;
     const int64_t in_memories = at - l->memories, in_tables = at - l->tables;
+    const int64_t in_imported = at - l->imported_memories;
 
     if (width < 8)
         return value_low(value_unknown(), width);
-    if (in_memories >= 0 && in_memories / (int64_t)sizeof(struct lucet_memory) < u->in->nmemories) {
-        const bool first = u->in->header->nimported_memories == 0;
-        if (first && in_memories == offsetof(struct lucet_memory, size))
-            return u->in->header->heap.reserved_size >> 47
-                       ? value_unknown()
-                       : value_range(0, (int64_t)u->in->header->heap.reserved_size);
-        if (in_memories % sizeof(struct lucet_memory) != 0)
-            return value_unknown();
-    }
+    if (in_memories >= 0 && in_memories / (int64_t)sizeof(struct lucet_memory) < u->in->nmemories)
+        return load_descriptor(u,
+                               u->in->sizes.nimported +
+                                   (uint32_t)(in_memories / (int64_t)sizeof(struct lucet_memory)),
+                               in_memories % (int64_t)sizeof(struct lucet_memory));
+    if (in_imported >= 0 && in_imported / 8 < u->in->sizes.nimported && in_imported % 8 == 0)
+        return value_of_memory(VALUE_MEMORY, (uint32_t)(in_imported / 8));
     if (in_tables >= 0 && in_tables / (int64_t)sizeof(struct lucet_table) < u->in->ntables &&
         in_tables % sizeof(struct lucet_table) != 0)
         return value_unknown();
@@ -63,6 +82,10 @@ struct audit_value unit_load(const struct audit_unit *u, struct audit_state *s,
         if (value_is_fixed(&address) && address.lo >= 0 &&
             address.lo < u->in->header->layout.guest_part)
             return load_host_part(u, address.lo, width);
+        break;
+    case VALUE_MEMORY:
+        if (width == 8 && value_is_fixed(&address))
+            return load_descriptor(u, address.memory - 1u, address.lo);
         break;
     case VALUE_POINTER:
         if (width == 8)

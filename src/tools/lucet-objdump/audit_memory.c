@@ -11,8 +11,9 @@ static const char *const reg_names[REG_COUNT + 2] = {
 
 static void show_value(const struct audit_value *v, char *text, size_t room)
 {
-    static const char *const kinds[] = {"",         "context+", "stack+",       "image+",
-                                        "pointer+", "saved ",   "table entry ", "table target "};
+    static const char *const kinds[] = {"",       "context+",     "stack+",       "image+",
+                                        "size+",  "base+",        "memory+",      "pointer+",
+                                        "saved ", "table entry ", "table target "};
 
     if (v->kind == VALUE_NUMBER && v->lo == INT64_MIN && v->hi == INT64_MAX)
         snprintf(text, room, "unknown");
@@ -67,6 +68,14 @@ static enum audit_memory classify_gs(const struct audit_unit *u, const struct au
     if (m->vector_index || m->base == REG_RIP || !value_is(&a, VALUE_NUMBER)) {
         show_registers(s, m, why, "gs + no number");
         return MEMORY_OTHER;
+    }
+    if (!unit_memory_is_guarded(u, 0) || a.slack >= 0) {
+        if (audit_fits(&u->in->sizes, s, 0, &a, access_size(m)))
+            return MEMORY_GS_CHECKED;
+        if (!unit_memory_is_guarded(u, 0)) {
+            show_registers(s, m, why, "gs + what was not compared with the size");
+            return MEMORY_OTHER;
+        }
     }
     if (a.lo < -address_space(heap->front_guard) || a.hi > end - (int64_t)access_size(m)) {
         show_registers(s, m, why, "gs + what may lie outside");
@@ -163,6 +172,16 @@ enum audit_memory classify_memory(const struct audit_unit *u, const struct audit
         case VALUE_STACK: return classify_stack(u, s, insn, &a, why);
         case VALUE_CONTEXT: return classify_context(u, s, m, &a, why);
         case VALUE_IMAGE: return classify_image(u, s, insn, &a, why);
+        case VALUE_BASE:
+            if (audit_fits(&u->in->sizes, s, a.memory - 1u, &a, access_size(m)))
+                return MEMORY_MEMORY_N;
+            show_registers(s, m, why, "base + what was not compared with the size");
+            return MEMORY_OTHER;
+        case VALUE_MEMORY:
+            if (!m->write && value_is_fixed(&a) && a.lo >= 0 &&
+                a.lo + access_size(m) <= (int64_t)offsetof(struct lucet_memory, max_pages))
+                return MEMORY_DESCRIPTOR;
+            break;
         case VALUE_POINTER: return value_is_fixed(&a) ? MEMORY_POINTER : MEMORY_POINTER_INDEX;
         default: break;
         }

@@ -7,17 +7,18 @@
 /* Own frame, own context, constants: for everybody. */
 #define FRAME (MEM(STACK) | MEM(STACK_ARGS) | MEM(STACK_PROBE))
 #define OWN (FRAME | MEM(CONTEXT_READ) | MEM(CONTEXT_WRITE) | MEM(RODATA))
-#define GS (MEM(GS_INDEX) | MEM(GS_CONSTANT) | MEM(GS_SUM) | MEM(GS_NEGATIVE))
+#define HEAP                                                                                       \
+    (MEM(GS_INDEX) | MEM(GS_CONSTANT) | MEM(GS_SUM) | MEM(GS_NEGATIVE) | MEM(GS_CHECKED) |         \
+     MEM(MEMORY_N) | MEM(DESCRIPTOR))
 #define RUNTIME MEM(POINTER)
 
 /* What wasm code may call. Thunks, host trampolines and entries believe their scratch register, so
  * they are reached through records or from the runtime only. */
 #define CALLABLE                                                                                   \
-    (CLS(GUEST) | CLS(GATE) | CLS(REF) | CLS(IMPORT) | CLS(BUILTIN) | CLS(GLOBAL) | CLS(TABLE) |   \
-     CLS(MEMORY))
+    (CLS(GUEST) | CLS(GATE) | CLS(REF) | CLS(IMPORT) | CLS(BUILTIN) | CLS(GLOBAL) | CLS(TABLE))
 
 const struct audit_policy audit_policies[CLASS_COUNT] = {
-    [CLASS_GUEST] = {.memory = OWN | GS | MEM(JUMP_TABLE),
+    [CLASS_GUEST] = {.memory = OWN | HEAP | MEM(JUMP_TABLE),
                      .branches = BR(CALL) | BR(TABLE),
                      .branches_with_tail_calls = BR(TAIL),
                      .callees = CALLABLE,
@@ -56,6 +57,5 @@ const struct audit_policy audit_policies[CLASS_COUNT] = {
                        .own_context = true},
     [CLASS_GLOBAL] = {.memory = OWN | RUNTIME, .own_context = true},
     [CLASS_TABLE] = {.memory = OWN | RUNTIME | MEM(POINTER_INDEX), .own_context = true},
-    [CLASS_MEMORY] = {.memory = OWN | RUNTIME, .own_context = true},
     [CLASS_OTHER] = {.memory = OWN, .own_context = true},
 };

@@ -154,6 +154,8 @@ bool state_join(struct audit_state *to, const struct audit_state *from, uint32_t
         to->touched_top = false;
         *changed = true;
     }
+    if (state_join_floors(to, from))
+        *changed = true;
     if (from->touched > to->touched) {
         to->touched = from->touched;
         *changed = true;
@@ -205,9 +207,22 @@ struct audit_value state_named(struct audit_state *s, unsigned reg, uint64_t nam
     return *v;
 }
 
+static void rename_equal(struct audit_value *v, const struct audit_value *old, uint64_t name)
+{
+    if (v->kind == VALUE_NUMBER && old->name != 0 && v->name == old->name && v->bits == old->bits &&
+        v->add == old->add && (v->bits == 64 || value_is_u32(v)))
+        value_rename(v, name);
+}
+
 void state_rename(struct audit_state *s, unsigned reg, uint64_t name)
 {
+    const struct audit_value old = s->regs[reg];
+
     forget_name(s, name);
+    for (unsigned i = 0; i < REG_COUNT; i++)
+        rename_equal(&s->regs[i], &old, name);
+    for (uint32_t i = 0; i < s->nslots; i++)
+        rename_equal(&s->slots[i].value, &old, name);
     value_rename(&s->regs[reg], name);
 }
 

@@ -3,6 +3,7 @@
 #ifndef LUCET_AUDIT_STATE_H
 #define LUCET_AUDIT_STATE_H
 
+#include "module/format.h"
 #include "tools/lucet-objdump/audit_insn.h"
 #include "tools/lucet-objdump/audit_value.h"
 
@@ -20,6 +21,13 @@ struct audit_compare {
     struct audit_value left, right;
 };
 
+/* The memory is known to have so many bytes. */
+struct audit_floor {
+    uint16_t memory; /* number + 1 */
+    int64_t bytes;
+};
+enum { AUDIT_FLOORS = 4 };
+
 struct audit_state {
     bool reached;
     struct audit_value regs[REG_COUNT];
@@ -28,7 +36,9 @@ struct audit_state {
     uint32_t small_low, small_all;
     /* The stack has been accessed at this offset or below, down from the entry's rsp. */
     int64_t touched;
-    bool touched_top;         /* at rsp itself, since it last moved */
+    bool touched_top; /* at rsp itself, since it last moved */
+    struct audit_floor floors[AUDIT_FLOORS];
+    uint8_t nfloors;
     struct audit_slot *slots; /* by `at`, disjoint */
     uint32_t nslots, room;
 };
@@ -50,7 +60,7 @@ void state_set(struct audit_state *s, unsigned reg, struct audit_value v, uint64
 /* The register's value with a name (`name`, when it had none), so that a copy can be known as one. */
 struct audit_value state_named(struct audit_state *s, unsigned reg, uint64_t name);
 
-/* Gives the register's value a name of its own, which it alone bears. */
+/* Gives the register's value a name of its own, which only copies of it bear. */
 void state_rename(struct audit_state *s, unsigned reg, uint64_t name);
 
 struct audit_value state_load(struct audit_state *s, int64_t at, unsigned size, uint64_t name);
@@ -59,7 +69,28 @@ bool state_store(struct audit_state *s, int64_t at, unsigned size, struct audit_
 /* Nothing is known of bytes below `at` any more; INT64_MAX: of the whole stack. */
 void state_drop_below(struct audit_state *s, int64_t at);
 
+/* The declared memories, imported ones first. */
+struct audit_unit_sizes {
+    const struct lucet_module_memory *memories;
+    uint32_t nimported, count;
+};
+
 /* The condition holds (or does not): narrows what was compared. False when it cannot be. */
-bool state_assume(struct audit_state *s, enum audit_cond cond);
+bool state_assume(const struct audit_unit_sizes *sizes, struct audit_state *s,
+                  enum audit_cond cond);
+
+/* audit_fit.c. The same where one of the two is the size of a memory + a constant. */
+void state_assume_size(const struct audit_unit_sizes *sizes, struct audit_state *s,
+                       const struct audit_compare *c, enum audit_cond cond);
+/* Whether anything changed. */
+bool state_join_floors(struct audit_state *to, const struct audit_state *from);
+/* A call: an imported memory may have been reset. */
+void state_forget_sizes(struct audit_state *s);
+/* Bytes that a memory (number + 1) is known to have. */
+int64_t audit_floor(const struct audit_unit_sizes *sizes, const struct audit_state *s,
+                    uint16_t memory);
+/* Whether `size` bytes at offset v, or at base + v, are within the memory. */
+bool audit_fits(const struct audit_unit_sizes *sizes, const struct audit_state *s, uint32_t number,
+                const struct audit_value *v, unsigned size);
 
 #endif

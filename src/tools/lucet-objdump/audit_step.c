@@ -198,6 +198,12 @@ static bool step_binary(const struct audit_unit *u, struct audit_state *s,
         return clobber(u, s, insn);
     struct audit_value x = read_operand(u, s, insn, first);
     struct audit_value y = read_operand(u, s, insn, second);
+    /* The sum of a lower half is a number that the whole does not name. */
+    if (insn->op == OP_ADD && width == 8 && first->kind == OPERAND_REG && x.bits == 32 &&
+        value_is(&x, VALUE_NUMBER) && value_is(&y, VALUE_NUMBER) && value_is_fixed(&y)) {
+        state_rename(s, first->reg, state_name(insn->at, NAME_FIRST));
+        x = s->regs[first->reg];
+    }
     struct audit_value v = binary(insn->op, x, y, width);
     relate_binary(insn->op, &v, &x, &y, width);
     /* A register minus or xor itself is how zero is written. */
@@ -307,6 +313,7 @@ static void step_call(const struct audit_unit *u, struct audit_state *s,
     }
     s->compare.valid = false;
     s->small_low = s->small_all = 0;
+    state_forget_sizes(s);
 }
 
 /* lea with one register is an addition that spares the flags. Adding to a lower half, as checks of an
@@ -355,7 +362,7 @@ static bool read_if(const struct audit_unit *u, const struct audit_state *s,
 
     if (!state_copy(&copy, s))
         return false;
-    *possible = state_assume(&copy, cond);
+    *possible = state_assume(&u->in->sizes, &copy, cond);
     *out = read_operand(u, &copy, insn, op);
     state_free(&copy);
     return true;

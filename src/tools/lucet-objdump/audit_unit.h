@@ -45,6 +45,8 @@ bool unit_step(const struct audit_unit *u, struct audit_state *s, const struct a
 /* The address of a memory operand, without its segment's base. */
 struct audit_value unit_address(const struct audit_unit *u, const struct audit_state *s,
                                 const struct audit_mem *m);
+/* Whether reservation and guard contain what 32-bit indices of the memory can name. */
+bool unit_memory_is_guarded(const struct audit_unit *u, uint32_t number);
 /* What a load from a memory operand yields. */
 struct audit_value unit_load(const struct audit_unit *u, struct audit_state *s,
                              const struct audit_insn *insn, unsigned width);

@@ -12,7 +12,8 @@ struct audit_value value_unknown(void)
                                 .hi32 = TOP32,
                                 .lo = INT64_MIN,
                                 .hi = INT64_MAX,
-                                .step = 1};
+                                .step = 1,
+                                .slack = -1};
 }
 
 static uint64_t gcd(uint64_t a, uint64_t b)
@@ -119,6 +120,14 @@ struct audit_value value_of(enum audit_value_kind kind, int64_t n)
     return v;
 }
 
+struct audit_value value_of_memory(enum audit_value_kind kind, uint32_t number)
+{
+    struct audit_value v = value_of(kind, 0);
+
+    v.memory = (uint16_t)(number + 1);
+    return v;
+}
+
 bool value_is_u32(const struct audit_value *v)
 {
     return v->kind == VALUE_NUMBER && v->lo >= 0 && v->hi <= (int64_t)TOP32;
@@ -127,7 +136,8 @@ bool value_is_u32(const struct audit_value *v)
 bool value_same_bounds(const struct audit_value *a, const struct audit_value *b)
 {
     return a->kind == b->kind && a->lo == b->lo && a->hi == b->hi && a->lo32 == b->lo32 &&
-           a->hi32 == b->hi32 && a->lo8 == b->lo8 && a->hi8 == b->hi8 && a->step == b->step;
+           a->hi32 == b->hi32 && a->lo8 == b->lo8 && a->hi8 == b->hi8 && a->step == b->step &&
+           a->memory == b->memory && a->slack == b->slack;
 }
 
 bool value_equal(const struct audit_value *a, const struct audit_value *b)
@@ -148,6 +158,8 @@ static struct audit_value low32(struct audit_value v)
     r.hi = v.hi32;
     r.step = 1;
     r.bits = 32;
+    r.memory = 0;
+    r.slack = -1;
     settle(&r);
     return r;
 }
@@ -242,10 +254,14 @@ static struct audit_value join_bounds(const struct audit_value *a, const struct 
         const int64_t stop = widen_up(b->hi, widen);
         v.hi += (int64_t)(v.step ? ((uint64_t)stop - (uint64_t)v.hi) / v.step * v.step : 0);
     }
+    if (a->slack != b->slack || a->memory != b->memory)
+        v.slack = widen || a->memory != b->memory ? -1 : a->slack < b->slack ? a->slack : b->slack;
     if (v.kind != VALUE_NUMBER) {
         v.step = 1;
         return v;
     }
+    if (v.slack < 0)
+        v.memory = 0;
     /* Where the whole says it all, the parts follow; else they are joined, and given up, by themselves. */
     if (v.lo >= 0 && v.hi <= (int64_t)TOP32 && value_is_u32(a) && value_is_u32(b)) {
         v.lo32 = (uint32_t)v.lo;
@@ -268,7 +284,8 @@ struct audit_value value_join(const struct audit_value *a, const struct audit_va
     const bool tables = a->kind == VALUE_TABLE || a->kind == VALUE_TARGET;
     struct audit_value v = value_unknown();
 
-    if (a->kind != b->kind || (a->kind == VALUE_ENTRY && a->lo != b->lo) ||
+    const bool others = a->kind >= VALUE_SIZE && a->kind <= VALUE_MEMORY && a->memory != b->memory;
+    if (a->kind != b->kind || (a->kind == VALUE_ENTRY && a->lo != b->lo) || others ||
         (tables && a->name != b->name)) {
         v.name = name;
         return v;

@@ -7,6 +7,9 @@
  *   VALUE_CONTEXT address of the running context + n
  *   VALUE_STACK   the stack pointer at the function's entry + n
  *   VALUE_IMAGE   base of the artifact's image + n
+ *   VALUE_SIZE    the size in bytes of a memory, + n
+ *   VALUE_BASE    the base of a memory, + n
+ *   VALUE_MEMORY  the descriptor of an imported memory, + n
  *   VALUE_POINTER an address that the runtime wrote (in the context or something it points to) + n
  *   VALUE_ENTRY   what register number n held at the function's entry
  *   VALUE_TABLE   an entry of a jump table at image address `name`; n = address of the entry
@@ -14,7 +17,11 @@
  *
  * `name` (numbers only) says how values are related: within one state, a name stands for one number
  * x, and a value that bears it is x + `add` modulo 2^64 (`bits` 64), or the low half of that (`bits`
- * 32). 0 = nothing known. Comparing one of them bounds all of them. */
+ * 32). 0 = nothing known. Comparing one of them bounds all of them.
+ *
+ * `memory` (its number + 1) says which memory's size, base or descriptor it is. Of numbers, and of what
+ * has been added to a base, slack >= 0 says that n, as an unsigned number, + slack is at most the
+ * size of that memory (audit_fit.c); -1 = nothing known. */
 #ifndef LUCET_AUDIT_VALUE_H
 #define LUCET_AUDIT_VALUE_H
 
@@ -26,6 +33,9 @@ enum audit_value_kind {
     VALUE_CONTEXT,
     VALUE_STACK,
     VALUE_IMAGE,
+    VALUE_SIZE,
+    VALUE_BASE,
+    VALUE_MEMORY,
     VALUE_POINTER,
     VALUE_ENTRY,
     VALUE_TABLE,
@@ -39,6 +49,8 @@ struct audit_value {
     uint64_t step;
     uint64_t name;
     int64_t add;
+    uint16_t memory;
+    int64_t slack;
 };
 
 struct audit_value value_unknown(void);
@@ -47,6 +59,8 @@ struct audit_value value_range(int64_t lo, int64_t hi);
 struct audit_value value_stride(int64_t lo, int64_t hi, uint64_t step);
 /* base + n, for the kinds that stand for an address or a register. */
 struct audit_value value_of(enum audit_value_kind kind, int64_t n);
+/* The same for the size, base or descriptor of a memory. */
+struct audit_value value_of_memory(enum audit_value_kind kind, uint32_t number);
 
 static inline bool value_is(const struct audit_value *v, enum audit_value_kind kind)
 {

@@ -153,6 +153,7 @@ bool code_map_make(const struct lucet_artifact *a, struct code_map *out)
     }
     set_areas(a, in);
     in->header = a->header;
+    in->sizes = (struct audit_unit_sizes){a->memories, a->header->nimported_memories, a->nmemories};
     in->nmemories = a->nmemories - a->header->nimported_memories;
     in->ntables = a->ntables - a->header->nimported_tables;
     in->has_bmi = a->header->cpu_features >> LUCET_CPU_bmi & 1;

@@ -72,11 +72,17 @@ json_t *section_helpers(struct view *v)
     return list;
 }
 
+/* Numbers of more than 63 bits, which JSON's readers do not agree on, are cut. */
+static json_t *json_u64(uint64_t n)
+{
+    return json_integer((json_int_t)(n > INT64_MAX ? INT64_MAX : n));
+}
+
 static void set_limits(json_t *o, uint64_t min, uint64_t max, uint32_t flags)
 {
-    must_do(json_object_set_new(o, "min", json_integer((json_int_t)min)));
-    must_do(json_object_set_new(
-        o, "max", flags & LUCET_HAS_MAX ? json_integer((json_int_t)max) : json_null()));
+    must_do(json_object_set_new(o, "min", json_u64(min)));
+    must_do(json_object_set_new(o, "max", flags & LUCET_HAS_MAX ? json_u64(max) : json_null()));
+    must_do(json_object_set_new(o, "indices", json_string(flags & LUCET_INDEX64 ? "i64" : "i32")));
 }
 
 json_t *section_tables(struct view *v)
@@ -102,9 +108,14 @@ json_t *section_memories(struct view *v)
     for (uint32_t i = 0; i < a->nmemories; i++) {
         json_t *o = must(json_pack("{sisb}", "index", (int)i, "imported",
                                    (int)(i < a->header->nimported_memories)));
-        set_limits(o, a->memories[i].min, a->memories[i].max, a->memories[i].flags);
+        const struct lucet_module_memory *d = &a->memories[i];
+        set_limits(o, d->min, d->max, d->flags);
+        must_do(json_object_set_new(o, "initial_size",
+                                    json_u64(lucet_memory_bytes(d->min, d->page_log2))));
+        must_do(json_object_set_new(o, "page_size", json_integer(1 << d->page_log2)));
+        must_do(json_object_set_new(o, "shared", json_boolean(d->flags & LUCET_SHARED)));
         must_do(json_object_set_new(
-            o, "initial_size", json_integer((json_int_t)a->memories[i].min * LUCET_WASM_PAGE)));
+            o, "guarded", json_boolean(lucet_memory_is_guarded(i, d->flags, d->page_log2))));
         must_do(json_array_append_new(list, o));
     }
     return list;

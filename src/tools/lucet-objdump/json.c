@@ -98,6 +98,7 @@ json_t *json_functype(const struct lucet_artifact *a, uint32_t type)
 
 static void write_limits(FILE *f, uint64_t min, uint64_t max, uint32_t flags)
 {
+    fputs(flags & LUCET_INDEX64 ? "i64 " : "", f);
     fprintf(f, "%llu..", (unsigned long long)min);
     if (flags & LUCET_HAS_MAX)
         fprintf(f, "%llu", (unsigned long long)max);
@@ -117,7 +118,8 @@ json_t *json_extern(const struct lucet_artifact *a, uint32_t kind, uint32_t inde
         break;
     case LUCET_EXTERN_MEMORY:
         write_limits(t.f, a->memories[index].min, a->memories[index].max, a->memories[index].flags);
-        fputs(" pages", t.f);
+        fputs(a->memories[index].page_log2 ? " pages" : " bytes", t.f);
+        fputs(a->memories[index].flags & LUCET_SHARED ? " shared" : "", t.f);
         break;
     case LUCET_EXTERN_TAG: write_params(t.f, a, a->tags[index].type); break;
     default:

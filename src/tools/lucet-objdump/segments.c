@@ -120,7 +120,8 @@ static bool constant_offset(const struct lucet_artifact *a, struct lucet_init in
 static bool place(const struct lucet_artifact *a, const struct lucet_module_data *d,
                   struct pages *p)
 {
-    const uint64_t limit = a->memories[d->memory].min * LUCET_WASM_PAGE;
+    const uint64_t limit =
+        lucet_memory_bytes(a->memories[d->memory].min, a->memories[d->memory].page_log2);
     const uint8_t *from = a->data_bytes + d->bytes;
     uint64_t at, left = d->size;
 

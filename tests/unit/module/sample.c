@@ -66,7 +66,7 @@ static void add_entities(struct builder *b)
     f[2] = (struct lucet_module_func){2, code(5), str(b, ""), 40};
     t[0] = (struct lucet_module_table){1, 10, LUCET_FUNCREF, LUCET_HAS_MAX};
     t[1] = (struct lucet_module_table){4, 0, LUCET_EXTERNREF, 0};
-    m[0] = (struct lucet_module_memory){1, 2, LUCET_HAS_MAX, 0};
+    m[0] = (struct lucet_module_memory){1, 2, LUCET_HAS_MAX, 16};
     g[0] = (struct lucet_module_global){LUCET_I32, 0, 4096 + 64, 0, {0, 0}};
     g[1] = (struct lucet_module_global){LUCET_I64, 1, LUCET_NONE, 0, {0, 0}};
     g[2] = (struct lucet_module_global){LUCET_V128, 1, 4096 + 80, 0, {1, 1}};

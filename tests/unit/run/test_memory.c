@@ -1,33 +1,10 @@
 /* Loads and stores of every width at and beyond every boundary: inside they work, outside they trap, and
  * a store that traps has written nothing. */
-#include "guest.h"
+#include "accesses.h"
 
 #include <stdio.h>
 
 enum { PAGE = 65536, PAGES = 2, SIZE = PAGE * PAGES };
-
-static const struct access {
-    const char *op, *type;
-    unsigned width;
-    bool is_signed;
-} loads[] =
-    {
-        {"i32.load8_s", "i32", 1, true},   {"i32.load8_u", "i32", 1, false},
-        {"i32.load16_s", "i32", 2, true},  {"i32.load16_u", "i32", 2, false},
-        {"i32.load", "i32", 4, false},     {"i64.load8_s", "i64", 1, true},
-        {"i64.load8_u", "i64", 1, false},  {"i64.load16_s", "i64", 2, true},
-        {"i64.load16_u", "i64", 2, false}, {"i64.load32_s", "i64", 4, true},
-        {"i64.load32_u", "i64", 4, false}, {"i64.load", "i64", 8, false},
-        {"f32.load", "f32", 4, false},     {"f64.load", "f64", 8, false},
-},
-  stores[] = {
-      {"i32.store8", "i32", 1, false},  {"i32.store16", "i32", 2, false},
-      {"i32.store", "i32", 4, false},   {"i64.store8", "i64", 1, false},
-      {"i64.store16", "i64", 2, false}, {"i64.store32", "i64", 4, false},
-      {"i64.store", "i64", 8, false},   {"f32.store", "f32", 4, false},
-      {"f64.store", "f64", 8, false},
-};
-enum { LOADS = sizeof loads / sizeof loads[0], STORES = sizeof stores / sizeof stores[0] };
 
 static const uint32_t offsets[] = {0,          1,          7,          65535,      65536,
                                    SIZE - 1,   SIZE,       0x7fffffff, 0x80000000, 0xfffeffff,
@@ -43,58 +20,16 @@ static const uint32_t addresses[] = {
 };
 enum { ADDRESSES = sizeof addresses / sizeof addresses[0] };
 
-/* The suffix that makes an i64 of a value of the type, and the other way round. */
-static const char *to_i64(const char *type)
-{
-    return !strcmp(type, "i32")   ? "i64.extend_i32_u"
-           : !strcmp(type, "f32") ? "i64.extend_i32_u (i32.reinterpret_f32"
-           : !strcmp(type, "f64") ? "i64.reinterpret_f64"
-                                  : "";
-}
-
-static const char *from_i64(const char *type)
-{
-    return !strcmp(type, "i32")   ? "i32.wrap_i64"
-           : !strcmp(type, "f32") ? "f32.reinterpret_i32 (i32.wrap_i64"
-           : !strcmp(type, "f64") ? "f64.reinterpret_i64"
-                                  : "";
-}
-
-static const char *closing(const char *conversion)
-{
-    return strchr(conversion, '(') ? "))" : conversion[0] ? ")" : "";
-}
-
-/* "load K O": i32 -> i64; "store K O": i32 i64 ->. The bits travel as i64 whatever the type. With
- * `constant`, the address is a constant of the function instead of its parameter. */
+/* With `constant`, the address is a constant of the functions instead of their parameter. */
 static void add_functions(struct text *t, uint32_t offset, const uint32_t *constant)
 {
-    char index[64] = "(local.get 0)", name[64] = "";
+    char index[64], suffix[64] = "";
 
     if (constant) {
         snprintf(index, sizeof index, "(i32.const %u)", *constant);
-        snprintf(name, sizeof name, " %u", *constant);
+        snprintf(suffix, sizeof suffix, " %u", *constant);
     }
-    for (unsigned i = 0; i < LOADS; i++) {
-        const char *open = to_i64(loads[i].type);
-        text_add(
-            t,
-            "(func (export \"load %u %u%s\") (param i32) (result i64) %s%s (%s offset=%u %s)%s)\n",
-            i, offset, name, open[0] ? "(" : "", open, loads[i].op, offset, index, closing(open));
-    }
-    for (unsigned i = 0; i < STORES; i++) {
-        const char *open = from_i64(stores[i].type);
-        text_add(t,
-                 "(func (export \"store %u %u%s\") (param i32 i64) (%s offset=%u %s %s%s %s%s))\n",
-                 i, offset, name, stores[i].op, offset, index, open[0] ? "(" : "", open,
-                 "(local.get 1)", closing(open));
-    }
-}
-
-/* Memory whose bytes tell where they are. */
-static uint8_t pattern(uint64_t at)
-{
-    return (uint8_t)(0x80 | (at * 37 >> 3));
+    accesses_add(t, "", "i32", offset, constant ? index : NULL, suffix);
 }
 
 static void fill(struct lucet_instance *inst)
@@ -104,17 +39,6 @@ static void fill(struct lucet_instance *inst)
     assert_int_equal(lucet_instance_heap_len(inst), SIZE);
     for (size_t i = 0; i < SIZE; i++)
         heap[i] = pattern(i);
-}
-
-static uint64_t expected_load(const struct access *a, uint64_t at)
-{
-    uint64_t v = 0;
-
-    for (unsigned i = 0; i < a->width; i++)
-        v |= (uint64_t)pattern(at + i) << (8 * i);
-    if (a->is_signed)
-        v |= UINT64_MAX << (8 * a->width - 1); /* the pattern's highest bit is set */
-    return strcmp(a->type, "i32") == 0 || strcmp(a->type, "f32") == 0 ? (uint32_t)v : v;
 }
 
 static void check_load(struct lucet_instance *inst, unsigned i, uint32_t address, uint32_t offset,
