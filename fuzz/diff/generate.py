@@ -10,14 +10,14 @@ HERE = Path(__file__).parent
 HOST = None  # path of host.wat in binary form
 
 # What wasm-tools smith may use, as far as Lucet and wasmtime both have it.
-ON = ["bulk-memory", "multi-value", "reference-types", "saturating-float-to-int", "sign-extension-ops", "simd",
-      "tail-call", "wide-arithmetic"]
-OFF = ["exceptions", "gc", "compact-imports", "custom-descriptors", "memory64", "relaxed-simd", "threads",
+ON = ["bulk-memory", "multi-value", "reference-types", "saturating-float-to-int", "sign-extension-ops"]
+SOMETIMES = ["simd", "tail-call", "wide-arithmetic", "exceptions"]
+OFF = ["gc", "compact-imports", "custom-descriptors", "memory64", "relaxed-simd", "threads",
        "extended-const", "custom-page-sizes", "shared-everything-threads"]
 
 
 # What our own generator may use beyond what is in every module.
-OPS_FEATURES = {"SIMD", "WIDE_ARITHMETIC", "TAIL_CALL"}
+OPS_FEATURES = {"SIMD", "WIDE_ARITHMETIC", "TAIL_CALL", "EXCEPTIONS"}
 
 
 class NoModule(Exception):
@@ -61,7 +61,9 @@ def smith(rng, path):
         "memory_offset_choices": choice([[90, 9, 1], [75, 20, 5], [100, 0, 0]]),
     }
     for name in ON:
-        config[f"{name}_enabled"] = name != "simd" or choice([True, True, False])
+        config[f"{name}_enabled"] = True
+    for name in SOMETIMES:
+        config[f"{name}_enabled"] = choice([True, False])
     for name in OFF:
         config[f"{name}_enabled"] = False
     with_imports = rng.random() < 0.8

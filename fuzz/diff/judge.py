@@ -58,13 +58,24 @@ def compare_call(verdict, words, a, b, exact):
         return False
     else:
         verdict.traps += 1
-        if exact and traps[0] != traps[1]:
-            verdict.differences.append(f"{words}: traps {traps[0]}, {traps[1]}")
-        elif exact and a["h"] != b["h"]:
-            verdict.differences.append(f"{words}: the trace of host calls before the trap")
-        elif exact and (state := compare_state(a["s"], b["s"])):
-            verdict.differences.append(f"{words}: after the trap {traps[0]}: {state}")
+        compare_endings(verdict, words, a, b, exact)
     return True
+
+
+def compare_endings(verdict, words, a, b, exact):
+    """An exception is not a trap: nothing may be missing before it in any mode."""
+    traps = a["t"], b["t"]
+    threw = [t == "exception" for t in traps]
+    if is_lost_load(traps[0], None if threw[1] else "", exact):
+        verdict.lost += 1
+        return
+    exact = exact or threw[0]
+    if (exact or threw[1]) and traps[0] != traps[1]:
+        verdict.differences.append(f"{words}: traps {traps[0]}, {traps[1]}")
+    elif exact and a["h"] != b["h"]:
+        verdict.differences.append(f"{words}: the trace of host calls before {traps[0]}")
+    elif exact and (state := compare_state(a["s"], b["s"])):
+        verdict.differences.append(f"{words}: after {traps[0]}: {state}")
 
 
 def compare(plan, a, b, exact):

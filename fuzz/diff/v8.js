@@ -82,6 +82,7 @@ function imports() {
 
 function trapName(e) {
     if (e instanceof RangeError && /call stack/.test(e.message)) return "stack_overflow";
+    if (e instanceof WebAssembly.Exception) return "exception";
     if (e instanceof WebAssembly.RuntimeError) return "trap: " + e.message;
     return "error: " + e;
 }

@@ -152,6 +152,8 @@ class Imports:
 # ---- Running ------------------------------------------------------------------------------------
 
 def trap_name(trap):
+    if "thrown Wasm exception" in trap.message:
+        return "exception"
     try:
         code = trap.trap_code
     except ValueError:

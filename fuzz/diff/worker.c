@@ -144,6 +144,8 @@ static json_t *make_instance(struct guest *g)
         lucet_region_new_instance_with(g->region, g->code, &options, &g->instance);
     if (e == lucet_error_runtime_fault)
         return json_string(lucet_trapcode_name(lucet_instantiation_trap()));
+    if (e == lucet_error_runtime_threw)
+        return json_string("exception");
     if (e)
         return json_sprintf("%s: %s", lucet_error_name(e), lucet_error_detail());
     lucet_instance_set_timeout(
@@ -157,6 +159,8 @@ static const char *ending(enum lucet_error e, const struct lucet_result *result)
         return lucet_trapcode_name(result->val.faulted.trapcode);
     if (e == lucet_error_runtime_terminated)
         return "timeout";
+    if (e == lucet_error_runtime_threw)
+        return "exception";
     return lucet_error_name(e);
 }
 
