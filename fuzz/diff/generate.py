@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import expressions
+import signatures
 
 HERE = Path(__file__).parent
 HOST = None  # path of host.wat in binary form
@@ -121,9 +122,16 @@ def ops(rng, path):
     run(["wasm-tools", "parse", str(text), "-o", str(path)])
 
 
-GENERATORS = {"ops": ops, "smith": smith, "ttf": ttf, "csmith": csmith}
-NEEDS = {"ops": "wasm-tools", "smith": "wasm-tools", "ttf": "wasm-opt", "csmith": "csmith"}
-WEIGHTS = {"ops": 35, "smith": 30, "ttf": 30, "csmith": 5}
+def calls(rng, path):
+    """Our own, signatures.py."""
+    text = path.with_suffix(".wat")
+    text.write_text(signatures.make(rng))
+    run(["wasm-tools", "parse", str(text), "-o", str(path)])
+
+
+GENERATORS = {"ops": ops, "calls": calls, "smith": smith, "ttf": ttf, "csmith": csmith}
+NEEDS = {"ops": "wasm-tools", "calls": "wasm-tools", "smith": "wasm-tools", "ttf": "wasm-opt", "csmith": "csmith"}
+WEIGHTS = {"ops": 30, "calls": 5, "smith": 30, "ttf": 30, "csmith": 5}
 
 
 def make(name, seed, directory):
