@@ -111,7 +111,7 @@ class Runner:
         if not self.v8 or any("v" in types[c[0]][2] + types[c[0]][3] for c in calls):
             return None
         try:
-            return self.v8.ask({"wasm": str(path), "calls": calls, "globals": plan["globals"],
+            return self.v8.ask({"wasm": str(path), "calls": calls, "globals": plan["globals"], "memory": plan["memory"],
                                 "global_types": plan["global_types"]})
         except engines.Gone as e:
             return {"refused": str(e)}
@@ -162,6 +162,7 @@ class Runner:
             case.skipped = f"wasmtime refuses it: {str(e).splitlines()[-1].strip()[:60]}"
             return
         plan = plans.make(seed, described.exports)
+        plan["memory"] = described.memory
         plan["global_types"] = [described.global_types[name] for name in plan["globals"]]
         expected = self.reference.run(loaded, described, plan)
         case.times["wasmtime"] += time.time() - start

@@ -12,13 +12,12 @@ HOST = None  # path of host.wat in binary form
 
 # What wasm-tools smith may use, as far as Lucet and wasmtime both have it.
 ON = ["bulk-memory", "multi-value", "reference-types", "saturating-float-to-int", "sign-extension-ops"]
-SOMETIMES = ["simd", "tail-call", "wide-arithmetic", "exceptions"]
-OFF = ["gc", "compact-imports", "custom-descriptors", "memory64", "relaxed-simd", "threads",
-       "extended-const", "custom-page-sizes", "shared-everything-threads"]
+SOMETIMES = ["simd", "tail-call", "wide-arithmetic", "exceptions", "memory64", "custom-page-sizes"]
+OFF = ["gc", "compact-imports", "custom-descriptors", "relaxed-simd", "threads", "extended-const", "shared-everything-threads"]
 
 
 # What our own generator may use beyond what is in every module.
-OPS_FEATURES = {"SIMD", "WIDE_ARITHMETIC", "TAIL_CALL", "EXCEPTIONS"}
+OPS_FEATURES = {"SIMD", "WIDE_ARITHMETIC", "TAIL_CALL", "EXCEPTIONS", "MULTI_MEMORY", "MEMORY64", "THREADS"}
 
 
 class NoModule(Exception):
@@ -44,7 +43,7 @@ def smith(rng, path):
         "min_funcs": 1,
         "max_types": choice([2, 8, 20]),
         "max_globals": choice([0, 4, 10]),
-        "max_memories": 1,
+        "max_memories": choice([1, 1, 3]),
         "min_memories": choice([0, 1, 1, 1]),
         "max_tables": choice([0, 1, 3]),
         "max_data_segments": choice([0, 3]),
@@ -52,6 +51,7 @@ def smith(rng, path):
         "max_elements": 8,
         "max_table_elements": 200,
         "max_memory32_bytes": choice([65536, 131072, 262144]),
+        "max_memory64_bytes": 131072,
         "memory_max_size_required": True,
         "table_max_size_required": True,
         "max_imports": choice([0, 4, 14]),

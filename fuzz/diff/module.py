@@ -83,6 +83,7 @@ class Module:
             elif section == 7:
                 raw_exports = [(body.name(), body.byte(), body.number()) for _ in range(body.number())]
         self.global_types = {name: self.globals[index] for name, kind, index in raw_exports if kind == 3}
+        self.memory = next((name for name, kind, index in raw_exports if kind == 2 and index == 0), None)
         for name, kind, index in raw_exports:
             params, results = self.types[self.functions[index]] if kind == 0 else ([], [])
             self.exports.append((name, KINDS[kind], params, results))

@@ -102,7 +102,7 @@ function run(request) {
         }
     };
     const state = () => {
-        const memory = Object.values(instance.exports).find((x) => x instanceof WebAssembly.Memory);
+        const memory = request.memory === null ? null : instance.exports[request.memory];
         const bytes = memory ? Buffer.from(memory.buffer) : Buffer.alloc(0);
         const globals = request.globals.map((name, i) => {
             try {

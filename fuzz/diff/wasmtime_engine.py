@@ -29,8 +29,10 @@ def write(ctx, raw):
         return f"e{data or 0:x}"
     if kind == ffi.WASMTIME_FUNCREF.value:
         return f"r{int(raw.of.funcref.store_id != 0)}"
+    if kind > 4:
+        return "?"  # references of other kinds
     data = bytes(raw.of.v128)
-    size = {0: 4, 1: 8, 2: 4, 3: 8, 4: 16}[kind]
+    size = [4, 8, 4, 8, 16][kind]
     return f"{'iIfFv'[kind]}{int.from_bytes(data[:size], 'little'):x}"
 
 
@@ -201,7 +203,7 @@ class Engine:
     @staticmethod
     def state(imports, instance, plan):
         exports = instance.exports(imports.store)
-        memory = next((e for e in exports.values() if isinstance(e, wasmtime.Memory)), None)
+        memory = exports[plan["memory"]] if plan["memory"] is not None else None
         data = b""
         if memory:
             size = memory.data_len(imports.store)
