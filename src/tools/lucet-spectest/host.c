@@ -81,5 +81,9 @@ enum lucet_error host_link(struct lucet_linker *l)
         e = lucet_linker_table(l, "spectest", "table", lucet_val_type_funcref, 10, 20);
     if (!e)
         e = lucet_linker_memory(l, "spectest", "memory", 1, 2);
+    if (!e)
+        e = lucet_linker_memory_of(
+            l, "spectest", "shared_memory",
+            &(struct lucet_memory_type){.min = 1, .max = 2, .page_size = 65536, .shared = true});
     return e;
 }
