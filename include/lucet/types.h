@@ -73,6 +73,7 @@ enum lucet_trapcode {
     lucet_trapcode_unreachable = 10,
     lucet_trapcode_heap_misaligned = 11,
     lucet_trapcode_unshared_wait = 12,
+    lucet_trapcode_null_reference = 13,
     lucet_trapcode_null_exception = 15,
     lucet_trapcode_exceptions_exhausted = 16, /* see exceptions_size of struct lucet_alloc_limits */
     lucet_trapcode_unknown = 127,

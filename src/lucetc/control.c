@@ -322,11 +322,10 @@ TRANSLATOR(emit_return)
     mark_unreachable(f);
 }
 
-TRANSLATOR(emit_br_if)
+/* A branch that may not be taken; the values for the label stay on the stack. */
+static void branch_if(struct func *f, uint32_t depth, LLVMValueRef condition)
 {
-    (void)arg;
-    LLVMValueRef condition = pop_condition(f);
-    struct label *l = label_at(f, in->imm.index);
+    struct label *l = label_at(f, depth);
     LLVMBasicBlockRef next = new_block(f);
     if (is_function_label(l)) {
         LLVMBasicBlockRef leave = new_block(f);
@@ -338,6 +337,29 @@ TRANSLATOR(emit_br_if)
         LLVMBuildCondBr(f->e->b, condition, l->target, next);
     }
     position(f, next);
+}
+
+TRANSLATOR(emit_br_if)
+{
+    (void)arg;
+    branch_if(f, in->imm.index, pop_condition(f));
+}
+
+TRANSLATOR(emit_br_on_null)
+{
+    (void)arg;
+    LLVMValueRef reference = pop(f);
+    branch_if(f, in->imm.index, LLVMBuildIsNull(f->e->b, reference, ""));
+    push(f, reference);
+}
+
+/* The reference is the last of the label's values, and is gone where the branch is not taken. */
+TRANSLATOR(emit_br_on_non_null)
+{
+    (void)arg;
+    LLVMValueRef reference = f->stack[f->height - 1];
+    branch_if(f, in->imm.index, LLVMBuildIsNotNull(f->e->b, reference, ""));
+    pop(f);
 }
 
 /* The block a br_table goes to for a label: one per label and br_table, however many cases name

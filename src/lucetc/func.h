@@ -96,6 +96,8 @@ TRANSLATOR(emit_else);
 TRANSLATOR(emit_end);
 TRANSLATOR(emit_br);
 TRANSLATOR(emit_br_if);
+TRANSLATOR(emit_br_on_null);
+TRANSLATOR(emit_br_on_non_null);
 TRANSLATOR(emit_br_table);
 TRANSLATOR(emit_return);
 bool push_function_label(struct func *f);
@@ -144,6 +146,7 @@ TRANSLATOR(emit_global_set);
 TRANSLATOR(emit_const);
 TRANSLATOR(emit_ref_null);
 TRANSLATOR(emit_ref_is_null);
+TRANSLATOR(emit_ref_as_non_null);
 
 /* integer.c: arg is an LLVMOpcode, an LLVMIntPredicate, or as said there */
 TRANSLATOR(emit_integer);

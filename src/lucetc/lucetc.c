@@ -18,7 +18,6 @@
 #include "lucetc/link.h"
 #include "lucetc/object.h"
 #include "lucetc/plan.h"
-#include "lucetc/supported.h"
 #include "lucetc/target.h"
 #include "lucetc/version.h"
 #include "module/cpu.h"
@@ -135,9 +134,7 @@ static enum lucet_error produce(struct compilation *c, const char *work_dir, con
 
 static enum lucet_error compile_module(struct compilation *c, const char *output)
 {
-    enum lucet_error e = supported_check(c);
-    if (!e)
-        e = check_memory(c);
+    enum lucet_error e = check_memory(c);
     if (!e)
         e = bindings_check(c);
     if (!e)

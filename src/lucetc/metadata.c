@@ -88,11 +88,20 @@ static bool init_op(const struct wasm_instr *in, struct lucet_init_op *op)
         op->kind = LUCET_INIT_GLOBAL_GET;
         op->value[0] = in->imm.index;
         return true;
-    case WASM_OP_ref_null: op->kind = LUCET_INIT_REF_NULL; return true;
+    case WASM_OP_ref_null:
+        op->kind = LUCET_INIT_REF_NULL;
+        op->value[0] = in->imm.valtype;
+        return true;
     case WASM_OP_ref_func:
         op->kind = LUCET_INIT_REF_FUNC;
         op->value[0] = in->imm.index;
         return true;
+    case WASM_OP_i32_add: op->kind = LUCET_INIT_I32_ADD; return true;
+    case WASM_OP_i32_sub: op->kind = LUCET_INIT_I32_SUB; return true;
+    case WASM_OP_i32_mul: op->kind = LUCET_INIT_I32_MUL; return true;
+    case WASM_OP_i64_add: op->kind = LUCET_INIT_I64_ADD; return true;
+    case WASM_OP_i64_sub: op->kind = LUCET_INIT_I64_SUB; return true;
+    case WASM_OP_i64_mul: op->kind = LUCET_INIT_I64_MUL; return true;
     default: return false; /* end */
     }
 }
@@ -133,7 +142,10 @@ static void write_types(struct writer *w)
         const struct wasm_functype *t = &w->m->types[i];
         const struct lucet_module_type record = {.valtypes = valtypes,
                                                  .nparams = (uint16_t)t->nparams,
-                                                 .nresults = (uint16_t)t->nresults};
+                                                 .nresults = (uint16_t)t->nresults,
+                                                 .group_before = i - t->group,
+                                                 .group_after = t->group + t->group_size - 1 - i,
+                                                 .is_open = t->is_open};
         const size_t at = image_append(&w->image, &record, sizeof record);
         static const struct {
             enum type_use use;
@@ -156,28 +168,56 @@ static void write_types(struct writer *w)
 }
 
 /* Exceptions of all types are held alike. */
-static uint8_t abi_valtype(wasm_valtype t)
+static uint32_t abi_valtype(wasm_valtype t)
 {
-    return wasm_is_ref(t) && wasm_ref_top(t) == WASM_EXNREF ? LUCET_EXNREF : (uint8_t)t;
+    return lucet_valtype_plain(t) == LUCET_EXNREF ? LUCET_EXNREF : t;
 }
 
 static void append_valtype(struct writer *w, wasm_valtype t)
 {
-    const uint8_t byte = abi_valtype(t);
+    const uint8_t byte = lucet_valtype_plain(t);
     image_append(&w->image, &byte, 1);
     w->header.valtypes.count++;
+}
+
+static void append_reftype(struct writer *w, wasm_valtype t)
+{
+    image_append(&w->image, &t, sizeof t);
+    w->header.reftypes.count++;
+}
+
+static bool has_exact_types(const struct wasm_module *m)
+{
+    for (uint32_t i = 0; i < m->ntypes; i++) {
+        const struct wasm_functype *t = &m->types[i];
+        for (uint32_t k = 0; k < t->nparams; k++)
+            if (t->params[k] != lucet_valtype_plain(t->params[k]))
+                return true;
+        for (uint32_t k = 0; k < t->nresults; k++)
+            if (t->results[k] != lucet_valtype_plain(t->results[k]))
+                return true;
+    }
+    return false;
+}
+
+static void each_valtype(struct writer *w, void (*append)(struct writer *, wasm_valtype))
+{
+    for (uint32_t i = 0; i < w->m->ntypes; i++) {
+        const struct wasm_functype *t = &w->m->types[i];
+        for (uint32_t k = 0; k < t->nparams; k++)
+            append(w, t->params[k]);
+        for (uint32_t k = 0; k < t->nresults; k++)
+            append(w, t->results[k]);
+    }
 }
 
 static void write_valtypes(struct writer *w)
 {
     w->header.valtypes = begin(w);
-    for (uint32_t i = 0; i < w->m->ntypes; i++) {
-        const struct wasm_functype *t = &w->m->types[i];
-        for (uint32_t k = 0; k < t->nparams; k++)
-            append_valtype(w, t->params[k]);
-        for (uint32_t k = 0; k < t->nresults; k++)
-            append_valtype(w, t->results[k]);
-    }
+    each_valtype(w, append_valtype);
+    w->header.reftypes = begin(w);
+    if (has_exact_types(w->m))
+        each_valtype(w, append_reftype);
 }
 
 static void write_imports(struct writer *w)
@@ -250,7 +290,8 @@ static void write_tables_and_memories(struct writer *w)
         const struct lucet_module_table record = {.min = t->limits.min,
                                                   .max = t->limits.max,
                                                   .elem = abi_valtype(t->elem),
-                                                  .flags = flags_of(t->limits)};
+                                                  .flags = flags_of(t->limits),
+                                                  .init = init_expr(w, w->m->tables[i].init)};
         image_append(&w->image, &record, sizeof record);
     }
     w->header.tables.count = w->m->ntables;
@@ -297,7 +338,7 @@ static void write_elems(struct writer *w)
         const bool is_exprs = s->exprs || wasm_heap_type(s->type) != WASM_FUNCREF;
         uint32_t *next = is_exprs ? &exprs : &funcs;
         const struct lucet_module_elem record = {.mode = (uint32_t)s->mode,
-                                                 .type = abi_valtype(wasm_heap_type(s->type)),
+                                                 .type = abi_valtype(s->type),
                                                  .table = s->table,
                                                  .first = *next,
                                                  .count = s->count,

@@ -257,6 +257,8 @@ static void note_types(const struct compilation *c)
         note_func_types(c, m->start, TYPE_ENTRY);
     for (uint32_t i = 0; i < c->plan.nref_funcs; i++)
         note_func_types(c, c->plan.ref_funcs[i], reference);
+    for (uint32_t i = m->nimported_tables; i < m->ntables; i++)
+        note_expr_funcs(c, m->tables[i].init, reference);
     for (uint32_t i = m->nimported_globals; i < m->nglobals; i++)
         note_expr_funcs(c, m->globals[i].init, reference);
     for (uint32_t i = 0; i < m->nelems; i++)

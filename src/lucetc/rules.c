@@ -52,6 +52,9 @@ const struct rule rules[WASM_OP_COUNT] = {
     [WASM_OP_global_set] = {emit_global_set, 0},
     [WASM_OP_ref_null] = {emit_ref_null, 0},
     [WASM_OP_ref_is_null] = {emit_ref_is_null, 0},
+    [WASM_OP_ref_as_non_null] = {emit_ref_as_non_null, 0},
+    [WASM_OP_br_on_null] = {emit_br_on_null, 0},
+    [WASM_OP_br_on_non_null] = {emit_br_on_non_null, 0},
     [WASM_OP_ref_func] = {emit_ref_func, 0},
 
     /* Tables */

@@ -4,10 +4,7 @@
 
 #include "lucetc/compilation.h"
 
-/* Errors: compile, with a diagnostic. */
-enum lucet_error supported_check(const struct compilation *c);
-
-/* The instruction at `offset` of a body of function `func`. */
+/* An instruction of a body of function `func`. Errors: compile, with a diagnostic. */
 enum lucet_error supported_instr(const struct compilation *c, uint32_t func,
                                  const struct wasm_instr *in);
 

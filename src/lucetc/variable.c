@@ -135,3 +135,10 @@ TRANSLATOR(emit_ref_is_null)
     (void)in, (void)arg;
     push_bool(f, LLVMBuildICmp(f->e->b, LLVMIntEQ, pop(f), const_i64(f->e, 0), ""));
 }
+
+TRANSLATOR(emit_ref_as_non_null)
+{
+    (void)in, (void)arg;
+    LLVMValueRef reference = f->stack[f->height - 1];
+    trap_if(f->e, LLVMBuildIsNull(f->e->b, reference, ""), LUCET_TRAP_null_reference);
+}

@@ -26,6 +26,7 @@
     X(10, unreachable, "unreachable")                                                              \
     X(11, heap_misaligned, "unaligned atomic")                                                     \
     X(12, unshared_wait, "expected shared memory")                                                 \
+    X(13, null_reference, "null reference")                                                        \
     X(15, null_exception, "null exception reference")                                              \
     X(16, exceptions_exhausted, "too many exceptions are held")                                    \
     X(127, unknown, "unknown trap")

@@ -5,17 +5,62 @@
 
 /* Records may share names and signatures, so that their lengths can add up to far more than the
  * file. Sums are bounded, lest reading take hours. */
-#define TOTAL_LIMIT (UINT64_C(256) << 20)
+#define TOTAL_LIMIT (UINT64_C(64) << 20)
 #define ARITY_LIMIT 1000u
+
+/* Whether the groups that types say they are in lie one behind the other. */
+static bool check_group(struct reader *r, uint32_t i)
+{
+    const struct lucet_artifact *a = r->a;
+    const struct lucet_module_type *t = &a->types[i];
+
+    if (t->group_before > i || t->group_after >= a->ntypes - i || t->is_open > 1)
+        return reader_fail(r, "type %u: its group does not exist", i);
+    if (t->group_before > 0 &&
+        (t[-1].group_before != t->group_before - 1 || t[-1].group_after != t->group_after + 1))
+        return reader_fail(r, "type %u: not of the group of the type before", i);
+    if (t->group_after > 0 && t[1].group_before == 0)
+        return reader_fail(r, "type %u: its group ends before its end", i);
+    return true;
+}
+
+static bool check_valtypes(struct reader *r)
+{
+    const struct lucet_artifact *a = r->a;
+
+    for (uint32_t i = 0; i < a->nvaltypes; i++)
+        if (!reader_is_valtype(a->valtypes[i]) ||
+            a->valtypes[i] != lucet_valtype_plain(a->valtypes[i]))
+            return reader_fail(r, "valtype %u: 0x%x is none", i, a->valtypes[i]);
+    if (a->nreftypes != 0 && a->nreftypes != a->nvaltypes)
+        return reader_fail(r, "%u exact types for %u plain ones", a->nreftypes, a->nvaltypes);
+    for (uint32_t i = 0; i < a->nreftypes; i++)
+        if (!reader_is_exact(a->reftypes[i], a->ntypes) ||
+            lucet_valtype_plain(a->reftypes[i]) != a->valtypes[i])
+            return reader_fail(r, "valtype %u: 0x%x is none, or of another plain type", i,
+                               a->reftypes[i]);
+    return true;
+}
+
+/* A type refers to types of its group and before. */
+static bool check_references(struct reader *r, uint32_t i)
+{
+    const struct lucet_artifact *a = r->a;
+    const struct lucet_module_type *t = &a->types[i];
+
+    for (uint32_t k = 0; a->nreftypes && k < (uint32_t)t->nparams + t->nresults; k++)
+        if (!reader_is_exact(a->reftypes[t->valtypes + k], i + t->group_after + 1))
+            return reader_fail(r, "type %u: refers to a later type", i);
+    return true;
+}
 
 static bool check_types(struct reader *r)
 {
     const struct lucet_artifact *a = r->a;
     uint64_t total = 0;
 
-    for (uint32_t i = 0; i < a->nvaltypes; i++)
-        if (!reader_is_valtype(a->valtypes[i]))
-            return reader_fail(r, "valtype %u: 0x%x is none", i, a->valtypes[i]);
+    if (!check_valtypes(r))
+        return false;
     for (uint32_t i = 0; i < a->ntypes; i++) {
         const struct lucet_module_type *t = &a->types[i];
         uint32_t length = (uint32_t)t->nparams + t->nresults;
@@ -25,6 +70,8 @@ static bool check_types(struct reader *r)
             return reader_fail(r, "type %u: outside the valtypes", i);
         if ((total += length) > TOTAL_LIMIT)
             return reader_fail(r, "type %u: the types are too long together", i);
+        if (!check_group(r, i) || !check_references(r, i))
+            return false;
         if (!reader_check_code(r, t->entry, true, "entry of type", i) ||
             !reader_check_code(r, t->thunk, true, "thunk of type", i) ||
             !reader_check_code(r, t->host, true, "host trampoline of type", i))
@@ -137,7 +184,7 @@ static bool check_spaces(struct reader *r)
 
     for (uint32_t i = 0; i < a->ntables; i++) {
         const struct lucet_module_table *t = &a->tables[i];
-        if (!reader_is_ref(t->elem))
+        if (!reader_is_ref(t->elem) || !reader_is_exact(t->elem, a->ntypes))
             return reader_fail(r, "table %u: element type 0x%x is no reference", i, t->elem);
         if (!check_limits(r, t->min, t->max, t->flags, LUCET_HAS_MAX | LUCET_INDEX64,
                           t->flags & LUCET_INDEX64 ? UINT64_MAX : UINT32_MAX, "table", i))
@@ -155,7 +202,7 @@ static bool check_spaces(struct reader *r)
     }
     for (uint32_t i = 0; i < a->nglobals; i++) {
         const struct lucet_module_global *g = &a->globals[i];
-        if (!reader_is_valtype(g->type) || g->mutable > 1)
+        if (!reader_is_exact(g->type, a->ntypes) || g->mutable > 1)
             return reader_fail(r, "global %u: unknown type or mutability", i);
     }
     return true;

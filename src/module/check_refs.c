@@ -3,8 +3,9 @@
 
 #include "module/reader_internal.h"
 
+/* The plain type that an operator without operands makes; 0 = it cannot be. */
 static uint32_t init_type(const struct lucet_artifact *a, const struct lucet_init_op *op,
-                          uint32_t nglobals, uint32_t wanted)
+                          uint32_t nglobals)
 {
     switch (op->kind) {
     case LUCET_INIT_I32: return LUCET_I32;
@@ -12,25 +13,59 @@ static uint32_t init_type(const struct lucet_artifact *a, const struct lucet_ini
     case LUCET_INIT_F32: return LUCET_F32;
     case LUCET_INIT_F64: return LUCET_F64;
     case LUCET_INIT_V128: return LUCET_V128;
-    case LUCET_INIT_REF_NULL: return reader_is_ref(wanted) ? wanted : 0;
+    case LUCET_INIT_REF_NULL:
+        return op->value[0] <= UINT32_MAX && reader_is_ref((uint32_t)op->value[0])
+                   ? lucet_valtype_plain((uint32_t)op->value[0])
+                   : 0;
     case LUCET_INIT_REF_FUNC: return op->value[0] < a->nfuncs ? LUCET_FUNCREF : 0;
     case LUCET_INIT_GLOBAL_GET:
         if (op->value[0] >= nglobals || a->globals[op->value[0]].mutable)
             return 0;
-        return a->globals[op->value[0]].type;
+        return lucet_valtype_plain(a->globals[op->value[0]].type);
     default: return 0;
     }
 }
 
-/* No operator takes operands, so that an expression of one value is one operator. */
+/* The type of the operands, and of the result; 0 = it takes none. */
+static uint32_t operand_type(const struct lucet_init_op *op)
+{
+    switch (op->kind) {
+    case LUCET_INIT_I32_ADD:
+    case LUCET_INIT_I32_SUB:
+    case LUCET_INIT_I32_MUL: return LUCET_I32;
+    case LUCET_INIT_I64_ADD:
+    case LUCET_INIT_I64_SUB:
+    case LUCET_INIT_I64_MUL: return LUCET_I64;
+    default: return 0;
+    }
+}
+
+/* Follows the types on the stack; the runtime does no more checks. */
 bool reader_check_init(struct reader *r, struct lucet_init init, uint32_t type, uint32_t nglobals,
                        const char *what, uint32_t i)
 {
     const struct lucet_artifact *a = r->a;
+    uint8_t stack[LUCET_INIT_DEPTH];
+    uint32_t height = 0;
 
-    if (init.count != 1 || init.first >= a->ninit_ops)
+    if (init.count == 0 || init.first >= a->ninit_ops || init.count > a->ninit_ops - init.first)
         return reader_fail(r, "%s %u: no or too long an expression", what, i);
-    if (init_type(a, &a->init_ops[init.first], nglobals, type) != type)
+    /* Expressions do not share operators, but for those of one. */
+    r->init_ops += init.count - 1;
+    if (r->init_ops > a->ninit_ops)
+        return reader_fail(r, "%s %u: longer expressions than there are", what, i);
+    for (uint32_t k = init.first; k < init.first + init.count; k++) {
+        const struct lucet_init_op *op = &a->init_ops[k];
+        const uint32_t operands = operand_type(op), made = init_type(a, op, nglobals);
+        if (operands && height >= 2 && stack[height - 1] == operands &&
+            stack[height - 2] == operands)
+            height--;
+        else if (made && height < LUCET_INIT_DEPTH)
+            stack[height++] = (uint8_t)made;
+        else
+            return reader_fail(r, "%s %u: its expression is not one", what, i);
+    }
+    if (height != 1 || stack[0] != lucet_valtype_plain(type))
         return reader_fail(r, "%s %u: its expression is not of its type", what, i);
     return true;
 }
@@ -51,6 +86,23 @@ static bool check_globals(struct reader *r)
     return true;
 }
 
+/* Tables are made before the module's own globals. An expression is evaluated once for a table. */
+static bool check_tables(struct reader *r)
+{
+    const struct lucet_artifact *a = r->a;
+
+    for (uint32_t i = 0; i < a->ntables; i++) {
+        const struct lucet_module_table *t = &a->tables[i];
+        if (t->init.count == 0)
+            continue;
+        if (i < a->header->nimported_tables)
+            return reader_fail(r, "table %u: imported, but has an expression", i);
+        if (!reader_check_init(r, t->init, t->elem, a->header->nimported_globals, "table", i))
+            return false;
+    }
+    return true;
+}
+
 static bool check_elem_values(struct reader *r, const struct lucet_module_elem *e, uint32_t i)
 {
     const struct lucet_artifact *a = r->a;
@@ -58,7 +110,7 @@ static bool check_elem_values(struct reader *r, const struct lucet_module_elem *
 
     if (e->first > available || e->count > available - e->first)
         return reader_fail(r, "element segment %u: entries do not exist", i);
-    if (!e->is_exprs && e->type != LUCET_FUNCREF)
+    if (!e->is_exprs && lucet_valtype_plain(e->type) != LUCET_FUNCREF)
         return reader_fail(r, "element segment %u: functions, but not of type funcref", i);
     for (uint32_t k = e->first; k < e->first + e->count; k++) {
         if (e->is_exprs) {
@@ -83,10 +135,12 @@ static bool check_elems(struct reader *r)
 
     for (uint32_t i = 0; i < a->nelems; i++) {
         const struct lucet_module_elem *e = &a->elems[i];
-        if (e->mode > LUCET_DECLARATIVE || !reader_is_ref(e->type) || e->is_exprs > 1)
+        if (e->mode > LUCET_DECLARATIVE || !reader_is_ref(e->type) ||
+            !reader_is_exact(e->type, a->ntypes) || e->is_exprs > 1)
             return reader_fail(r, "element segment %u: unknown mode or type", i);
         if (e->mode == LUCET_ACTIVE) {
-            if (e->table >= a->ntables || a->tables[e->table].elem != e->type)
+            if (e->table >= a->ntables ||
+                lucet_valtype_plain(a->tables[e->table].elem) != lucet_valtype_plain(e->type))
                 return reader_fail(r, "element segment %u: no such table of its type", i);
             if (!reader_check_init(r, e->offset, index_type(a->tables[e->table].flags), a->nglobals,
                                    "element segment", i))
@@ -136,9 +190,9 @@ static bool type_has_funcref(const struct lucet_artifact *a, uint32_t type)
 static bool names_funcref(const struct lucet_artifact *a, enum lucet_extern kind, uint32_t index)
 {
     switch (kind) {
-    case LUCET_EXTERN_TABLE: return a->tables[index].elem == LUCET_FUNCREF;
+    case LUCET_EXTERN_TABLE: return lucet_valtype_plain(a->tables[index].elem) == LUCET_FUNCREF;
     case LUCET_EXTERN_MEMORY: return false;
-    case LUCET_EXTERN_GLOBAL: return a->globals[index].type == LUCET_FUNCREF;
+    case LUCET_EXTERN_GLOBAL: return lucet_valtype_plain(a->globals[index].type) == LUCET_FUNCREF;
     case LUCET_EXTERN_TAG: return type_has_funcref(a, a->tags[index].type);
     case LUCET_EXTERN_FUNC: break;
     }
@@ -166,5 +220,6 @@ static bool check_private(struct reader *r)
 
 bool reader_references(struct reader *r)
 {
-    return check_globals(r) && check_elems(r) && check_datas(r) && check_private(r);
+    return check_globals(r) && check_tables(r) && check_elems(r) && check_datas(r) &&
+           check_private(r);
 }

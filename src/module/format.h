@@ -96,17 +96,35 @@ enum lucet_module_flags {
     LUCET_MODULE_TAIL_CALLS = 1u << 3, /* bodies have one prototype (docs/abi.md C10) */
 };
 
-/* The binary format's bytes. */
+/* Value types are numbers as in src/wasm/wasm.h: the binary format's bytes; references that are never null
+ * have bit 7 set, and references to a type of the module are LUCET_REF_TYPE with its index from bit 8 on.
+ * The plain type says how a value is represented and is one of those marked with *. */
 enum lucet_valtype {
     LUCET_I32 = 0x7f,
     LUCET_I64 = 0x7e,
     LUCET_F32 = 0x7d,
     LUCET_F64 = 0x7c,
     LUCET_V128 = 0x7b,
-    LUCET_FUNCREF = 0x70,
-    LUCET_EXTERNREF = 0x6f,
-    LUCET_EXNREF = 0x69,
+    LUCET_NULLEXNREF = 0x74,
+    LUCET_NULLFUNCREF = 0x73,
+    LUCET_NULLEXTERNREF = 0x72,
+    LUCET_FUNCREF = 0x70,   /* * */
+    LUCET_EXTERNREF = 0x6f, /* * */
+    LUCET_EXNREF = 0x69,    /* * */
+    LUCET_REF_TYPE = 0x63,
+    LUCET_NON_NULL = 0x80,
 };
+
+static inline uint8_t lucet_valtype_plain(uint32_t type)
+{
+    switch (type & 0x7f) {
+    case LUCET_REF_TYPE:
+    case LUCET_NULLFUNCREF: return LUCET_FUNCREF;
+    case LUCET_NULLEXTERNREF: return LUCET_EXTERNREF;
+    case LUCET_NULLEXNREF: return LUCET_EXNREF;
+    default: return type & 0x7f;
+    }
+}
 
 enum lucet_extern {
     LUCET_EXTERN_FUNC,
@@ -123,6 +141,9 @@ struct lucet_module_type {
     lucet_code entry; /* void (ctx, nest body, value *argv): calls `body` from the host; 0 = none */
     lucet_code thunk; /* for records that carry a context; 0 when the module is private */
     lucet_code host;  /* host trampoline; 0 when no import has this signature */
+    /* Types of a recursion group lie one behind the other: those of it that come before and after. */
+    uint32_t group_before, group_after;
+    uint32_t is_open; /* 1: it may have subtypes, which makes it another type */
 };
 
 struct lucet_module_import {
@@ -147,6 +168,11 @@ struct lucet_module_func {
     uint32_t wasm_offset;  /* of the body in the .wasm file; 0 for imports */
 };
 
+/* A constant expression: ops[first .. first+count) of init_ops, evaluated on a stack. */
+struct lucet_init {
+    uint32_t first, count;
+};
+
 /* Flags of tables and memories. */
 #define LUCET_HAS_MAX 1u
 #define LUCET_INDEX64 2u /* indices are i64 */
@@ -154,8 +180,9 @@ struct lucet_module_func {
 
 struct lucet_module_table {
     uint64_t min, max;
-    uint32_t elem; /* enum lucet_valtype */
+    uint32_t elem; /* exact type */
     uint32_t flags;
+    struct lucet_init init; /* of all entries; count 0 = null */
 };
 
 struct lucet_module_memory {
@@ -189,11 +216,6 @@ struct lucet_module_tag {
     uint32_t type; /* without results */
 };
 
-/* A constant expression: ops[first .. first+count) of init_ops, evaluated on a stack. */
-struct lucet_init {
-    uint32_t first, count;
-};
-
 enum lucet_init_kind {
     LUCET_INIT_I32 = 1,
     LUCET_INIT_I64,
@@ -201,9 +223,16 @@ enum lucet_init_kind {
     LUCET_INIT_F64,
     LUCET_INIT_V128,
     LUCET_INIT_GLOBAL_GET, /* value[0] = global index */
-    LUCET_INIT_REF_NULL,
-    LUCET_INIT_REF_FUNC, /* value[0] = function index */
+    LUCET_INIT_REF_NULL,   /* value[0] = exact type */
+    LUCET_INIT_REF_FUNC,   /* value[0] = function index */
+    LUCET_INIT_I32_ADD,    /* these take two operands: */
+    LUCET_INIT_I32_SUB,
+    LUCET_INIT_I32_MUL,
+    LUCET_INIT_I64_ADD,
+    LUCET_INIT_I64_SUB,
+    LUCET_INIT_I64_MUL,
 };
+#define LUCET_INIT_DEPTH 256 /* values on the stack of an expression, at most */
 
 struct lucet_init_op {
     uint32_t kind, reserved; /* enum lucet_init_kind */
@@ -211,7 +240,7 @@ struct lucet_init_op {
 };
 
 struct lucet_module_global {
-    uint32_t type;    /* enum lucet_valtype */
+    uint32_t type;    /* exact */
     uint32_t mutable; /* 0 or 1 */
     uint32_t cell;    /* offset of its cell from the context (also of the copy of an imported
                          immutable global); LUCET_NONE for imported mutable ones */
@@ -222,7 +251,7 @@ struct lucet_module_global {
 enum lucet_segment_mode { LUCET_ACTIVE, LUCET_PASSIVE, LUCET_DECLARATIVE };
 
 struct lucet_module_elem {
-    uint32_t mode, type; /* enum lucet_segment_mode, enum lucet_valtype */
+    uint32_t mode, type; /* enum lucet_segment_mode, exact type */
     uint32_t table;
     uint32_t first, count; /* elem_funcs[first..) when is_exprs is 0, else elem_inits[first..) */
     uint32_t is_exprs;
@@ -239,7 +268,8 @@ struct lucet_module_data {
 /* clang-format off */
 #define LUCET_MODULE_TABLES(X)                                                                     \
     X(types, struct lucet_module_type)                                                             \
-    X(valtypes, uint8_t)                                                                           \
+    X(valtypes, uint8_t)   /* plain */                                                             \
+    X(reftypes, uint32_t)  /* the same, exact; none when they are all plain */                     \
     X(imports, struct lucet_module_import)                                                         \
     X(exports, struct lucet_module_export)                                                         \
     X(funcs, struct lucet_module_func)     /* imported functions first, as in all index spaces */  \

@@ -118,7 +118,7 @@ static bool read_tables(struct reader *r)
 bool lucet_artifact_read(const void *bytes, size_t size, struct lucet_artifact *out,
                          struct lucet_artifact_error *err)
 {
-    struct reader r = {out, err};
+    struct reader r = {.a = out, .err = err};
 
     memset(out, 0, sizeof(*out));
     out->bytes = bytes;
@@ -194,16 +194,18 @@ static const struct {
 };
 #define NVALTYPES (sizeof(valtypes) / sizeof(valtypes[0]))
 
-char lucet_valtype_letter(uint8_t valtype)
+char lucet_valtype_letter(uint32_t valtype)
 {
+    valtype = lucet_valtype_plain(valtype);
     for (size_t i = 0; i < NVALTYPES; i++)
         if (valtypes[i].type == valtype)
             return valtypes[i].letter;
     return '?';
 }
 
-const char *lucet_valtype_name(uint8_t valtype)
+const char *lucet_valtype_name(uint32_t valtype)
 {
+    valtype = lucet_valtype_plain(valtype);
     for (size_t i = 0; i < NVALTYPES; i++)
         if (valtypes[i].type == valtype)
             return valtypes[i].name;

@@ -80,6 +80,12 @@ static inline const uint8_t *lucet_artifact_results(const struct lucet_artifact 
     return a->valtypes + t->valtypes + t->nparams;
 }
 
+/* The exact type of valtypes[index]. */
+static inline uint32_t lucet_artifact_exact(const struct lucet_artifact *a, uint32_t index)
+{
+    return a->nreftypes ? a->reftypes[index] : a->valtypes[index];
+}
+
 /* Entities of one kind, imported ones included. */
 uint32_t lucet_artifact_count(const struct lucet_artifact *a, enum lucet_extern kind);
 /* Of these, the imported ones (which come first). */
@@ -89,10 +95,10 @@ uint32_t lucet_artifact_imported(const struct lucet_artifact *a, enum lucet_exte
 const struct lucet_module_export *lucet_artifact_export(const struct lucet_artifact *a,
                                                         const char *name, size_t size);
 
-/* 'i' 'I' 'f' 'F' 'v' 'r' 'e'; '?' for what is no value type. */
-char lucet_valtype_letter(uint8_t valtype);
-/* "i32", ...; "?" likewise. */
-const char *lucet_valtype_name(uint8_t valtype);
+/* 'i' 'I' 'f' 'F' 'v' 'r' 'e' 'x' of the plain type; '?' for what is no value type. */
+char lucet_valtype_letter(uint32_t valtype);
+/* "i32", ... of the plain type; "?" likewise. */
+const char *lucet_valtype_name(uint32_t valtype);
 /* The inverse of the letter; 0 for others. */
 uint8_t lucet_valtype_from_letter(char letter);
 /* Writes "iI:f" NUL-terminated, cut when it does not fit; returns its full length without NUL. */

@@ -7,6 +7,7 @@
 struct reader {
     struct lucet_artifact *a;
     struct lucet_artifact_error *err;
+    uint64_t init_ops; /* that expressions have beyond one each */
 };
 
 /* Writes the message and returns false. */
@@ -25,17 +26,28 @@ bool reader_references(struct reader *r);
 bool reader_check_str(struct reader *r, struct lucet_str s, const char *what, uint32_t i);
 bool reader_check_code(struct reader *r, lucet_code code, bool may_be_absent, const char *what,
                        uint32_t i);
+/* The type is compared as plain: who relies on more of a function looks at its record. */
 bool reader_check_init(struct reader *r, struct lucet_init init, uint32_t type, uint32_t nglobals,
                        const char *what, uint32_t i);
 
+/* By the plain type. */
 static inline bool reader_is_ref(uint32_t type)
 {
-    return type == LUCET_FUNCREF || type == LUCET_EXTERNREF || type == LUCET_EXNREF;
+    const uint32_t plain = lucet_valtype_plain(type);
+    return plain == LUCET_FUNCREF || plain == LUCET_EXTERNREF || plain == LUCET_EXNREF;
 }
 
 static inline bool reader_is_valtype(uint32_t type)
 {
     return (type >= LUCET_V128 && type <= LUCET_I32) || reader_is_ref(type);
+}
+
+/* An exact type that refers to types below `ntypes` only. */
+static inline bool reader_is_exact(uint32_t type, uint32_t ntypes)
+{
+    if ((type & 0x7f) == LUCET_REF_TYPE)
+        return type >> 8 < ntypes;
+    return type <= 0xff && (type <= 0x7f || reader_is_ref(type)) && reader_is_valtype(type);
 }
 
 #endif

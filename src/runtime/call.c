@@ -145,7 +145,9 @@ static enum lucet_error load_arguments(const struct call *c, const struct lucet_
 
     for (uint32_t k = 0; k < t->nparams; k++) {
         values[k][0] = values[k][1] = 0;
-        if (!lucet__value_store(&c->argv[k], params[k], values[k]))
+        if (!lucet__value_store(&c->argv[k], params[k], values[k]) ||
+            !lucet__value_is(c->module, lucet_artifact_exact(&c->module->artifact, t->valtypes + k),
+                             values[k]))
             return lucet__fail(lucet_error_type_mismatch, "argument %u is not of type %s", k,
                                lucet_valtype_name(params[k]));
         enum lucet_error e = lucet__value_hold(c->instance, &c->argv[k]);

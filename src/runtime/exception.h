@@ -16,6 +16,7 @@
 struct lucet_tag {
     atomic_uint refs;
     uint64_t signature; /* interned: the types, no results */
+    uint64_t group;     /* id of the first type of its recursion group */
     uint32_t nvalues;
     bool has_references; /* to functions or exceptions, among its values */
     char *letters;       /* behind types */
@@ -45,7 +46,8 @@ struct exceptions {
 
 /* ---- tag.c ---- */
 
-struct lucet_tag *lucet__tag_new(const uint8_t *types, uint32_t n);
+struct lucet_tag *lucet__tag_new(const uint8_t *types, uint32_t n, uint64_t signature,
+                                 uint64_t group);
 /* Own tags of a new instance, and room for the imported ones. no_memory. */
 enum lucet_error lucet__tags_make(struct lucet_instance *i);
 void lucet__tag_import(struct lucet_instance *i, uint32_t index, struct lucet_tag *t);

@@ -17,8 +17,10 @@ static bool has_special_values(const struct lucet_artifact *a, const struct luce
 {
     const uint8_t *params = lucet_artifact_params(a, t);
 
-    return memchr(params, LUCET_FUNCREF, t->nparams) ||
-           memchr(params, LUCET_EXNREF, (size_t)t->nparams + t->nresults);
+    for (uint32_t k = 0; k < t->nparams; k++)
+        if (params[k] == LUCET_FUNCREF || params[k] != lucet_artifact_exact(a, t->valtypes + k))
+            return true;
+    return memchr(params, LUCET_EXNREF, (size_t)t->nparams + t->nresults);
 }
 
 /* Sets of bits: which values have 4 bytes, which 16; the others have 8. */

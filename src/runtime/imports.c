@@ -52,9 +52,10 @@ static bool lets_references_out(const struct lucet_instance *i, const struct luc
     const struct lucet_artifact *a = &i->module->artifact;
 
     switch (m->kind) {
-    case LUCET_EXTERN_TABLE: return is_owned(a->tables[m->index].elem);
+    case LUCET_EXTERN_TABLE: return is_owned(lucet_valtype_plain(a->tables[m->index].elem));
     case LUCET_EXTERN_GLOBAL:
-        return a->globals[m->index].mutable && is_owned(a->globals[m->index].type);
+        return a->globals[m->index].mutable &&
+               is_owned(lucet_valtype_plain(a->globals[m->index].type));
     case LUCET_EXTERN_FUNC: {
         const struct lucet_module_type *t = lucet__func_type(i->module, m->index);
         const uint8_t *types = lucet_artifact_params(a, t);
@@ -126,7 +127,8 @@ static enum lucet_error import_table(const struct import *p)
             : lucet__table_desc(p->definition.instance, exported_index(&p->definition));
     const struct table *t = desc->owner;
 
-    if (t->elem != wanted->elem || t->index64 != !!(wanted->flags & LUCET_INDEX64))
+    if (t->elem != lucet__exact_type(i->module, wanted->elem) ||
+        t->index64 != !!(wanted->flags & LUCET_INDEX64))
         return mismatch(p, "the table has another element type or other indices");
     if (!limits_fit(desc->size, t->declared_max, wanted->min, wanted->max, wanted->flags))
         return mismatch(p, "the table has other limits");
@@ -172,7 +174,8 @@ static enum lucet_error import_global(const struct import *p)
     struct lucet_instance *i = p->instance;
     const struct lucet_artifact *a = &i->module->artifact;
     const struct lucet_module_global *wanted = &a->globals[p->record->index];
-    uint32_t type, is_mutable;
+    uint64_t type;
+    uint32_t is_mutable;
     void *cell;
 
     if (p->definition.object) {
@@ -184,11 +187,13 @@ static enum lucet_error import_global(const struct import *p)
         uint32_t index = exported_index(&p->definition);
         const struct lucet_module_global *g =
             &p->definition.instance->module->artifact.globals[index];
-        type = g->type;
+        type = lucet__exact_type(p->definition.instance->module, g->type);
         is_mutable = g->mutable;
         cell = lucet__global_cell(p->definition.instance, index);
     }
-    if (type != wanted->type || is_mutable != wanted->mutable)
+    const uint64_t expected = lucet__exact_type(i->module, wanted->type);
+    if (is_mutable != wanted->mutable ||
+        !(is_mutable ? type == expected : lucet__subtype(type, expected)))
         return mismatch(p, "the global has another type or mutability");
     if (wanted->mutable)
         LUCET__AT(i->ctx, void *, a->header->layout.imported_globals)[p->record->index] = cell;

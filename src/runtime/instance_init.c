@@ -95,7 +95,7 @@ static void describe_table(struct lucet_instance *i, uint32_t own)
     t->desc = &LUCET__AT(i->ctx, struct lucet_table, a->header->layout.tables)[own];
     t->declared_max = d->flags & LUCET_HAS_MAX ? d->max : LUCET__NO_MAX;
     t->grow_limit = least(i->region->limits.table_entries, UINT32_MAX);
-    t->elem = d->elem;
+    t->elem = lucet__exact_type(i->module, d->elem);
     t->index64 = d->flags & LUCET_INDEX64;
     t->entries_left = &i->table_entries_left;
     t->desc->max = least(t->declared_max, UINT32_MAX); /* more than any limit of a region's */
@@ -151,15 +151,27 @@ static enum lucet_error init_memories(struct lucet_instance *i, bool *in_image)
     return lucet_error_ok;
 }
 
+static void fill_table(const struct lucet_instance *i, struct table *t, struct lucet_init init)
+{
+    uint64_t value[2];
+
+    lucet__init_value(i, init, value);
+    for (uint64_t k = 0; k < t->desc->size; k++)
+        t->desc->elems[k] = value[0];
+}
+
 static enum lucet_error init_tables(struct lucet_instance *i)
 {
     const struct lucet_artifact *a = &i->module->artifact;
     const uint32_t imported = a->header->nimported_tables;
 
     for (uint32_t k = 0; k < a->ntables - imported; k++) {
-        enum lucet_error e = lucet__table_reset(&i->tables[k], a->tables[imported + k].min);
+        const struct lucet_module_table *d = &a->tables[imported + k];
+        enum lucet_error e = lucet__table_reset(&i->tables[k], d->min);
         if (e != lucet_error_ok)
             return e;
+        if (d->init.count)
+            fill_table(i, &i->tables[k], d->init);
     }
     return lucet_error_ok;
 }

@@ -80,14 +80,7 @@ static enum lucet_error intern_types(struct lucet_dl_module *m)
     m->type_ids = calloc((size_t)a->ntypes + 1, sizeof(*m->type_ids));
     if (!m->type_ids)
         return lucet__no_memory();
-    for (uint32_t i = 0; i < a->ntypes; i++) {
-        const struct lucet_module_type *t = &a->types[i];
-        m->type_ids[i] = lucet__signature_intern(lucet_artifact_params(a, t), t->nparams,
-                                                 lucet_artifact_results(a, t), t->nresults);
-        if (m->type_ids[i] == 0)
-            return lucet__no_memory();
-    }
-    return lucet_error_ok;
+    return lucet__signatures_intern(a, m->type_ids) ? lucet_error_ok : lucet__no_memory();
 }
 
 static void module_free(struct lucet_dl_module *m)
@@ -95,8 +88,7 @@ static void module_free(struct lucet_dl_module *m)
     lucet__image_release(m);
     lucet__names_release(m);
     if (m->type_ids)
-        for (uint32_t i = 0; i < m->artifact.ntypes; i++)
-            lucet__signature_release(m->type_ids[i]);
+        lucet__signatures_release(&m->artifact, m->type_ids);
     free(m->type_ids);
     free(m->record_of);
     free(m->records);

@@ -68,7 +68,7 @@ enum lucet_error lucet_instance_run_func_idx(struct lucet_instance *i, uint32_t 
     if (table < i->module->artifact.ntables) {
         const struct lucet_table *t = lucet__table_desc(i, table);
         const struct table *own = t->owner;
-        if (own->elem == LUCET_FUNCREF && index < t->size)
+        if (lucet_valtype_plain(own->elem & 0xff) == LUCET_FUNCREF && index < t->size)
             r = (const struct record *)(uintptr_t)t->elems[index];
     }
     if (!r)

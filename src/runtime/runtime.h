@@ -49,13 +49,24 @@ const char *lucet__printable(char *buf, size_t room, const char *name, size_t si
 
 /* ---- Signatures: signature.c ---- */
 
-/* Interns a function type process-wide: equal types get equal ids, for as long as anyone holds
- * them. 0 = out of memory. Types are the binary format's bytes. */
-uint64_t lucet__signature_intern(const uint8_t *params, uint32_t nparams, const uint8_t *results,
-                                 uint32_t nresults);
-void lucet__signature_release(uint64_t id);
-/* The same for letters ("iI:f"); 0 also when they are malformed. */
+/* Interns the function types of a module process-wide: equal types get equal ids, for as long as
+ * anyone holds them. False: out of memory; those of ids that are not 0 are to be released. */
+bool lucet__signatures_intern(const struct lucet_artifact *a, uint64_t *ids);
+void lucet__signatures_release(const struct lucet_artifact *a, const uint64_t *ids);
+/* The id of a type that is a group of its own, or of the first type of a group; somebody holds it. */
+void lucet__signature_retain(uint64_t first_id);
+void lucet__signature_release(uint64_t first_id);
+/* The id of a type of plain types, a group of its own. 0 = out of memory. */
+uint64_t lucet__signature_plain(const uint8_t *types, uint32_t nparams, uint32_t nresults);
+/* The id of a type in letters ("iI:f"); 0 when they are malformed or memory is out. */
 uint64_t lucet__signature_parse(const char *letters);
+
+/* An exact type as a word that means the same in all modules: references to types are
+ * LUCET__TYPE_ID | id << 8 | low byte, others are as they are. */
+#define LUCET__TYPE_ID (UINT64_C(1) << 63)
+struct lucet_dl_module;
+uint64_t lucet__exact_type(const struct lucet_dl_module *m, uint32_t type);
+bool lucet__subtype(uint64_t sub, uint64_t super);
 
 /* ---- Modules ---- */
 
@@ -268,7 +279,7 @@ struct table {
     struct lucet_table *desc;
     uint64_t grow_limit;   /* entries */
     uint64_t declared_max; /* LUCET__NO_MAX */
-    uint32_t elem;         /* enum lucet_valtype */
+    uint64_t elem;         /* lucet__exact_type() */
     bool index64;
     uint64_t *entries_left; /* of the instance's allowance; NULL = no bound beyond grow_limit */
 };
@@ -524,6 +535,9 @@ void lucet__exceptions_unite(struct lucet_instance *one, struct lucet_instance *
 
 /* value.c. False: the value is not of that type. `out` is 16 bytes. */
 bool lucet__value_store(const struct lucet_val *v, uint8_t valtype, void *out);
+/* Whether what was stored for a plain type is also of the exact type: not null where that is not
+ * allowed, a function of the right type. */
+bool lucet__value_is(const struct lucet_dl_module *m, uint32_t exact, const void *stored);
 struct lucet_val lucet__value_load(uint8_t valtype, const void *in);
 /* Between what guests call an exception and the host's struct lucet_exception; other values stay. */
 void lucet__value_export(const struct lucet_instance *i, struct lucet_val *v);

@@ -1,149 +1,254 @@
 /* Function types as numbers: equal types of all modules in the process have the same id, so that
- * an indirect call compares one word. Ids are never used again. */
+ * an indirect call compares one word. Types are equal when they stand at the same place of equal
+ * recursion groups; so it is groups that are remembered, and a group's types have consecutive ids.
+ * Ids are never used again.
+ *
+ * A group is a sequence of words: for each type its numbers of parameters and results and whether it
+ * is open, then its parameters and results: an exact type, or for a reference to a type
+ *
+ *     1 << 62 | place in this group << 8 | low byte      1 << 63 | id << 8 | low byte
+ */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "runtime/runtime.h"
 
-struct signature {
-    struct signature *next_by_key, *next_by_id;
-    uint64_t id, refs;
-    uint32_t nparams, nresults;
-    uint8_t types[];
+#define IN_GROUP (UINT64_C(1) << 62)
+
+struct group {
+    struct group *next_by_key, *next_by_id;
+    uint64_t first_id, refs, hash;
+    size_t ntypes, nwords;
+    uint64_t words[];
 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static struct signature **by_key, **by_id; /* 2^bits buckets each */
+static struct group **by_key, **by_id; /* 2^bits buckets each */
 static unsigned bits;
 static uint64_t count, last_id;
+static uint64_t hash_key[2];
+static bool has_hash_key;
 
-static uint64_t hash(const uint8_t *params, uint32_t nparams, const uint8_t *results,
-                     uint32_t nresults)
+/* ---- SipHash-2-4 with a random key: the authors of modules choose what is hashed ---- */
+
+static uint64_t rotate(uint64_t x, unsigned by)
 {
-    uint64_t h = 0xcbf29ce484222325u ^ nparams;
-
-    for (uint32_t i = 0; i < nparams; i++)
-        h = (h ^ params[i]) * 0x100000001b3u;
-    for (uint32_t i = 0; i < nresults; i++)
-        h = (h ^ results[i]) * 0x100000001b3u;
-    return h * 0x9e3779b97f4a7c15u >> (64 - bits);
+    return x << by | x >> (64 - by);
 }
 
-static uint64_t hash_of(const struct signature *s)
+static void sip_rounds(uint64_t v[4], unsigned rounds)
 {
-    return hash(s->types, s->nparams, s->types + s->nparams, s->nresults);
+    for (unsigned i = 0; i < rounds; i++) {
+        v[0] += v[1], v[1] = rotate(v[1], 13) ^ v[0], v[0] = rotate(v[0], 32);
+        v[2] += v[3], v[3] = rotate(v[3], 16) ^ v[2];
+        v[0] += v[3], v[3] = rotate(v[3], 21) ^ v[0];
+        v[2] += v[1], v[1] = rotate(v[1], 17) ^ v[2], v[2] = rotate(v[2], 32);
+    }
 }
 
-static uint64_t hash_id(uint64_t id)
+static uint64_t hash_words(const uint64_t *words, size_t n)
 {
-    return id * 0x9e3779b97f4a7c15u >> (64 - bits);
+    if (!has_hash_key)
+        has_hash_key = getrandom(hash_key, sizeof(hash_key), 0) == sizeof(hash_key);
+    uint64_t v[4] = {hash_key[0] ^ 0x736f6d6570736575u, hash_key[1] ^ 0x646f72616e646f6du,
+                     hash_key[0] ^ 0x6c7967656e657261u, hash_key[1] ^ 0x7465646279746573u};
+    for (size_t i = 0; i <= n; i++) {
+        const uint64_t word = i < n ? words[i] : (uint64_t)n;
+        v[3] ^= word;
+        sip_rounds(v, 2);
+        v[0] ^= word;
+    }
+    v[2] ^= 0xff;
+    sip_rounds(v, 4);
+    return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+/* ---- The table ---- */
+
+static struct group **key_bucket(const struct group *g)
+{
+    return &by_key[g->hash >> (64 - bits)];
+}
+
+static struct group **id_bucket(uint64_t id)
+{
+    return &by_id[id * 0x9e3779b97f4a7c15u >> (64 - bits)];
+}
+
+static void link_group(struct group *g)
+{
+    struct group **k = key_bucket(g), **n = id_bucket(g->first_id);
+
+    g->next_by_key = *k, *k = g;
+    g->next_by_id = *n, *n = g;
 }
 
 static bool grow(void)
 {
-    unsigned old_bits = bits, new_bits = bits ? bits + 2 : 8;
-    struct signature **keys = calloc((size_t)1 << new_bits, sizeof(*keys));
-    struct signature **ids = calloc((size_t)1 << new_bits, sizeof(*ids));
-    struct signature **old = by_key;
+    const unsigned old_bits = bits, new_bits = bits ? bits + 2 : 8;
+    struct group **keys = calloc((size_t)1 << new_bits, sizeof(struct group *));
+    struct group **ids = calloc((size_t)1 << new_bits, sizeof(struct group *));
+    struct group **old = by_key;
 
     if (!keys || !ids) {
         free(keys);
         free(ids);
         return old_bits != 0; /* fuller buckets will do */
     }
-    bits = new_bits;
-    for (size_t i = 0; old_bits && i < (size_t)1 << old_bits; i++) {
-        for (struct signature *s = old[i], *next; s; s = next) {
-            next = s->next_by_key;
-            struct signature **k = &keys[hash_of(s)], **n = &ids[hash_id(s->id)];
-            s->next_by_key = *k, *k = s;
-            s->next_by_id = *n, *n = s;
-        }
-    }
-    free(old);
     free(by_id);
     by_key = keys;
     by_id = ids;
+    bits = new_bits;
+    for (size_t i = 0; old_bits && i < (size_t)1 << old_bits; i++)
+        for (struct group *g = old[i], *next; g; g = next) {
+            next = g->next_by_key;
+            link_group(g);
+        }
+    free(old);
     return true;
 }
 
-static struct signature *add(const uint8_t *params, uint32_t nparams, const uint8_t *results,
-                             uint32_t nresults)
-{
-    struct signature *s;
-
-    if ((bits == 0 || count >> bits > 1) && !grow())
-        return NULL;
-    s = malloc(sizeof(*s) + nparams + nresults);
-    if (!s)
-        return NULL;
-    *s = (struct signature){.id = ++last_id, .nparams = nparams, .nresults = nresults};
-    memcpy(s->types, params, nparams);
-    memcpy(s->types + nparams, results, nresults);
-    struct signature **k = &by_key[hash_of(s)], **n = &by_id[hash_id(s->id)];
-    s->next_by_key = *k, *k = s;
-    s->next_by_id = *n, *n = s;
-    count++;
-    return s;
-}
-
-static struct signature *find(const uint8_t *params, uint32_t nparams, const uint8_t *results,
-                              uint32_t nresults)
+static struct group *find(const struct group *wanted)
 {
     if (bits == 0)
         return NULL;
-    struct signature *s = by_key[hash(params, nparams, results, nresults)];
-    while (s && (s->nparams != nparams || s->nresults != nresults ||
-                 memcmp(s->types, params, nparams) != 0 ||
-                 memcmp(s->types + nparams, results, nresults) != 0))
-        s = s->next_by_key;
-    return s;
+    struct group *g = *key_bucket(wanted);
+    while (g && (g->hash != wanted->hash || g->nwords != wanted->nwords ||
+                 memcmp(g->words, wanted->words, g->nwords * sizeof(*g->words)) != 0))
+        g = g->next_by_key;
+    return g;
 }
 
-uint64_t lucet__signature_intern(const uint8_t *params, uint32_t nparams, const uint8_t *results,
-                                 uint32_t nresults)
+/* Takes over the group. The id of its first type, or 0: out of memory. */
+static uint64_t intern(struct group *g)
 {
-    uint64_t id = 0;
-
+    if (!g)
+        return 0;
     pthread_mutex_lock(&mutex);
-    struct signature *s = find(params, nparams, results, nresults);
-    if (!s)
-        s = add(params, nparams, results, nresults);
-    if (s) {
-        s->refs++;
-        id = s->id;
+    g->hash = hash_words(g->words, g->nwords);
+    struct group *known = find(g);
+    if (!known && ((bits && count >> bits <= 1) || grow())) {
+        g->first_id = last_id + 1;
+        last_id += g->ntypes;
+        link_group(g);
+        count++;
+        known = g;
     }
+    const uint64_t id = known ? known->first_id : 0;
+    if (known)
+        known->refs++;
     pthread_mutex_unlock(&mutex);
+    if (known != g)
+        free(g);
     return id;
 }
 
-static void unlink_signature(struct signature *s)
+void lucet__signature_retain(uint64_t first_id)
 {
-    struct signature **p = &by_key[hash_of(s)];
-
-    while (*p != s)
-        p = &(*p)->next_by_key;
-    *p = s->next_by_key;
-    p = &by_id[hash_id(s->id)];
-    while (*p != s)
-        p = &(*p)->next_by_id;
-    *p = s->next_by_id;
-    count--;
+    pthread_mutex_lock(&mutex);
+    struct group *g = *id_bucket(first_id);
+    while (g->first_id != first_id)
+        g = g->next_by_id;
+    g->refs++;
+    pthread_mutex_unlock(&mutex);
 }
 
-void lucet__signature_release(uint64_t id)
+void lucet__signature_release(uint64_t first_id)
 {
-    if (id == 0)
+    if (first_id == 0)
         return;
     pthread_mutex_lock(&mutex);
-    struct signature *s = by_id[hash_id(id)];
-    while (s->id != id)
-        s = s->next_by_id;
-    if (--s->refs == 0) {
-        unlink_signature(s);
-        free(s);
+    struct group **n = id_bucket(first_id), *g;
+    while ((g = *n)->first_id != first_id)
+        n = &g->next_by_id;
+    if (--g->refs == 0) {
+        struct group **k = key_bucket(g);
+        while (*k != g)
+            k = &(*k)->next_by_key;
+        *k = g->next_by_key;
+        *n = g->next_by_id;
+        count--;
+        free(g);
     }
     pthread_mutex_unlock(&mutex);
+}
+
+/* ---- Groups of modules ---- */
+
+static struct group *group_new(size_t ntypes, size_t nwords)
+{
+    struct group *g = malloc(sizeof(*g) + nwords * sizeof(*g->words));
+
+    if (g)
+        *g = (struct group){.ntypes = ntypes, .nwords = nwords};
+    return g;
+}
+
+static uint64_t head_word(uint32_t nparams, uint32_t nresults, uint32_t is_open)
+{
+    return nparams | (uint64_t)nresults << 16 | (uint64_t)is_open << 32;
+}
+
+static uint64_t word(uint32_t type, uint32_t first, const uint64_t *ids)
+{
+    const uint32_t index = type >> 8, low = type & 0xff;
+
+    if ((type & 0x7f) != LUCET_REF_TYPE)
+        return type;
+    if (index >= first)
+        return IN_GROUP | (uint64_t)(index - first) << 8 | low;
+    return LUCET__TYPE_ID | ids[index] << 8 | low;
+}
+
+static struct group *group_of(const struct lucet_artifact *a, uint32_t first, const uint64_t *ids)
+{
+    const uint32_t end = first + a->types[first].group_after + 1;
+    size_t nwords = 0, n = 0;
+
+    for (uint32_t i = first; i < end; i++)
+        nwords += 1 + (size_t)a->types[i].nparams + a->types[i].nresults;
+    struct group *g = group_new(end - first, nwords);
+    for (uint32_t i = first; g && i < end; i++) {
+        const struct lucet_module_type *t = &a->types[i];
+        g->words[n++] = head_word(t->nparams, t->nresults, t->is_open);
+        for (uint32_t k = 0; k < (uint32_t)t->nparams + t->nresults; k++)
+            g->words[n++] = word(lucet_artifact_exact(a, t->valtypes + k), first, ids);
+    }
+    return g;
+}
+
+bool lucet__signatures_intern(const struct lucet_artifact *a, uint64_t *ids)
+{
+    for (uint32_t i = 0; i < a->ntypes;) {
+        const uint32_t end = i + a->types[i].group_after + 1;
+        const uint64_t id = intern(group_of(a, i, ids));
+        if (id == 0)
+            return false;
+        for (uint32_t k = i; k < end; k++)
+            ids[k] = id + (k - i);
+        i = end;
+    }
+    return true;
+}
+
+void lucet__signatures_release(const struct lucet_artifact *a, const uint64_t *ids)
+{
+    for (uint32_t i = 0; i < a->ntypes; i++)
+        if (a->types[i].group_before == 0)
+            lucet__signature_release(ids[i]);
+}
+
+uint64_t lucet__signature_plain(const uint8_t *types, uint32_t nparams, uint32_t nresults)
+{
+    struct group *g = group_new(1, 1 + (size_t)nparams + nresults);
+
+    if (!g)
+        return 0;
+    g->words[0] = head_word(nparams, nresults, 0);
+    for (uint32_t i = 0; i < nparams + nresults; i++)
+        g->words[1 + i] = types[i];
+    return intern(g);
 }
 
 uint64_t lucet__signature_parse(const char *letters)
@@ -160,7 +265,30 @@ uint64_t lucet__signature_parse(const char *letters)
             return 0;
         n++;
     }
-    if (nparams == UINT32_MAX)
-        return 0;
-    return lucet__signature_intern(types, nparams, types + nparams, n - nparams);
+    return nparams == UINT32_MAX ? 0 : lucet__signature_plain(types, nparams, n - nparams);
+}
+
+/* ---- Types of different modules ---- */
+
+uint64_t lucet__exact_type(const struct lucet_dl_module *m, uint32_t type)
+{
+    return word(type, UINT32_MAX, m->type_ids);
+}
+
+bool lucet__subtype(uint64_t sub, uint64_t super)
+{
+    const uint64_t sub_heap = sub & ~(uint64_t)LUCET_NON_NULL;
+    const uint64_t super_heap = super & ~(uint64_t)LUCET_NON_NULL;
+
+    if (sub == super)
+        return true;
+    if (!(sub & LUCET_NON_NULL) && super & LUCET_NON_NULL)
+        return false;
+    if (sub_heap == super_heap)
+        return true;
+    /* To the top of its hierarchy, or from the bottom to anything of it. */
+    const uint8_t top = lucet_valtype_plain((uint32_t)(sub & 0xff));
+    const bool is_bottom = sub_heap == LUCET_NULLFUNCREF || sub_heap == LUCET_NULLEXTERNREF ||
+                           sub_heap == LUCET_NULLEXNREF;
+    return super_heap == top || (is_bottom && lucet_valtype_plain((uint32_t)(super & 0xff)) == top);
 }

@@ -4,7 +4,8 @@
 
 #include "runtime/exception.h"
 
-struct lucet_tag *lucet__tag_new(const uint8_t *types, uint32_t n)
+struct lucet_tag *lucet__tag_new(const uint8_t *types, uint32_t n, uint64_t signature,
+                                 uint64_t group)
 {
     struct lucet_tag *t = malloc(sizeof(*t) + n + (size_t)n + 2);
 
@@ -12,11 +13,9 @@ struct lucet_tag *lucet__tag_new(const uint8_t *types, uint32_t n)
         return NULL;
     *t = (struct lucet_tag){.nvalues = n};
     atomic_init(&t->refs, 1);
-    t->signature = lucet__signature_intern(types, n, NULL, 0);
-    if (t->signature == 0) {
-        free(t);
-        return NULL;
-    }
+    t->signature = signature;
+    t->group = group;
+    lucet__signature_retain(group);
     t->letters = (char *)t->types + n;
     for (uint32_t i = 0; i < n; i++) {
         t->types[i] = types[i];
@@ -40,7 +39,11 @@ enum lucet_error lucet_tag_new(const char *signature, struct lucet_tag **out)
         if (n == LUCET__TAG_VALUES || (types[n++] = lucet_valtype_from_letter(*p)) == 0)
             return lucet__fail(lucet_error_invalid_argument,
                                "tag: \"%s\" is no signature without results", signature);
-    *out = lucet__tag_new(types, n);
+    const uint64_t id = lucet__signature_plain(types, n, 0);
+    if (id == 0)
+        return lucet__no_memory();
+    *out = lucet__tag_new(types, n, id, id);
+    lucet__signature_release(id);
     return *out ? lucet_error_ok : lucet__no_memory();
 }
 
@@ -53,7 +56,7 @@ void lucet_tag_retain(struct lucet_tag *t)
 void lucet_tag_release(struct lucet_tag *t)
 {
     if (t && atomic_fetch_sub(&t->refs, 1) == 1) {
-        lucet__signature_release(t->signature);
+        lucet__signature_release(t->group);
         free(t);
     }
 }
@@ -77,7 +80,9 @@ enum lucet_error lucet__tags_make(struct lucet_instance *i)
         return lucet__no_memory();
     for (uint32_t k = a->header->nimported_tags; k < a->ntags; k++) {
         const struct lucet_module_type *t = &a->types[a->tags[k].type];
-        i->tags[k] = lucet__tag_new(lucet_artifact_params(a, t), t->nparams);
+        const uint64_t id = i->module->type_ids[a->tags[k].type];
+        i->tags[k] =
+            lucet__tag_new(lucet_artifact_params(a, t), t->nparams, id, id - t->group_before);
         if (!i->tags[k])
             return lucet__no_memory();
         identities[k] = (uintptr_t)i->tags[k];

@@ -71,6 +71,25 @@ bool lucet__value_store(const struct lucet_val *v, uint8_t valtype, void *out)
     return true;
 }
 
+bool lucet__value_is(const struct lucet_dl_module *m, uint32_t exact, const void *stored)
+{
+    uint64_t bits;
+
+    if (exact == lucet_valtype_plain(exact))
+        return true;
+    memcpy(&bits, stored, sizeof(bits));
+    if (bits == 0)
+        return !(exact & LUCET_NON_NULL);
+    switch (exact & 0x7f) {
+    case LUCET_REF_TYPE:
+        return ((const struct lucet_funcref *)(uintptr_t)bits)->type == m->type_ids[exact >> 8];
+    case LUCET_NULLFUNCREF:
+    case LUCET_NULLEXTERNREF:
+    case LUCET_NULLEXNREF: return false;
+    default: return true;
+    }
+}
+
 struct lucet_val lucet__value_load(uint8_t valtype, const void *in)
 {
     struct lucet_val v = {0};

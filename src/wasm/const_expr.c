@@ -57,6 +57,8 @@ struct wasm_expr wasm_decode_const_expr(struct wasm_decoder *d, struct wasm_curs
         check_constant(d, &instr);
         v->instr = &instr;
         wasm_validate_instr(v);
+        wasm_check_limit(d, instr.offset, "operands in a constant expression", v->noperands,
+                         d->limits->const_operands);
     } while (v->nframes > 0);
     expr.size = wasm_position(c) - expr.offset;
     return expr;

@@ -25,6 +25,8 @@ const struct wasm_limits_config wasm_limits_default = {
     /* Declaring costs nothing; who creates instances has limits of their own. */
     .table_initial = UINT32_MAX,
     .memory_pages = 1ull << 48,
+    /* Who evaluates them has that much room. */
+    .const_operands = 256,
     .custom_sections = 100000,
     .memory = 1 << 30,
 };

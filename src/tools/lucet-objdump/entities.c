@@ -92,7 +92,7 @@ json_t *section_tables(struct view *v)
 
     for (uint32_t i = 0; i < a->ntables; i++) {
         json_t *o = must(json_pack("{sisssb}", "index", (int)i, "elements",
-                                   lucet_valtype_name((uint8_t)a->tables[i].elem), "imported",
+                                   lucet_valtype_name(a->tables[i].elem), "imported",
                                    (int)(i < a->header->nimported_tables)));
         set_limits(o, a->tables[i].min, a->tables[i].max, a->tables[i].flags);
         must_do(json_array_append_new(list, o));
@@ -128,9 +128,9 @@ json_t *section_globals(struct view *v)
 
     for (uint32_t i = 0; i < a->nglobals; i++) {
         const struct lucet_module_global *g = &a->globals[i];
-        json_t *o = must(json_pack(
-            "{sisssbsb}", "index", (int)i, "type", lucet_valtype_name((uint8_t)g->type), "mutable",
-            (int)(g->mutable != 0), "imported", (int)(i < a->header->nimported_globals)));
+        json_t *o = must(json_pack("{sisssbsb}", "index", (int)i, "type",
+                                   lucet_valtype_name(g->type), "mutable", (int)(g->mutable != 0),
+                                   "imported", (int)(i < a->header->nimported_globals)));
         must_do(json_object_set_new(o, "cell",
                                     g->cell == LUCET_NONE ? json_null() : json_integer(g->cell)));
         must_do(json_object_set_new(o, "init", json_init(a, g->init)));

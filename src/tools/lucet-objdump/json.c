@@ -114,7 +114,7 @@ json_t *json_extern(const struct lucet_artifact *a, uint32_t kind, uint32_t inde
     case LUCET_EXTERN_FUNC: write_type(t.f, a, a->funcs[index].type); break;
     case LUCET_EXTERN_TABLE:
         write_limits(t.f, a->tables[index].min, a->tables[index].max, a->tables[index].flags);
-        fprintf(t.f, " %s", lucet_valtype_name((uint8_t)a->tables[index].elem));
+        fprintf(t.f, " %s", lucet_valtype_name(a->tables[index].elem));
         break;
     case LUCET_EXTERN_MEMORY:
         write_limits(t.f, a->memories[index].min, a->memories[index].max, a->memories[index].flags);
@@ -124,7 +124,7 @@ json_t *json_extern(const struct lucet_artifact *a, uint32_t kind, uint32_t inde
     case LUCET_EXTERN_TAG: write_params(t.f, a, a->tags[index].type); break;
     default:
         fprintf(t.f, "%s%s", a->globals[index].mutable ? "mut " : "",
-                lucet_valtype_name((uint8_t)a->globals[index].type));
+                lucet_valtype_name(a->globals[index].type));
         break;
     }
     return text_close(&t);

@@ -18,9 +18,8 @@ json_t *section_elements(struct view *v)
 
     for (uint32_t i = 0; i < a->nelems; i++) {
         const struct lucet_module_elem *e = &a->elems[i];
-        json_t *o =
-            must(json_pack("{sisssssi}", "index", (int)i, "mode", mode_name(e->mode), "type",
-                           lucet_valtype_name((uint8_t)e->type), "count", (int)e->count));
+        json_t *o = must(json_pack("{sisssssi}", "index", (int)i, "mode", mode_name(e->mode),
+                                   "type", lucet_valtype_name(e->type), "count", (int)e->count));
         if (e->mode == LUCET_ACTIVE) {
             must_do(json_object_set_new(o, "table", json_integer(e->table)));
             must_do(json_object_set_new(o, "offset", json_init(a, e->offset)));

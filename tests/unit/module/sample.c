@@ -48,10 +48,13 @@ static void add_types(struct builder *b)
                                        LUCET_I32, LUCET_I32, LUCET_I32};
     struct lucet_module_type *t = ADD(b, types, struct lucet_module_type, 3);
 
-    t[0] = (struct lucet_module_type){0, 0, 0, code(0), code(1), code(2)};
-    t[1] = (struct lucet_module_type){0, 2, 1, code(0), code(1), code(2)};
-    t[2] = (struct lucet_module_type){3, 0, 3, code(0), code(1), 0};
+    t[0] = (struct lucet_module_type){0, 0, 0, code(0), code(1), code(2), 0, 0, 0};
+    t[1] = (struct lucet_module_type){0, 2, 1, code(0), code(1), code(2), 0, 0, 0};
+    t[2] = (struct lucet_module_type){3, 0, 3, code(0), code(1), 0, 0, 0, 0};
     memcpy(ADD(b, valtypes, uint8_t, sizeof(valtypes)), valtypes, sizeof(valtypes));
+    uint32_t *exact = ADD(b, reftypes, uint32_t, sizeof(valtypes));
+    for (size_t i = 0; i < sizeof(valtypes); i++)
+        exact[i] = valtypes[i];
 }
 
 static void add_entities(struct builder *b)
@@ -64,8 +67,8 @@ static void add_entities(struct builder *b)
     f[0] = (struct lucet_module_func){1, code(3), str(b, "imported"), 0};
     f[1] = (struct lucet_module_func){0, code(4), str(b, "start"), 30};
     f[2] = (struct lucet_module_func){2, code(5), str(b, ""), 40};
-    t[0] = (struct lucet_module_table){1, 10, LUCET_FUNCREF, LUCET_HAS_MAX};
-    t[1] = (struct lucet_module_table){4, 0, LUCET_EXTERNREF, 0};
+    t[0] = (struct lucet_module_table){1, 10, LUCET_FUNCREF, LUCET_HAS_MAX, {0, 0}};
+    t[1] = (struct lucet_module_table){4, 0, LUCET_EXTERNREF, 0, {0, 0}};
     m[0] = (struct lucet_module_memory){1, 2, LUCET_HAS_MAX, 16};
     g[0] = (struct lucet_module_global){LUCET_I32, 0, 4096 + 64, 0, {0, 0}};
     g[1] = (struct lucet_module_global){LUCET_I64, 1, LUCET_NONE, 0, {0, 0}};
@@ -100,7 +103,7 @@ static void add_segments(struct builder *b)
     op[1] = (struct lucet_init_op){LUCET_INIT_V128, 0, {1, 2}};
     op[2] = (struct lucet_init_op){LUCET_INIT_REF_FUNC, 0, {1, 0}};
     op[3] = (struct lucet_init_op){LUCET_INIT_GLOBAL_GET, 0, {0, 0}};
-    op[4] = (struct lucet_init_op){LUCET_INIT_REF_NULL, 0, {0, 0}};
+    op[4] = (struct lucet_init_op){LUCET_INIT_REF_NULL, 0, {LUCET_EXTERNREF, 0}};
     e[0] = (struct lucet_module_elem){LUCET_ACTIVE, LUCET_FUNCREF, 0, 0, 2, 0, {0, 1}};
     e[1] = (struct lucet_module_elem){LUCET_PASSIVE, LUCET_EXTERNREF, 0, 0, 1, 1, {0, 0}};
     funcs[0] = 0;

@@ -218,6 +218,7 @@ static void tag_with_value(struct sample *s, struct lucet_module_header *h, uint
     R(types, type, 0)->valtypes = 3;
     R(types, type, 0)->nparams = 1;
     *SAMPLE_RECORD(s, valtypes, uint8_t, 3) = type;
+    *SAMPLE_RECORD(s, reftypes, uint32_t, 3) = type;
 }
 DAMAGE(tag_type, R(tags, tag, 0)->type = 3)
 DAMAGE(tag_results, R(tags, tag, 0)->type = 1)
@@ -241,6 +242,28 @@ DAMAGE(init_missing, R(globals, global, 2)->init.count = 0)
 DAMAGE(init_outside, R(globals, global, 2)->init.first = 5)
 DAMAGE(init_of_mutable, SAMPLE_RECORD(s, init_ops, struct lucet_init_op, 3)->value[0] = 1)
 DAMAGE(init_func, SAMPLE_RECORD(s, init_ops, struct lucet_init_op, 2)->value[0] = 3)
+DAMAGE(init_operands,
+       SAMPLE_RECORD(s, init_ops, struct lucet_init_op, 3)->kind = LUCET_INIT_I32_ADD)
+DAMAGE(init_values, R(globals, global, 2)->init = ((struct lucet_init){0, 5}))
+DAMAGE(init_null, SAMPLE_RECORD(s, init_ops, struct lucet_init_op, 4)->value[0] = LUCET_I32)
+DAMAGE(group_before, R(types, type, 0)->group_before = 1)
+DAMAGE(group_after, R(types, type, 2)->group_after = 1)
+DAMAGE(group_begins_late, R(types, type, 1)->group_before = 1)
+DAMAGE(group_ends_early, R(types, type, 1)->group_after = 1)
+DAMAGE(type_open, R(types, type, 1)->is_open = 2)
+DAMAGE(exact_other_plain, *SAMPLE_RECORD(s, reftypes, uint32_t, 1) = LUCET_FUNCREF)
+DAMAGE(exact_none, *SAMPLE_RECORD(s, reftypes, uint32_t, 1) = 0x17e)
+DAMAGE(exact_count, h->reftypes.count--)
+static void refer(struct sample *s, uint32_t type)
+{
+    *SAMPLE_RECORD(s, valtypes, uint8_t, 0) = LUCET_FUNCREF;
+    *SAMPLE_RECORD(s, reftypes, uint32_t, 0) = type << 8 | LUCET_REF_TYPE;
+}
+DAMAGE(refers_to_none, refer(s, 3))
+DAMAGE(refers_later, refer(s, 2))
+DAMAGE(table_of_no_type, R(tables, table, 0)->elem = 3u << 8 | LUCET_REF_TYPE)
+DAMAGE(table_init_type, R(tables, table, 0)->init = ((struct lucet_init){0, 1}))
+DAMAGE(global_of_no_type, R(globals, global, 3)->type = 3u << 8 | LUCET_REF_TYPE)
 DAMAGE(type_outside, R(types, type, 2)->valtypes = 4)
 DAMAGE(type_arity, R(types, type, 2)->nparams = 1001)
 DAMAGE(entry_outside, R(types, type, 0)->entry = 8)
@@ -323,8 +346,24 @@ static const struct damage damages[] = {
     {"not of its type", init_type},
     {"expression", init_missing},
     {"expression", init_outside},
-    {"not of its type", init_of_mutable},
-    {"not of its type", init_func},
+    {"is not one", init_of_mutable},
+    {"is not one", init_func},
+    {"is not one", init_operands},
+    {"not of its type", init_values},
+    {"is not one", init_null},
+    {"its group does not exist", group_before},
+    {"its group does not exist", group_after},
+    {"not of the group of the type before", group_begins_late},
+    {"its group ends before its end", group_ends_early},
+    {"its group does not exist", type_open},
+    {"of another plain type", exact_other_plain},
+    {"of another plain type", exact_none},
+    {"5 exact types for 6 plain ones", exact_count},
+    {"of another plain type", refers_to_none},
+    {"refers to a later type", refers_later},
+    {"is no reference", table_of_no_type},
+    {"table 0", table_init_type},
+    {"global 3", global_of_no_type},
     {"valtypes", type_outside},
     {"more than 1000", type_arity},
     {"outside .text", entry_outside},
