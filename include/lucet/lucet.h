@@ -71,6 +71,17 @@ LUCET_API size_t lucet_dl_module_import_count(const struct lucet_dl_module *m);
 LUCET_API enum lucet_error lucet_dl_module_import(const struct lucet_dl_module *m, size_t i,
                                                   struct lucet_extern_desc *out);
 
+/* What kind of memory. */
+struct lucet_memory_type {
+    uint64_t min, max;  /* pages; max UINT64_MAX = none */
+    uint64_t page_size; /* bytes: 65536, or 1; 0 = 65536 */
+    bool index64;       /* indices are i64 */
+    bool shared;
+};
+/* The type of an imported memory. Error invalid_argument: import `i` is none. */
+LUCET_API enum lucet_error lucet_dl_module_import_memory(const struct lucet_dl_module *m, size_t i,
+                                                         struct lucet_memory_type *out);
+
 /* What an instance of the module needs of a region, in bytes. */
 struct lucet_module_requirements {
     uint64_t heap_memory_size;        /* initial memory 0 */
@@ -150,12 +161,6 @@ LUCET_API enum lucet_error lucet_linker_memory(struct lucet_linker *l, const cha
 /* The same for memories of every kind. A shared memory (it must have a maximum) may be imported by
  * instances that run on different threads at the same time. Its pages and contents live as long as
  * the linker or anyone who imports it. Errors: invalid_argument, no_memory. */
-struct lucet_memory_type {
-    uint64_t min, max;  /* pages; max UINT64_MAX = none */
-    uint64_t page_size; /* bytes: 65536, or 1; 0 = 65536 */
-    bool index64;       /* indices are i64 */
-    bool shared;
-};
 LUCET_API enum lucet_error lucet_linker_memory_of(struct lucet_linker *l, const char *module,
                                                   const char *name,
                                                   const struct lucet_memory_type *type);

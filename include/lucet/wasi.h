@@ -12,7 +12,7 @@ extern "C" {
 struct lucet_wasi_ctx;
 
 /* A context: arguments, environment, descriptors of one guest. Owned by the caller; must outlive the
- * instance that uses it; used by one thread at a time. Starts with no arguments, no
+ * instance that uses it; used by one thread at a time, but for the guest's own. Starts with no arguments, no
  * environment, no descriptors at all. Errors: no_memory. */
 LUCET_API enum lucet_error lucet_wasi_ctx_new(struct lucet_wasi_ctx **out);
 LUCET_API void lucet_wasi_ctx_release(struct lucet_wasi_ctx *ctx);
@@ -37,11 +37,35 @@ LUCET_API enum lucet_error lucet_wasi_ctx_max_descriptors(struct lucet_wasi_ctx 
  * ("lucet_wasi_fd_write") and by name. The instance's embed_ctx must be the struct lucet_wasi_ctx. */
 LUCET_API enum lucet_error lucet_wasi_link(struct lucet_linker *linker);
 
-/* JSON bindings for lucetc: wasi_snapshot_preview1 and the older wasi_unstable. Static. */
+/* ---- Threads (wasi-threads: import "wasi" "thread-spawn", export "wasi_thread_start") ---- */
+
+/* Defines in the linker every shared memory that the module imports, as large as it asks for but of at
+ * most `max_bytes`. Once per program: whoever is instantiated with the linker shares them. Errors:
+ * limits_exceeded (one begins larger), no_memory. */
+LUCET_API enum lucet_error lucet_wasi_link_shared_memories(struct lucet_linker *linker,
+                                                           const struct lucet_dl_module *module,
+                                                           uint64_t max_bytes);
+/* Lets the guest of `ctx` start up to `limit` threads at a time besides its first, which its embedder
+ * runs. Each is an instance of `module` in `region` (which needs a free slot, or the guest gets EAGAIN)
+ * with the imports of `linker`. These three must outlive the context, or lucet_wasi_ctx_join(). Before
+ * the first run. A fault or proc_exit in one thread ends all: the embedder's run ends as terminated,
+ * reason remote, and the functions below say why. Errors: invalid_argument, no_memory. */
+LUCET_API enum lucet_error lucet_wasi_ctx_threads(struct lucet_wasi_ctx *ctx,
+                                                  struct lucet_region *region,
+                                                  struct lucet_dl_module *module,
+                                                  struct lucet_linker *linker, uint32_t limit);
+/* When the run of the first thread has ended: ends all others and waits for them. Not from a host
+ * function. Without threads it does nothing. */
+LUCET_API void lucet_wasi_ctx_join(struct lucet_wasi_ctx *ctx);
+/* After joining: the result of the thread that ended the program by a fault or otherwise than by
+ * proc_exit; NULL = none. Owned by the context. */
+LUCET_API const struct lucet_result *lucet_wasi_ctx_thread_fault(const struct lucet_wasi_ctx *ctx);
+
+/* JSON bindings for lucetc: wasi_snapshot_preview1, the older wasi_unstable, and wasi. Static. */
 LUCET_API const char *lucet_wasi_bindings_json(void);
 
 /* True when the guest called proc_exit; its code is in *code. Look here when a run ends as
- * terminated, reason provided. */
+ * terminated, reason provided (or remote, with threads: join them first). */
 LUCET_API bool lucet_wasi_ctx_exit_code(const struct lucet_wasi_ctx *ctx, uint32_t *code);
 
 #ifdef __cplusplus

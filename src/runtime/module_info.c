@@ -112,6 +112,24 @@ enum lucet_error lucet_dl_module_import(const struct lucet_dl_module *module, si
     return good ? lucet_error_ok : lucet__no_memory();
 }
 
+enum lucet_error lucet_dl_module_import_memory(const struct lucet_dl_module *m, size_t i,
+                                               struct lucet_memory_type *out)
+{
+    lucet__clear_error();
+    if (!m || !out || i >= m->artifact.nimports ||
+        m->artifact.imports[i].kind != LUCET_EXTERN_MEMORY)
+        return lucet__fail(lucet_error_invalid_argument, "import %zu is no memory", i);
+    const struct lucet_module_memory *d = &m->artifact.memories[m->artifact.imports[i].index];
+    *out = (struct lucet_memory_type){
+        .min = d->min,
+        .max = d->flags & LUCET_HAS_MAX ? d->max : UINT64_MAX,
+        .page_size = UINT64_C(1) << d->page_log2,
+        .index64 = d->flags & LUCET_INDEX64,
+        .shared = d->flags & LUCET_SHARED,
+    };
+    return lucet_error_ok;
+}
+
 void lucet_dl_module_requirements(const struct lucet_dl_module *m,
                                   struct lucet_module_requirements *out)
 {

@@ -98,11 +98,13 @@ uint32_t lucet__memory_wait(struct lucet_vmctx *ctx, struct lucet_memory *m, uin
     struct shared_memory *s = ((struct memory *)m->owner)->shared;
     struct thread *t = &lucet__thread;
     struct waiter w = {.address = address};
-    const struct timespec deadline = timeout < 0 ? (struct timespec){0} : after((uint64_t)timeout);
+    struct timespec deadline = {0};
 
     check(ctx, m, address, width);
     if (!s)
         lucet__trap(ctx, lucet_trapcode_unshared_wait);
+    if (timeout >= 0)
+        deadline = after((uint64_t)timeout);
     pthread_mutex_lock(&s->mutex);
     if (!as_expected(m->base + address, width, expected)) {
         pthread_mutex_unlock(&s->mutex);

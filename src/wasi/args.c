@@ -38,21 +38,21 @@ static uint32_t get(struct lucet_vmctx *vmctx, const struct wasi_strings *s, uin
 
 uint32_t lucet_wasi_args_sizes_get(struct lucet_vmctx *vmctx, uint32_t argc_out, uint32_t size_out)
 {
-    return sizes_get(vmctx, &wasi_ctx(vmctx)->args, argc_out, size_out);
+    return sizes_get(vmctx, &wasi_ctx(vmctx)->process->args, argc_out, size_out);
 }
 
 uint32_t lucet_wasi_args_get(struct lucet_vmctx *vmctx, uint32_t argv, uint32_t buf)
 {
-    return get(vmctx, &wasi_ctx(vmctx)->args, argv, buf);
+    return get(vmctx, &wasi_ctx(vmctx)->process->args, argv, buf);
 }
 
 uint32_t lucet_wasi_environ_sizes_get(struct lucet_vmctx *vmctx, uint32_t count_out,
                                       uint32_t size_out)
 {
-    return sizes_get(vmctx, &wasi_ctx(vmctx)->environment, count_out, size_out);
+    return sizes_get(vmctx, &wasi_ctx(vmctx)->process->environment, count_out, size_out);
 }
 
 uint32_t lucet_wasi_environ_get(struct lucet_vmctx *vmctx, uint32_t environ_ptr, uint32_t buf)
 {
-    return get(vmctx, &wasi_ctx(vmctx)->environment, environ_ptr, buf);
+    return get(vmctx, &wasi_ctx(vmctx)->process->environment, environ_ptr, buf);
 }

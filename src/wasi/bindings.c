@@ -10,7 +10,7 @@ static const char bindings[] = "{\"wasi_snapshot_preview1\":{"
 #define WASI(name, signature, ...) ",\"" #name "\":\"lucet_wasi_" #name "\""
 #define WASI_CHANGED(name, signature, ...) ",\"" #name "\":\"lucet_wasi_unstable_" #name "\""
 #include "wasi/table.def"
-                               "}}";
+                               "},\"wasi\":{\"thread-spawn\":\"lucet_wasi_thread_spawn\"}}";
 
 const char *lucet_wasi_bindings_json(void)
 {

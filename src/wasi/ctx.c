@@ -21,16 +21,38 @@ struct lucet_wasi_ctx *wasi_ctx(struct lucet_vmctx *vmctx)
     return ctx;
 }
 
+void wasi_lock(struct lucet_vmctx *vmctx)
+{
+    struct wasi_process *p = wasi_ctx(vmctx)->process;
+    if (p->threads) {
+        pthread_mutex_lock(&p->lock);
+    }
+}
+
+void wasi_unlock(struct lucet_vmctx *vmctx)
+{
+    struct wasi_process *p = wasi_ctx(vmctx)->process;
+    if (p->threads) {
+        pthread_mutex_unlock(&p->lock);
+    }
+}
+
 enum lucet_error lucet_wasi_ctx_new(struct lucet_wasi_ctx **out)
 {
     struct lucet_wasi_ctx *ctx = calloc(1, sizeof(*ctx));
-    *out = ctx;
-    if (ctx == NULL) {
+    struct wasi_process *process = calloc(1, sizeof(*process));
+    *out = NULL;
+    if (ctx == NULL || process == NULL) {
+        free(ctx);
+        free(process);
         return lucet_error_no_memory;
     }
-    wasi_fd_table_init(&ctx->fds);
+    ctx->process = process;
+    *out = ctx;
+    pthread_mutex_init(&process->lock, NULL);
+    wasi_fd_table_init(&ctx->process->fds);
     struct rlimit limit;
-    ctx->file_size_limited =
+    ctx->process->file_size_limited =
         getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur != RLIM_INFINITY;
     return lucet_error_ok;
 }
@@ -48,9 +70,15 @@ void lucet_wasi_ctx_release(struct lucet_wasi_ctx *ctx)
     if (ctx == NULL) {
         return;
     }
-    strings_release(&ctx->args);
-    strings_release(&ctx->environment);
-    wasi_fd_table_release(&ctx->fds);
+    if (!ctx->is_thread) {
+        struct wasi_process *process = ctx->process;
+        wasi_threads_release(process);
+        strings_release(&process->args);
+        strings_release(&process->environment);
+        wasi_fd_table_release(&process->fds);
+        pthread_mutex_destroy(&process->lock);
+        free(process);
+    }
     free(ctx);
 }
 
@@ -81,7 +109,7 @@ static enum lucet_error strings_add(struct wasi_strings *s, const char *text)
 
 enum lucet_error lucet_wasi_ctx_arg(struct lucet_wasi_ctx *ctx, const char *arg)
 {
-    return strings_add(&ctx->args, arg);
+    return strings_add(&ctx->process->args, arg);
 }
 
 enum lucet_error lucet_wasi_ctx_env(struct lucet_wasi_ctx *ctx, const char *key_value)
@@ -89,7 +117,7 @@ enum lucet_error lucet_wasi_ctx_env(struct lucet_wasi_ctx *ctx, const char *key_
     if (strchr(key_value, '=') == NULL) {
         return lucet_error_invalid_argument;
     }
-    return strings_add(&ctx->environment, key_value);
+    return strings_add(&ctx->process->environment, key_value);
 }
 
 /* Rights of standard input or output on a host descriptor: input is read, output written, whatever
@@ -118,8 +146,8 @@ enum lucet_error lucet_wasi_ctx_stdio(struct lucet_wasi_ctx *ctx, int guest_fd, 
         return lucet_error_io;
     }
     entry.base = stdio_rights(guest_fd, &entry);
-    return wasi_fd_put(&ctx->fds, &entry, (uint32_t)guest_fd) ? lucet_error_no_memory
-                                                              : lucet_error_ok;
+    return wasi_fd_put(&ctx->process->fds, &entry, (uint32_t)guest_fd) ? lucet_error_no_memory
+                                                                       : lucet_error_ok;
 }
 
 enum lucet_error lucet_wasi_ctx_inherit_stdio(struct lucet_wasi_ctx *ctx)
@@ -164,22 +192,22 @@ enum lucet_error lucet_wasi_ctx_preopen(struct lucet_wasi_ctx *ctx, const char *
         entry.inheriting &= ~WASI_RIGHTS_CHANGING;
     }
     uint32_t fd; /* 0 to 2 are for standard input and output, given or not */
-    return wasi_fd_add(&ctx->fds, &entry, 3, &fd) ? lucet_error_no_memory : lucet_error_ok;
+    return wasi_fd_add(&ctx->process->fds, &entry, 3, &fd) ? lucet_error_no_memory : lucet_error_ok;
 }
 
 enum lucet_error lucet_wasi_ctx_max_descriptors(struct lucet_wasi_ctx *ctx, uint32_t count)
 {
-    if (count < 8 || count < ctx->fds.size || count > INT32_MAX / sizeof(struct wasi_fd)) {
+    if (count < 8 || count < ctx->process->fds.size || count > INT32_MAX / sizeof(struct wasi_fd)) {
         return lucet_error_invalid_argument;
     }
-    ctx->fds.limit = count;
+    ctx->process->fds.limit = count;
     return lucet_error_ok;
 }
 
 bool lucet_wasi_ctx_exit_code(const struct lucet_wasi_ctx *ctx, uint32_t *code)
 {
-    if (ctx->exited) {
-        *code = ctx->exit_code;
+    if (ctx->process->exited) {
+        *code = ctx->process->exit_code;
     }
-    return ctx->exited;
+    return ctx->process->exited;
 }

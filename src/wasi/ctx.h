@@ -6,6 +6,7 @@
 #include "wasi/fd_table.h"
 #include "wasi/terminal.h"
 
+#include <pthread.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -22,7 +23,13 @@ struct wasi_strings {
     uint64_t bytes;
 };
 
-struct lucet_wasi_ctx {
+/* What all threads of a guest have in common. With threads, `lock` is held while one of them is in a
+ * WASI function, but for waiting (wait.c): what has been looked up before a wait must be looked up
+ * again. */
+struct wasi_process {
+    pthread_mutex_t lock;
+    struct wasi_threads *threads; /* threads.c; NULL: there is one thread, and no locking */
+
     struct wasi_strings args, environment;
     struct wasi_fd_table fds;
 
@@ -33,17 +40,23 @@ struct lucet_wasi_ctx {
     bool exited;
     uint32_t exit_code;
 
+    /* The process has a limit on file sizes: exceeding it would kill the process by SIGXFSZ. */
+    bool file_size_limited;
+};
+
+/* One thread of a guest. */
+struct lucet_wasi_ctx {
+    struct wasi_process *process;
+    bool is_thread; /* not the first: it does not own `process` */
+
     /* Processor time is counted from the guest's first question, on whatever thread it runs: what
      * the thread did for others before is not the guest's business. */
     bool cpu_known;
     pid_t cpu_thread;
     uint64_t cpu_base, cpu_before;
 
-    /* The process has a limit on file sizes: exceeding it would kill the process by SIGXFSZ. */
-    bool file_size_limited;
-
     /* Working space. Host functions run on a small reserve of the guest's stack, may be left
-     * without unwinding, and never run twice at a time for one context: so it lives here. */
+     * without unwinding, and never run twice at a time for one thread: so it lives here. */
     char path[2][WASI_PATH_SIZE];
     struct iovec iov[WASI_IOV_MAX];
     _Alignas(16) unsigned char buffer[WASI_BUFFER_SIZE];
@@ -52,5 +65,12 @@ struct lucet_wasi_ctx {
 /* The context of the calling guest. An instance that was created without one ends as terminated
  * (reason provided, NULL). */
 struct lucet_wasi_ctx *wasi_ctx(struct lucet_vmctx *vmctx);
+
+/* Around every WASI function that a guest calls, and, in reverse, around waits. */
+void wasi_lock(struct lucet_vmctx *vmctx);
+void wasi_unlock(struct lucet_vmctx *vmctx);
+
+/* threads.c. Ends all threads, waits for them, and forgets them. */
+void wasi_threads_release(struct wasi_process *p);
 
 #endif

@@ -103,7 +103,7 @@ uint32_t lucet_wasi_fd_readdir(struct lucet_vmctx *vmctx, uint32_t fd, uint32_t 
     if (listing.out == NULL || result == NULL) {
         return WASI_EFAULT;
     }
-    uint32_t error = wasi_fd_get(&ctx->fds, fd, R(FD_READDIR), &dir);
+    uint32_t error = wasi_fd_get(&ctx->process->fds, fd, R(FD_READDIR), &dir);
     if (error) {
         return error;
     }

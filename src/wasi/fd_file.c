@@ -13,7 +13,7 @@
 
 static uint32_t get(struct lucet_vmctx *vmctx, uint32_t fd, uint64_t rights, struct wasi_fd **out)
 {
-    return wasi_fd_get(&wasi_ctx(vmctx)->fds, fd, rights, out);
+    return wasi_fd_get(&wasi_ctx(vmctx)->process->fds, fd, rights, out);
 }
 
 static uint32_t seek(struct lucet_vmctx *vmctx, uint32_t fd, uint64_t rights, int64_t offset,

@@ -17,7 +17,12 @@ static uint32_t transfer(struct wasi_transfer *t, uint32_t fd, uint64_t rights, 
     }
     uint32_t error = wasi_buffers_get(t->vmctx, iovs, count, &buffers);
     if (!error) {
-        error = wasi_fd_get(&ctx->fds, fd, rights, &t->fd);
+        error = wasi_fd_get(&ctx->process->fds, fd, rights, &t->fd);
+    }
+    if (!error) {
+        t->number = fd;
+        t->rights = rights;
+        t->id = t->fd->id;
     }
     if (!error && t->offset >= 0 && t->fd->stream) {
         error = WASI_ESPIPE;

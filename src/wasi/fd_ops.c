@@ -8,12 +8,12 @@
 
 uint32_t lucet_wasi_fd_close(struct lucet_vmctx *vmctx, uint32_t fd)
 {
-    return wasi_fd_close(&wasi_ctx(vmctx)->fds, fd);
+    return wasi_fd_close(&wasi_ctx(vmctx)->process->fds, fd);
 }
 
 uint32_t lucet_wasi_fd_renumber(struct lucet_vmctx *vmctx, uint32_t from, uint32_t to)
 {
-    return wasi_fd_renumber(&wasi_ctx(vmctx)->fds, from, to);
+    return wasi_fd_renumber(&wasi_ctx(vmctx)->process->fds, from, to);
 }
 
 uint32_t lucet_wasi_fd_fdstat_get(struct lucet_vmctx *vmctx, uint32_t fd, uint32_t out)
@@ -23,7 +23,7 @@ uint32_t lucet_wasi_fd_fdstat_get(struct lucet_vmctx *vmctx, uint32_t fd, uint32
     if (result == NULL) {
         return WASI_EFAULT;
     }
-    uint32_t error = wasi_fd_get(&wasi_ctx(vmctx)->fds, fd, 0, &f);
+    uint32_t error = wasi_fd_get(&wasi_ctx(vmctx)->process->fds, fd, 0, &f);
     if (error) {
         return error;
     }
@@ -40,7 +40,7 @@ uint32_t lucet_wasi_fd_fdstat_get(struct lucet_vmctx *vmctx, uint32_t fd, uint32
 uint32_t lucet_wasi_fd_fdstat_set_flags(struct lucet_vmctx *vmctx, uint32_t fd, uint32_t flags)
 {
     struct wasi_fd *f;
-    uint32_t error = wasi_fd_get(&wasi_ctx(vmctx)->fds, fd, R(FD_FDSTAT_SET_FLAGS), &f);
+    uint32_t error = wasi_fd_get(&wasi_ctx(vmctx)->process->fds, fd, R(FD_FDSTAT_SET_FLAGS), &f);
     if (error) {
         return error;
     }
@@ -55,7 +55,7 @@ uint32_t lucet_wasi_fd_fdstat_set_rights(struct lucet_vmctx *vmctx, uint32_t fd,
                                          uint64_t inheriting)
 {
     struct wasi_fd *f;
-    uint32_t error = wasi_fd_get(&wasi_ctx(vmctx)->fds, fd, 0, &f);
+    uint32_t error = wasi_fd_get(&wasi_ctx(vmctx)->process->fds, fd, 0, &f);
     if (error) {
         return error;
     }
@@ -69,7 +69,7 @@ uint32_t lucet_wasi_fd_fdstat_set_rights(struct lucet_vmctx *vmctx, uint32_t fd,
 
 static uint32_t preopen_get(struct lucet_vmctx *vmctx, uint32_t fd, struct wasi_fd **out)
 {
-    uint32_t error = wasi_fd_get(&wasi_ctx(vmctx)->fds, fd, 0, out);
+    uint32_t error = wasi_fd_get(&wasi_ctx(vmctx)->process->fds, fd, 0, out);
     if (!error && !(*out)->preopen) {
         error = WASI_EBADF;
     }

@@ -102,6 +102,7 @@ uint32_t wasi_fd_put(struct wasi_fd_table *t, const struct wasi_fd *entry, uint3
         }
     }
     drop(&t->fd[fd]);
+    own.id = ++t->last_id;
     t->fd[fd] = own;
     return WASI_OK;
 }

@@ -17,11 +17,13 @@ struct wasi_fd {
     uint16_t flags; /* the guest's fdflags. The host's description is often shared with others,
                          so it is never changed: flags are applied to each operation instead */
     uint64_t base, inheriting;
+    uint64_t id;      /* of this opening: no other entry ever has it */
     char *guest_path; /* preopens; owned */
 };
 
 struct wasi_fd_table {
     struct wasi_fd *fd;
+    uint64_t last_id;
     uint32_t size;       /* entries in use or free, all below are initialised */
     uint32_t limit;      /* most descriptors the guest may have */
     uint32_t host_limit; /* host descriptors from here on are left to others */

@@ -10,10 +10,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 enum { FILE_PIECE = 8 << 20 };
+#define STALE UINT32_MAX /* no errno */
 
 /* One system call, quiet about SIGPIPE and SIGXFSZ. */
 static ssize_t call(struct wasi_transfer *t, struct iovec *iov, int count, int flags)
@@ -22,7 +24,7 @@ static ssize_t call(struct wasi_transfer *t, struct iovec *iov, int count, int f
     if (!t->write) {
         return preadv2(fd, iov, count, t->offset, flags);
     }
-    if (!t->fd->stream && !wasi_ctx(t->vmctx)->file_size_limited) {
+    if (!t->fd->stream && !wasi_ctx(t->vmctx)->process->file_size_limited) {
         return pwritev2(fd, iov, count, t->offset, flags);
     }
     struct wasi_quiet quiet;
@@ -106,9 +108,23 @@ static ssize_t try_stream(struct wasi_transfer *t, struct iovec *iov, int count)
     return n;
 }
 
-static uint32_t transfer_stream(struct wasi_transfer *t, struct iovec *iov, int count,
-                                size_t *moved)
+/* Waits for the stream. Meanwhile another thread of the guest may close the descriptor, and its number,
+ * or the host's, come to mean something else. */
+static uint32_t wait_for_stream(struct wasi_transfer *t)
 {
+    struct wasi_process *p = wasi_ctx(t->vmctx)->process;
+    uint32_t error = wasi_wait(t->vmctx, t->fd->host, t->write ? POLLOUT : POLLIN);
+    if (!error) {
+        error = wasi_fd_get(&p->fds, t->number, t->rights, &t->fd);
+    }
+    return error || t->fd->id == t->id ? error : (uint32_t)WASI_EBADF;
+}
+
+/* With `terminal`, what is written has been filtered in that state. STALE: it is another by now. */
+static uint32_t transfer_stream(struct wasi_transfer *t, struct iovec *iov, int count,
+                                const struct wasi_terminal *terminal, size_t *moved)
+{
+    const struct wasi_terminal *now = &wasi_ctx(t->vmctx)->process->terminal;
     for (;;) {
         if (lucet_vmctx_stop_requested(t->vmctx)) {
             return WASI_EINTR;
@@ -124,26 +140,34 @@ static uint32_t transfer_stream(struct wasi_transfer *t, struct iovec *iov, int 
         if (errno != EAGAIN || (t->fd->flags & WASI_FDFLAG_NONBLOCK)) {
             return wasi_errno_from_host(errno);
         }
-        uint32_t error = wasi_wait(t->vmctx, t->fd->host, t->write ? POLLOUT : POLLIN);
+        uint32_t error = wait_for_stream(t);
         if (error) {
             return error;
+        }
+        if (terminal && memcmp(terminal, now, sizeof(*now)) != 0) {
+            return STALE;
         }
     }
 }
 
 /* Through the filter: into our buffer, made inert, and out. The filter's state advances by what was
- * really written. */
+ * really written: of a copy, since other threads may change what the guest's buffers hold. */
 static uint32_t write_filtered(struct wasi_transfer *t, struct wasi_buffers *b, size_t *moved)
 {
     struct lucet_wasi_ctx *ctx = wasi_ctx(t->vmctx);
-    struct wasi_terminal state = ctx->terminal;
-    struct iovec out = {.iov_base = ctx->buffer};
-    out.iov_len = wasi_buffers_peek(b, ctx->buffer, sizeof(ctx->buffer));
-    wasi_terminal_filter(&state, ctx->buffer, out.iov_len);
-    uint32_t error = transfer_stream(t, &out, 1, moved);
+    unsigned char *copy = ctx->buffer, *inert = ctx->buffer + WASI_BUFFER_SIZE / 2;
+    const size_t size = wasi_buffers_peek(b, copy, WASI_BUFFER_SIZE / 2);
+    uint32_t error;
+    do {
+        const struct wasi_terminal before = ctx->process->terminal;
+        struct wasi_terminal state = before;
+        struct iovec out = {.iov_base = inert, .iov_len = size};
+        memcpy(inert, copy, size);
+        wasi_terminal_filter(&state, inert, size);
+        error = transfer_stream(t, &out, 1, &before, moved);
+    } while (error == STALE);
     if (!error) {
-        wasi_buffers_peek(b, ctx->buffer, *moved);
-        wasi_terminal_filter(&ctx->terminal, ctx->buffer, *moved);
+        wasi_terminal_filter(&ctx->process->terminal, copy, *moved);
     }
     return error;
 }
@@ -152,8 +176,9 @@ static uint32_t transfer_streams(struct wasi_transfer *t, struct wasi_buffers *b
 {
     for (;;) {
         size_t moved = 0;
-        uint32_t error = t->write && t->fd->filtered ? write_filtered(t, b, &moved)
-                                                     : transfer_stream(t, b->iov, b->count, &moved);
+        uint32_t error = t->write && t->fd->filtered
+                             ? write_filtered(t, b, &moved)
+                             : transfer_stream(t, b->iov, b->count, NULL, &moved);
         if (error) {
             return error;
         }

@@ -7,6 +7,9 @@
 struct wasi_transfer {
     struct lucet_vmctx *vmctx;
     struct wasi_fd *fd;
+    uint32_t number; /* the guest's of fd, */
+    uint64_t rights; /* what it needs, */
+    uint64_t id;     /* and which opening it is */
     bool write;
     int64_t offset; /* -1: at the descriptor's position */
     uint64_t done;  /* bytes */

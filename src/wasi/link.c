@@ -1,10 +1,25 @@
 /* The functions, for linkers. */
+#include "wasi/ctx.h"
 #include "wasi/functions.h"
 
-#include "lucet/wasi.h"
-
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define FUNCTION(name) ((void (*)(void))lucet_wasi_##name)
+#define FUNCTION(name) ((void (*)(void))locked_##name)
+
+/* What guests call: each function under the lock of the guest's process. */
+#define FIRST_AND(...) vmctx, ##__VA_ARGS__
+#define WITH_CONTEXT(names) FIRST_AND names
+#define WASI(name, signature, names, ...)                                                          \
+    static uint32_t locked_##name(struct lucet_vmctx *vmctx, ##__VA_ARGS__)                        \
+    {                                                                                              \
+        wasi_lock(vmctx);                                                                          \
+        uint32_t error = lucet_wasi_##name(WITH_CONTEXT(names));                                   \
+        wasi_unlock(vmctx);                                                                        \
+        return error;                                                                              \
+    }
+#define WASI_CHANGED(name, signature, names, ...)                                                  \
+    WASI(name, signature, names, __VA_ARGS__)                                                      \
+    WASI(unstable_##name, signature, names, __VA_ARGS__)
+#include "wasi/table.def"
 
 static const struct lucet_hostcall table[] = {
 #define WASI(name, signature, ...) {"lucet_wasi_" #name, signature, FUNCTION(name)},
@@ -12,6 +27,7 @@ static const struct lucet_hostcall table[] = {
     WASI(name, signature)                                                                          \
     WASI(unstable_##name, signature)
 #include "wasi/table.def"
+    {"lucet_wasi_thread_spawn", "i:i", (void (*)(void))lucet_wasi_thread_spawn},
 };
 
 struct name {
@@ -30,6 +46,10 @@ static const struct name unstable[] = {
 #include "wasi/table.def"
 };
 
+static const struct name threads[] = {
+    {"thread-spawn", "i:i", (void (*)(void))lucet_wasi_thread_spawn},
+};
+
 static enum lucet_error link_names(struct lucet_linker *linker, const char *module,
                                    const struct name *names, size_t count)
 {
@@ -37,6 +57,30 @@ static enum lucet_error link_names(struct lucet_linker *linker, const char *modu
     for (size_t i = 0; i < count && error == lucet_error_ok; i++) {
         error =
             lucet_linker_func(linker, module, names[i].import, names[i].signature, names[i].func);
+    }
+    return error;
+}
+
+enum lucet_error lucet_wasi_link_shared_memories(struct lucet_linker *linker,
+                                                 const struct lucet_dl_module *module,
+                                                 uint64_t max_bytes)
+{
+    enum lucet_error error = lucet_error_ok;
+    for (size_t i = 0; i < lucet_dl_module_import_count(module) && error == lucet_error_ok; i++) {
+        struct lucet_extern_desc d;
+        struct lucet_memory_type type;
+        if (lucet_dl_module_import_memory(module, i, &type) != lucet_error_ok || !type.shared) {
+            continue;
+        }
+        const uint64_t most = max_bytes / type.page_size;
+        if (type.min > most) {
+            return lucet_error_limits_exceeded;
+        }
+        type.max = type.max < most ? type.max : most;
+        error = lucet_dl_module_import(module, i, &d);
+        if (error == lucet_error_ok) {
+            error = lucet_linker_memory_of(linker, d.module, d.name, &type);
+        }
     }
     return error;
 }
@@ -49,6 +93,9 @@ enum lucet_error lucet_wasi_link(struct lucet_linker *linker)
     }
     if (error == lucet_error_ok) {
         error = link_names(linker, "wasi_unstable", unstable, COUNT(unstable));
+    }
+    if (error == lucet_error_ok) {
+        error = link_names(linker, "wasi", threads, COUNT(threads));
     }
     return error;
 }

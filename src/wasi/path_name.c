@@ -22,7 +22,7 @@ static uint32_t name_get(struct lucet_vmctx *vmctx, int which, uint32_t fd, uint
     struct lucet_wasi_ctx *ctx = wasi_ctx(vmctx);
     uint32_t error = wasi_path_get(vmctx, path, len, ctx->path[which]);
     if (!error) {
-        error = wasi_fd_get(&ctx->fds, fd, rights, dir_out);
+        error = wasi_fd_get(&ctx->process->fds, fd, rights, dir_out);
     }
     return error ? error : wasi_path_split((*dir_out)->host, ctx->path[which], name);
 }
@@ -164,7 +164,7 @@ uint32_t lucet_wasi_path_link(struct lucet_vmctx *vmctx, uint32_t old_fd, uint32
     }
     uint32_t error = wasi_path_get(vmctx, old_path, old_len, ctx->path[0]);
     if (!error) {
-        error = wasi_fd_get(&ctx->fds, old_fd, R(PATH_LINK_SOURCE), &from);
+        error = wasi_fd_get(&ctx->process->fds, old_fd, R(PATH_LINK_SOURCE), &from);
     }
     if (!error) {
         error = name_get(vmctx, 1, new_fd, R(PATH_LINK_TARGET), new_path, new_len, &new, &to);

@@ -96,7 +96,7 @@ static uint32_t open_entry(struct lucet_wasi_ctx *ctx, int dir, const struct req
 {
     int host;
     struct wasi_fd entry;
-    uint32_t error = wasi_fd_room(&ctx->fds);
+    uint32_t error = wasi_fd_room(&ctx->process->fds);
     if (error) {
         return error;
     }
@@ -104,7 +104,7 @@ static uint32_t open_entry(struct lucet_wasi_ctx *ctx, int dir, const struct req
     if (error) {
         return error;
     }
-    if ((uint32_t)host >= ctx->fds.host_limit) {
+    if ((uint32_t)host >= ctx->process->fds.host_limit) {
         close(host);
         return WASI_EMFILE;
     }
@@ -114,7 +114,7 @@ static uint32_t open_entry(struct lucet_wasi_ctx *ctx, int dir, const struct req
         return error;
     }
     give_rights(&entry, r);
-    return wasi_fd_add(&ctx->fds, &entry, 0, fd);
+    return wasi_fd_add(&ctx->process->fds, &entry, 0, fd);
 }
 
 uint32_t lucet_wasi_path_open(struct lucet_vmctx *vmctx, uint32_t fd, uint32_t lookup,
@@ -136,7 +136,7 @@ uint32_t lucet_wasi_path_open(struct lucet_vmctx *vmctx, uint32_t fd, uint32_t l
     }
     uint32_t error = wasi_path_get(vmctx, path, len, ctx->path[0]);
     if (!error) {
-        error = wasi_fd_get(&ctx->fds, fd, R(PATH_OPEN), &dir);
+        error = wasi_fd_get(&ctx->process->fds, fd, R(PATH_OPEN), &dir);
     }
     if (!error) {
         error = check(dir, &request);

@@ -53,7 +53,7 @@ uint32_t lucet_wasi_path_symlink(struct lucet_vmctx *vmctx, uint32_t target, uin
         error = wasi_path_get(vmctx, path, len, ctx->path[1]);
     }
     if (!error) {
-        error = wasi_fd_get(&ctx->fds, fd, R(PATH_SYMLINK), &dir);
+        error = wasi_fd_get(&ctx->process->fds, fd, R(PATH_SYMLINK), &dir);
     }
     if (!error && climbs_out(ctx->path[0], ctx->path[1])) {
         error = WASI_EPERM;
@@ -94,7 +94,7 @@ uint32_t lucet_wasi_path_readlink(struct lucet_vmctx *vmctx, uint32_t fd, uint32
     }
     uint32_t error = wasi_path_get(vmctx, path, len, ctx->path[0]);
     if (!error) {
-        error = wasi_fd_get(&ctx->fds, fd, R(PATH_READLINK), &dir);
+        error = wasi_fd_get(&ctx->process->fds, fd, R(PATH_READLINK), &dir);
     }
     if (!error) {
         error = wasi_path_split(dir->host, ctx->path[0], &name);

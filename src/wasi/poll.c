@@ -81,7 +81,7 @@ static void set_descriptor(struct polling *p, struct item *item, uint32_t fd)
     const bool reads = item->type == WASI_EVENT_FD_READ;
     struct wasi_fd *f;
     item->kind = NOW;
-    item->error = wasi_fd_get(&p->ctx->fds, fd,
+    item->error = wasi_fd_get(&p->ctx->process->fds, fd,
                               R(POLL_FD_READWRITE) | (reads ? R(FD_READ) : R(FD_WRITE)), &f);
     if (item->error) {
         return;
@@ -145,7 +145,7 @@ static void emit(struct polling *p, const struct item *item, short revents)
     if (revents & POLLNVAL) {
         event.error = WASI_EBADF;
     } else if (!item->error && item->type != WASI_EVENT_CLOCK &&
-               !wasi_fd_get(&p->ctx->fds, item->fd, 0, &f)) {
+               !wasi_fd_get(&p->ctx->process->fds, item->fd, 0, &f)) {
         event.nbytes = item->type == WASI_EVENT_FD_READ ? readable(f) : 0;
         event.flags = revents & POLLHUP ? WASI_EVENT_HANGUP : 0;
     }

@@ -6,8 +6,12 @@
 uint32_t lucet_wasi_proc_exit(struct lucet_vmctx *vmctx, uint32_t code)
 {
     struct lucet_wasi_ctx *ctx = wasi_ctx(vmctx);
-    ctx->exited = true;
-    ctx->exit_code = code;
+    /* The first of several threads decides. */
+    if (!ctx->process->exited) {
+        ctx->process->exited = true;
+        ctx->process->exit_code = code;
+    }
+    wasi_unlock(vmctx);
     lucet_vmctx_terminate(vmctx, ctx);
 }
 

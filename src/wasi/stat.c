@@ -45,7 +45,7 @@ static uint32_t report(int host, struct wasi_filestat *out)
 uint32_t wasi_fd_stat(struct lucet_vmctx *vmctx, uint32_t fd, struct wasi_filestat *out)
 {
     struct wasi_fd *f;
-    uint32_t error = wasi_fd_get(&wasi_ctx(vmctx)->fds, fd, R(FD_FILESTAT_GET), &f);
+    uint32_t error = wasi_fd_get(&wasi_ctx(vmctx)->process->fds, fd, R(FD_FILESTAT_GET), &f);
     return error ? error : report(f->host, out);
 }
 
@@ -71,7 +71,7 @@ static uint32_t pin(struct lucet_vmctx *vmctx, uint32_t fd, uint64_t rights, uin
     }
     uint32_t error = wasi_path_get(vmctx, path, len, ctx->path[0]);
     if (!error) {
-        error = wasi_fd_get(&ctx->fds, fd, rights, &dir);
+        error = wasi_fd_get(&ctx->process->fds, fd, rights, &dir);
     }
     if (error) {
         return error;
@@ -136,7 +136,7 @@ uint32_t lucet_wasi_fd_filestat_set_times(struct lucet_vmctx *vmctx, uint32_t fd
 {
     struct wasi_fd *f;
     struct timespec times[2];
-    uint32_t error = wasi_fd_get(&wasi_ctx(vmctx)->fds, fd, R(FD_FILESTAT_SET_TIMES), &f);
+    uint32_t error = wasi_fd_get(&wasi_ctx(vmctx)->process->fds, fd, R(FD_FILESTAT_SET_TIMES), &f);
     if (!error) {
         error = times_from(fst, atim, mtim, times);
     }

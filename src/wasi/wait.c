@@ -1,6 +1,7 @@
 /* Waiting and quiet signals; see wait.h. */
 #include "wasi/wait.h"
 
+#include "wasi/ctx.h"
 #include "wasi/errno.h"
 
 #include <errno.h>
@@ -35,7 +36,11 @@ uint32_t wasi_poll(struct lucet_vmctx *vmctx, struct pollfd *fds, nfds_t count, 
             break;
         }
         struct timespec left = until(deadline);
+        wasi_unlock(vmctx);
         *ready = ppoll(fds, count, deadline == UINT64_MAX ? NULL : &left, &before);
+        const int reason = errno;
+        wasi_lock(vmctx);
+        errno = reason;
         if (*ready >= 0) {
             break;
         }

@@ -31,6 +31,7 @@ struct cli {
 
     uint64_t max_heap, heap_space, stack; /* bytes; heap_space 0 = what the module needs */
     uint64_t timeout;                     /* ms; 0 = none */
+    uint32_t max_threads;                 /* besides the first */
 
     const char *opt_level; /* for lucetc; NULL = its default */
     const char *features;  /* for lucetc, NULL = its default */

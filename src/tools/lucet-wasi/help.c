@@ -27,6 +27,7 @@ static const char help[] =
     "                               was compiled for)\n"
     "      --stack-size SIZE        default 8MiB\n"
     "      --timeout MS             end the program after so many milliseconds\n"
+    "      --max-threads N          threads it may start, besides its first (default 64)\n"
     "\n"
     "Compiling (programs that are .wasm; see lucetc(1))\n"
     "      --opt-level LEVEL        0 or none, 1 or speed (default), 2 or speed_and_size\n"

@@ -18,6 +18,7 @@ enum option_id {
     OPT_HEAP_SPACE,
     OPT_STACK,
     OPT_TIMEOUT,
+    OPT_MAX_THREADS,
     OPT_OPT_LEVEL,
     OPT_FEATURES,
     OPT_PRECISE_TRAPS,
@@ -38,6 +39,7 @@ static const struct option long_options[] = {
     {"heap-address-space", required_argument, NULL, OPT_HEAP_SPACE},
     {"stack-size", required_argument, NULL, OPT_STACK},
     {"timeout", required_argument, NULL, OPT_TIMEOUT},
+    {"max-threads", required_argument, NULL, OPT_MAX_THREADS},
     {"opt-level", required_argument, NULL, OPT_OPT_LEVEL},
     {"features", required_argument, NULL, OPT_FEATURES},
     {"precise-traps", no_argument, NULL, OPT_PRECISE_TRAPS},
@@ -107,6 +109,15 @@ static uint64_t parse_timeout(const char *text)
     return ms;
 }
 
+static uint32_t parse_threads(const char *text)
+{
+    uint64_t n;
+    if (!tool_parse_number(text, 4096, &n)) {
+        cli_usage_error("--max-threads takes a number up to 4096, not \"%.100s\"", text);
+    }
+    return (uint32_t)n;
+}
+
 static const char *parse_opt_level(const char *text)
 {
     static const char *const levels[] = {"0", "none", "1", "speed", "2", "speed_and_size"};
@@ -167,6 +178,7 @@ static void parse_option(struct cli *cli, int id, const char *name, const char *
     case OPT_MAX_HEAP: cli->max_heap = parse_size(name, argument); break;
     case OPT_HEAP_SPACE: cli->heap_space = parse_size(name, argument); break;
     case OPT_STACK: cli->stack = parse_size(name, argument); break;
+    case OPT_MAX_THREADS: cli->max_threads = parse_threads(argument); break;
     case OPT_TIMEOUT: cli->timeout = parse_timeout(argument); break;
     case OPT_OPT_LEVEL: cli->opt_level = parse_opt_level(argument); break;
     case OPT_FEATURES: cli->features = argument; break;
@@ -215,6 +227,7 @@ void cli_parse(struct cli *cli, int argc, char **argv)
         .entrypoint = "_start",
         .max_heap = UINT64_C(4) << 30,
         .stack = UINT64_C(8) << 20,
+        .max_threads = 64,
     };
     opterr = 0;
     /* '+': options end at the module. What follows is the program's. */

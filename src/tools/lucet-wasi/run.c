@@ -24,6 +24,19 @@ static uint64_t at_least(uint64_t size, uint64_t need)
     return round_up(size < need ? need : size);
 }
 
+static bool starts_threads(const struct lucet_dl_module *module)
+{
+    struct lucet_extern_desc d;
+    for (size_t i = 0; i < lucet_dl_module_import_count(module); i++) {
+        if (lucet_dl_module_import(module, i, &d) == lucet_error_ok &&
+            d.kind == lucet_extern_func && strcmp(d.module, "wasi") == 0 &&
+            strcmp(d.name, "thread-spawn") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* A region for this one program: what it needs where nothing else was asked for. */
 static struct lucet_region *make_region(const struct cli *cli, const struct lucet_dl_module *module)
 {
@@ -42,7 +55,8 @@ static struct lucet_region *make_region(const struct cli *cli, const struct luce
         limits.heap_memory_size = limits.heap_address_space_size;
     }
     limits.stack_size = round_up(cli->stack);
-    enum lucet_error error = lucet_mmap_region_create(1, &limits, &region);
+    const size_t slots = 1 + (starts_threads(module) ? cli->max_threads : 0);
+    enum lucet_error error = lucet_mmap_region_create(slots, &limits, &region);
     if (error != lucet_error_ok) {
         complain_error("cannot reserve memory", error);
         return NULL;
@@ -151,12 +165,21 @@ int finish(const struct cli *cli, struct lucet_instance *inst, struct lucet_wasi
            enum lucet_error error, const struct lucet_result *result)
 {
     uint32_t code;
+    const bool ended = error == lucet_error_runtime_terminated &&
+                       (result->val.terminated.reason == lucet_terminated_reason_provided ||
+                        result->val.terminated.reason == lucet_terminated_reason_remote);
+    const struct lucet_result *fault = NULL;
+    if (ended) { /* perhaps by another thread */
+        lucet_wasi_ctx_join(ctx);
+        fault = lucet_wasi_ctx_thread_fault(ctx);
+    }
     if (error == lucet_error_ok) {
         return EXIT_SUCCESS;
     }
-    if (error == lucet_error_runtime_terminated &&
-        result->val.terminated.reason == lucet_terminated_reason_provided &&
-        lucet_wasi_ctx_exit_code(ctx, &code)) {
+    if (fault) {
+        return report_result(cli, inst, fault);
+    }
+    if (ended && lucet_wasi_ctx_exit_code(ctx, &code)) {
         /* The system keeps eight bits; a failure must not become a success by that. */
         return code != 0 && (code & 0xff) == 0 ? EXIT_CANNOT_RUN : (int)(code & 0xff);
     }
@@ -244,6 +267,12 @@ int run(const struct cli *cli, struct lucet_dl_module *module)
         if (error == lucet_error_ok) {
             error = lucet_wasi_link(linker);
         }
+        if (error == lucet_error_ok) {
+            error = lucet_wasi_link_shared_memories(linker, module, cli->max_heap);
+        }
+        if (error == lucet_error_ok && starts_threads(module) && cli->max_threads > 0) {
+            error = lucet_wasi_ctx_threads(ctx, region, module, linker, cli->max_threads);
+        }
         if (error != lucet_error_ok) {
             complain_error("cannot link", error);
         } else {
@@ -251,15 +280,18 @@ int run(const struct cli *cli, struct lucet_dl_module *module)
             if (inst) {
                 const uint64_t began = run_clock();
                 code = run_instance(cli, module, inst, ctx);
+                lucet_wasi_ctx_join(ctx);
                 if (cli->time) {
                     report_time(cli, began);
                 }
                 lucet_instance_release(inst);
             }
         }
-        lucet_linker_release(linker);
+    }
+    lucet_wasi_ctx_release(ctx); /* holds an instance whose thread faulted */
+    lucet_linker_release(linker);
+    if (region) {
         lucet_region_release(region);
     }
-    lucet_wasi_ctx_release(ctx);
     return code;
 }

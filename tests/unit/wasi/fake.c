@@ -14,6 +14,13 @@ void *lucet_vmctx_guest_range(struct lucet_vmctx *vmctx, uint64_t offset, uint64
     return offset <= MEMORY_SIZE && len <= MEMORY_SIZE - offset ? vmctx->memory + offset : NULL;
 }
 
+/* No instance is behind it: nobody starts threads here. */
+struct lucet_instance *lucet_vmctx_instance(struct lucet_vmctx *vmctx)
+{
+    (void)vmctx;
+    return NULL;
+}
+
 void *lucet_vmctx_get_delegate(struct lucet_vmctx *vmctx)
 {
     return vmctx->ctx;

@@ -121,7 +121,7 @@ static void what_is_not_there(void **state)
 static void signatures_match_prototypes(void **state)
 {
     (void)state;
-#define WASI(name, signature, ...)                                                                 \
+#define WASI(name, signature, names, ...)                                                          \
     do {                                                                                           \
         const char *text = #__VA_ARGS__;                                                           \
         size_t letter = 0;                                                                         \

@@ -44,7 +44,7 @@ static void there_is_an_end_to_descriptors(void **state)
         assert_in_range(opened, 1, 1024);
     }
     assert_int_equal(error, WASI_EMFILE);
-    assert_int_equal(opened, guest->ctx->fds.limit - 1);
+    assert_int_equal(opened, guest->ctx->process->fds.limit - 1);
     assert_int_equal(host_fds(), before + (int)opened);
 
     /* Without a free number nothing is created or truncated. */
@@ -76,7 +76,7 @@ static void the_host_keeps_descriptors(void **state)
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
     struct lucet_wasi_ctx *ctx, *normal = guest->ctx;
     assert_int_equal(lucet_wasi_ctx_new(&ctx), lucet_error_ok);
-    assert_int_equal(ctx->fds.limit, 32);
+    assert_int_equal(ctx->process->fds.limit, 32);
     assert_int_equal(lucet_wasi_ctx_max_descriptors(ctx, 1000), lucet_error_ok);
     assert_int_equal(lucet_wasi_ctx_preopen(ctx, top, "/", false), lucet_error_ok);
     guest->ctx = ctx;

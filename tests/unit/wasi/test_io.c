@@ -85,7 +85,7 @@ static void lists_of_buffers_are_bounded(void **state)
     put_iov(1, DATA, UINT32_MAX);
     assert_int_equal(lucet_wasi_fd_write(guest, fd, IOVS, 2, OUT), WASI_EFAULT);
     assert_int_equal(lucet_wasi_fd_read(guest, fd, IOVS, 2, OUT), WASI_EFAULT);
-    assert_int_equal(guest->ctx->fds.fd[fd].host >= 0, 1);
+    assert_int_equal(guest->ctx->process->fds.fd[fd].host >= 0, 1);
     char text[4];
     host_read("root/new", text, sizeof(text));
     assert_string_equal(text, ""); /* not even the good buffers were written */
@@ -149,7 +149,7 @@ static void flags_of_the_host_are_not_changed(void **state)
 {
     (void)state;
     close(pipe_at(0));
-    const int host = guest->ctx->fds.fd[0].host, before = fcntl(host, F_GETFL);
+    const int host = guest->ctx->process->fds.fd[0].host, before = fcntl(host, F_GETFL);
     assert_int_equal(
         lucet_wasi_fd_fdstat_set_flags(guest, 0, WASI_FDFLAG_NONBLOCK | WASI_FDFLAG_APPEND),
         WASI_OK);
@@ -204,7 +204,7 @@ static void waiting_can_be_stopped(void **state)
     while_waiting(read_stdin);
     while_waiting(fill_stdout);
     /* ... also without help from the kernel's non-waiting reads */
-    guest->ctx->fds.fd[0].no_nowait = guest->ctx->fds.fd[1].no_nowait = true;
+    guest->ctx->process->fds.fd[0].no_nowait = guest->ctx->process->fds.fd[1].no_nowait = true;
     while_waiting(read_stdin);
     while_waiting(fill_stdout);
     close(other);
@@ -268,7 +268,7 @@ static void the_limit_on_file_sizes_does_not_kill(void **state)
     getrlimit(RLIMIT_FSIZE, &old);
     low = (struct rlimit){.rlim_cur = 8, .rlim_max = old.rlim_max};
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
-    guest->ctx->file_size_limited = true; /* as when the context had been made now */
+    guest->ctx->process->file_size_limited = true; /* as when the context had been made now */
     uint32_t fd = rw_file("new");
     uint32_t wrote = write_text(fd, "0123456789");
     uint32_t again = write_text(fd, "0123456789");

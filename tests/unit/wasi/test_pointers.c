@@ -27,7 +27,7 @@ static void nothing_happened(void)
     char text[16];
     host_read("root/file", text, sizeof(text));
     assert_string_equal(text, "hello");
-    assert_int_equal(lseek(guest->ctx->fds.fd[fd].host, 0, SEEK_CUR), 0);
+    assert_int_equal(lseek(guest->ctx->process->fds.fd[fd].host, 0, SEEK_CUR), 0);
     assert_false(host_exists("root/new"));
     assert_true(host_exists("root/sub/inner"));
 }

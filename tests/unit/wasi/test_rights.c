@@ -51,8 +51,8 @@ static void read_only_is_inherited(void **state)
     assert_int_equal(lucet_wasi_path_open(guest, PREOPEN, 1, PATH, path("sub"),
                                           WASI_OFLAG_DIRECTORY, ~0ull, ~0ull, 0, OUT),
                      WASI_ENOTCAPABLE);
-    const uint64_t base = guest->ctx->fds.fd[PREOPEN].base;
-    const uint64_t inheriting = guest->ctx->fds.fd[PREOPEN].inheriting;
+    const uint64_t base = guest->ctx->process->fds.fd[PREOPEN].base;
+    const uint64_t inheriting = guest->ctx->process->fds.fd[PREOPEN].inheriting;
     assert_int_equal(lucet_wasi_path_open(guest, PREOPEN, 1, PATH, path("sub"),
                                           WASI_OFLAG_DIRECTORY, base, inheriting, 0, OUT),
                      WASI_OK);
@@ -89,7 +89,7 @@ static void links_and_renames_between_directories(void **state)
         WASI_ENOTCAPABLE);
 
     /* A directory that may give files away, but not let them be written. */
-    struct wasi_fd *f = &guest->ctx->fds.fd[PREOPEN];
+    struct wasi_fd *f = &guest->ctx->process->fds.fd[PREOPEN];
     f->base |= R(PATH_LINK_SOURCE) | R(PATH_RENAME_SOURCE);
     assert_int_equal(
         lucet_wasi_path_link(guest, PREOPEN, 0, PATH, path("file"), sub, PATH2, path2("new")),
@@ -128,7 +128,7 @@ static void each_right_counts(void **state)
         for (int with = 0; with < 2; with++) {
             uint32_t fd, error = WASI_OK;
             assert_int_equal(open_at(PREOPEN, "file", 0, WASI_RIGHTS_FILE, &fd), WASI_OK);
-            guest->ctx->fds.fd[fd].base &= with ? ~0ull : ~row[i].right;
+            guest->ctx->process->fds.fd[fd].base &= with ? ~0ull : ~row[i].right;
             switch (row[i].call) {
             case 0: error = lucet_wasi_fd_read(guest, fd, IOVS, 1, OUT); break;
             case 1: error = lucet_wasi_fd_write(guest, fd, IOVS, 1, OUT); break;
@@ -173,7 +173,7 @@ static void unknown_rights_are_ignored(void **state)
     uint32_t fd;
     (void)state;
     assert_int_equal(open_at(PREOPEN, "file", 0, ~0ull, &fd), WASI_OK);
-    assert_int_equal(guest->ctx->fds.fd[fd].base, WASI_RIGHTS_FILE);
+    assert_int_equal(guest->ctx->process->fds.fd[fd].base, WASI_RIGHTS_FILE);
 }
 
 static void truncation_needs_the_right(void **state)
@@ -181,11 +181,11 @@ static void truncation_needs_the_right(void **state)
     uint32_t fd;
     char text[16];
     (void)state;
-    guest->ctx->fds.fd[PREOPEN].base &= ~R(PATH_FILESTAT_SET_SIZE);
+    guest->ctx->process->fds.fd[PREOPEN].base &= ~R(PATH_FILESTAT_SET_SIZE);
     assert_int_equal(open_at(PREOPEN, "file", WASI_OFLAG_TRUNC, RW, &fd), WASI_ENOTCAPABLE);
     assert_int_equal(open_at(PREOPEN, "file", WASI_OFLAG_TRUNC, R(FD_READ), &fd), WASI_ENOTCAPABLE);
-    guest->ctx->fds.fd[PREOPEN].base |= R(PATH_FILESTAT_SET_SIZE);
-    guest->ctx->fds.fd[PREOPEN].inheriting &= ~R(FD_WRITE);
+    guest->ctx->process->fds.fd[PREOPEN].base |= R(PATH_FILESTAT_SET_SIZE);
+    guest->ctx->process->fds.fd[PREOPEN].inheriting &= ~R(FD_WRITE);
     assert_int_equal(open_at(PREOPEN, "file", WASI_OFLAG_TRUNC, R(FD_READ), &fd), WASI_ENOTCAPABLE);
     host_read("root/file", text, sizeof(text));
     assert_string_equal(text, "hello");
