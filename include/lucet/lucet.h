@@ -115,8 +115,22 @@ LUCET_API struct lucet_alloc_limits lucet_alloc_limits_default(void);
 LUCET_API enum lucet_error lucet_mmap_region_create(size_t capacity,
                                                     const struct lucet_alloc_limits *limits,
                                                     struct lucet_region **out);
+enum lucet_slot_strategy {
+    lucet_slots_linear, /* the slot that came back last, prepared for its module; the default */
+    lucet_slots_random, /* any free one with equal probability: where an instance lies says nothing about
+                           the next */
+};
+struct lucet_region_options { /* 0 = the default, for each */
+    enum lucet_slot_strategy strategy;
+};
+/* The same with options; NULL = the defaults. */
+LUCET_API enum lucet_error lucet_mmap_region_create_with(size_t capacity,
+                                                         const struct lucet_alloc_limits *limits,
+                                                         const struct lucet_region_options *options,
+                                                         struct lucet_region **out);
 /* Drops the caller's reference; the memory goes when the last instance is released. */
 LUCET_API void lucet_region_release(struct lucet_region *region);
+/* Slots in all, in use, and free; the latter two may be outdated when they are read. Any thread. */
 LUCET_API size_t lucet_region_capacity(const struct lucet_region *region);
 LUCET_API size_t lucet_region_used_slots(const struct lucet_region *region);
 LUCET_API size_t lucet_region_free_slots(const struct lucet_region *region);

@@ -1,8 +1,10 @@
-/* The initial contents of a module's memory 0 as a sealed file, so that an instance can map it
- * copy-on-write instead of copying it: made when the module is instantiated first, if all active
- * segments of memory 0 have constant places within its initial size, and it pays. */
+/* The initial contents of a module's memory 0, made when the module is instantiated first, if all active
+ * segments have constant places within the initial size and are not too far apart. Large ones are a
+ * sealed file that instances map copy-on-write, small ones are copied. Both can be read here, to put
+ * single pages back into their initial state. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "runtime/runtime.h"
@@ -24,9 +26,14 @@ static bool constant_offset(const struct lucet_artifact *a, const struct lucet_m
     return op->kind == LUCET_INIT_I32 || op->kind == LUCET_INIT_I64;
 }
 
+/* False: copying segment by segment is the only way. */
 static bool measure(const struct lucet_artifact *a, struct extent *e)
 {
-    uint64_t size = lucet_memory_bytes(a->memories[0].min, a->memories[0].page_log2);
+    uint64_t size =
+        a->nmemories ? lucet_memory_bytes(a->memories[0].min, a->memories[0].page_log2) : 0;
+    /* Others lie in mappings of their own. */
+    const bool in_slot = a->nmemories > 0 && a->header->nimported_memories == 0 &&
+                         !(a->memories[0].flags & LUCET_SHARED);
 
     *e = (struct extent){UINT64_MAX, 0, 0};
     for (uint32_t i = 0; i < a->ndatas; i++) {
@@ -36,7 +43,7 @@ static bool measure(const struct lucet_artifact *a, struct extent *e)
             continue;
         /* Segments are applied in order until one traps: with other memories or bad places in
          * between, only copying does the right thing. */
-        if (d->memory != 0 || !constant_offset(a, d, &offset) || offset > size ||
+        if (d->memory != 0 || !in_slot || !constant_offset(a, d, &offset) || offset > size ||
             d->size > size - offset)
             return false;
         if (d->size == 0)
@@ -107,41 +114,78 @@ static bool write_segments(const struct lucet_artifact *a, int fd, uint64_t star
     return good;
 }
 
+/* A file to map, and to read here. */
+static bool make_file(const struct lucet_artifact *a, struct image *image)
+{
+    int fd = lucet__memfd("lucet-image");
+    void *p = MAP_FAILED;
+
+    if (fd < 0)
+        return false;
+    if (ftruncate(fd, (off_t)image->size) == 0 && write_segments(a, fd, image->offset) &&
+        lucet__memfd_seal(fd))
+        p = mmap(NULL, image->size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (p == MAP_FAILED) {
+        close(fd);
+        return false;
+    }
+    image->fd = fd;
+    image->bytes = p;
+    return true;
+}
+
+static bool make_bytes(const struct lucet_artifact *a, struct image *image)
+{
+    uint8_t *bytes = calloc(1, image->size);
+    uint64_t offset;
+
+    for (uint32_t i = 0; bytes && i < a->ndatas; i++) {
+        const struct lucet_module_data *d = &a->datas[i];
+        if (d->mode == LUCET_ACTIVE && d->size && constant_offset(a, d, &offset))
+            memcpy(bytes + (offset - image->offset), a->data_bytes + d->bytes, d->size);
+    }
+    image->bytes = bytes;
+    return bytes != NULL;
+}
+
 static void make(struct lucet_dl_module *m)
 {
     const struct lucet_artifact *a = &m->artifact;
+    struct image image = {.complete = true, .fd = -1};
     struct extent e;
 
-    if (a->nmemories == 0 || a->header->nimported_memories > 0 || !measure(a, &e))
-        return;
     /* Segments far apart would make a large, mostly empty image. */
-    if (e.bytes < WORTHWHILE || e.high - e.low > 2 * e.bytes + WORTHWHILE)
+    if (!measure(a, &e) || (e.bytes && e.high - e.low > 2 * e.bytes + WORTHWHILE))
         return;
-    uint64_t start = e.low / LUCET__PAGE * LUCET__PAGE;
-    uint64_t size = round_up(e.high, LUCET__PAGE) - start;
-    int fd = lucet__memfd("lucet-image");
-    if (fd < 0)
-        return;
-    if (ftruncate(fd, (off_t)size) != 0 || !write_segments(a, fd, start) ||
-        !lucet__memfd_seal(fd)) {
-        close(fd);
-        return;
+    if (e.bytes) {
+        image.offset = e.low / LUCET__PAGE * LUCET__PAGE;
+        image.size = round_up(e.high, LUCET__PAGE) - image.offset;
+        if (!(e.bytes < WORTHWHILE ? make_bytes(a, &image) : make_file(a, &image)))
+            return;
     }
-    m->image = (struct image){fd, start, size};
+    m->image = image;
 }
 
 const struct image *lucet__image(struct lucet_dl_module *m)
 {
-    pthread_mutex_lock(&m->mutex);
-    if (!m->image_made)
-        make(m);
-    m->image_made = true;
-    pthread_mutex_unlock(&m->mutex);
+    if (!atomic_load_explicit(&m->image_made, memory_order_acquire)) {
+        pthread_mutex_lock(&m->mutex);
+        if (!atomic_load_explicit(&m->image_made, memory_order_relaxed))
+            make(m);
+        atomic_store_explicit(&m->image_made, true, memory_order_release);
+        pthread_mutex_unlock(&m->mutex);
+    }
     return &m->image;
 }
 
 void lucet__image_release(struct lucet_dl_module *m)
 {
-    if (m->image.fd >= 0)
-        close(m->image.fd);
+    const struct image *image = &m->image;
+
+    if (image->fd >= 0) {
+        munmap((void *)(uintptr_t)image->bytes, image->size);
+        close(image->fd);
+    } else {
+        free((void *)(uintptr_t)image->bytes);
+    }
 }

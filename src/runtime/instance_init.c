@@ -116,33 +116,29 @@ enum lucet_error lucet__instance_describe(struct lucet_instance *i)
     return e;
 }
 
-static enum lucet_error init_slot_memory(struct lucet_instance *i, struct memory *m, uint64_t size,
-                                         bool *in_image)
+static enum lucet_error init_slot_memory(struct lucet_instance *i, struct memory *m, uint64_t size)
 {
-    const struct image *image = lucet__image(i->module);
-    enum lucet_error e =
-        lucet__slot_heap_reset(m->slot, round_up(size, LUCET__PAGE), i->module->id, image);
+    enum lucet_error e = lucet__slot_heap_reset(m->slot, round_up(size, LUCET__PAGE), i->module);
 
     m->accessible = m->slot->heap_accessible;
     if (e == lucet_error_ok)
         m->desc->size = size; /* else it stays at or above the minimum */
-    *in_image = image->fd >= 0;
     return e;
 }
 
-/* True when the active segments of memory 0 are in the image that is mapped. */
+/* *in_image: all active segments are where they belong. */
 static enum lucet_error init_memories(struct lucet_instance *i, bool *in_image)
 {
     const struct lucet_artifact *a = &i->module->artifact;
     const uint32_t imported = a->header->nimported_memories;
     uint64_t used = 0;
 
-    *in_image = false;
+    *in_image = lucet__image(i->module)->complete;
     for (uint32_t k = 0; k < a->nmemories - imported; k++) {
         struct memory *m = &i->memories[k];
         uint64_t pages = a->memories[imported + k].min;
-        enum lucet_error e = m->slot ? init_slot_memory(i, m, pages << m->page_log2, in_image)
-                                     : lucet__memory_reset(m, pages);
+        enum lucet_error e =
+            m->slot ? init_slot_memory(i, m, pages << m->page_log2) : lucet__memory_reset(m, pages);
         if (e != lucet_error_ok)
             return e;
         used += pages << m->page_log2; /* both checked when they were described */
@@ -191,13 +187,19 @@ enum lucet_error lucet__instance_initialise(struct lucet_instance *i)
 {
     const struct lucet_artifact *a = &i->module->artifact;
     bool in_image;
+    bool applied = false;
     enum lucet_error e = init_memories(i, &in_image);
 
-    if (e == lucet_error_ok)
+    if (e == lucet_error_ok && in_image)
+        e = lucet__pristine_apply(i, &applied);
+    if (e == lucet_error_ok && !applied)
         e = init_tables(i);
-    if (e != lucet_error_ok)
+    if (e != lucet_error_ok || applied)
         return e;
     memset(i->dropped, 0, ((size_t)a->nelems + a->ndatas) / 8 + 1);
     init_globals(i);
-    return lucet__segments_apply(i, in_image);
+    e = lucet__segments_apply(i, in_image);
+    if (e == lucet_error_ok)
+        lucet__pristine_remember(i);
+    return e;
 }

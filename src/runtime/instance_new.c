@@ -50,6 +50,8 @@ static bool allocate_arrays(struct lucet_instance *i)
         i->memories = calloc(memories, sizeof(*i->memories));
     if (tables)
         i->tables = calloc(tables, sizeof(*i->tables));
+    i->nmemories = memories;
+    i->ntables = tables;
     i->stop = lucet__stop_new();
     return i->dropped && i->stop && (!memories || i->memories) && (!tables || i->tables);
 }
@@ -85,27 +87,32 @@ static void init_funcrefs(struct lucet_instance *i)
         refs[k] = lucet__func_record(i, a->ref_funcs[k]);
 }
 
-static enum lucet_error build(struct lucet_instance *i, struct lucet_linker *linker)
+/* What a new one needs, and one that waited in its slot has. */
+static enum lucet_error build(struct lucet_instance *i)
 {
-    enum lucet_error e =
-        lucet__slot_take(i->region, i->module, i->module->artifact.header->layout.size, &i->slot);
-
-    if (e != lucet_error_ok)
-        return e;
-    i->ctx = (struct lucet_vmctx *)(void *)i->slot->context;
+    if (!allocate_arrays(i))
+        return lucet__no_memory();
     lucet__activation_prepare(i);
     init_context(i);
-    e = lucet__instance_describe(i);
-    if (e == lucet_error_ok)
+    return lucet_error_ok;
+}
+
+static enum lucet_error link_up(struct lucet_instance *i, struct lucet_linker *linker)
+{
+    enum lucet_error e = lucet__instance_describe(i);
+
+    if (e == lucet_error_ok && !i->complete)
         e = lucet__records_make(i);
     if (e == lucet_error_ok)
         e = lucet__tags_make(i);
-    if (e == lucet_error_ok)
+    if (e == lucet_error_ok && i->module->artifact.nimports > 0)
         e = lucet__imports_resolve(i, linker);
     if (e != lucet_error_ok)
         return e;
     set_gs_base(i);
-    init_funcrefs(i);
+    if (!i->complete || i->module->artifact.header->nimported_funcs > 0)
+        init_funcrefs(i);
+    i->complete = true;
     return lucet__instance_initialise(i);
 }
 
@@ -130,28 +137,31 @@ static enum lucet_error run_start(struct lucet_instance *i)
     return e;
 }
 
-static struct lucet_instance *instance_new(struct lucet_region *region,
+/* Of a slot that is its own from now on, also when this fails. */
+static struct lucet_instance *instance_new(struct lucet_region *region, struct slot *slot,
                                            struct lucet_dl_module *module,
                                            const struct lucet_instance_options *o)
 {
-    struct lucet_instance *i = calloc(1, sizeof(*i));
+    struct lucet_instance *i = lucet__unpark(slot);
     uint64_t limit = region->limits.heap_memory_size;
 
-    if (!i)
+    if (!i && !(i = calloc(1, sizeof(*i)))) {
+        lucet__slot_give_back(slot, module, NULL);
         return NULL;
+    }
     lucet__module_retain(module);
     lucet__region_retain(region);
     i->module = module;
     i->region = region;
+    i->slot = slot;
+    i->ctx = (struct lucet_vmctx *)(void *)slot->context;
     i->embed_ctx = o->embed_ctx;
     i->heap_limit =
         o->heap_memory_limit && o->heap_memory_limit < limit ? o->heap_memory_limit : limit;
-    i->table_entries_left = region->limits.table_entries;
     i->start_done = module->artifact.header->start == LUCET_NONE;
-    if (allocate_arrays(i))
-        return i;
-    lucet__instance_destroy(i);
-    return NULL;
+    if (!i->complete)
+        i->table_entries_left = region->limits.table_entries;
+    return i;
 }
 
 enum lucet_error lucet_region_new_instance_with(struct lucet_region *region,
@@ -161,6 +171,7 @@ enum lucet_error lucet_region_new_instance_with(struct lucet_region *region,
 {
     static const struct lucet_instance_options none;
     struct lucet_instance *i;
+    struct slot *slot;
     enum lucet_error e;
 
     lucet__clear_error();
@@ -171,10 +182,16 @@ enum lucet_error lucet_region_new_instance_with(struct lucet_region *region,
     e = check_region(region, &module->artifact);
     if (e != lucet_error_ok)
         return e;
-    i = instance_new(region, module, o);
+    e = lucet__slot_take(region, module, module->artifact.header->layout.size, &slot);
+    if (e != lucet_error_ok)
+        return e;
+    i = instance_new(region, slot, module, o);
     if (!i)
         return lucet__no_memory();
-    e = build(i, o->linker);
+    if (!i->complete)
+        e = build(i);
+    if (e == lucet_error_ok)
+        e = link_up(i, o->linker);
     if (e == lucet_error_ok && o->run_start)
         e = run_start(i);
     if (e != lucet_error_ok) {
@@ -206,34 +223,6 @@ void lucet__instance_leave(struct lucet_instance *i)
 {
     while (i->memories_used > 0)
         lucet__memory_use(lucet__memory_desc(i, --i->memories_used)->owner, false);
-}
-
-void lucet__instance_destroy(struct lucet_instance *i)
-{
-    const struct lucet_artifact *a = &i->module->artifact;
-
-    for (uint32_t k = 0; i->memories && k < a->nmemories - a->header->nimported_memories; k++)
-        lucet__memory_unmap(&i->memories[k]);
-    for (uint32_t k = 0; i->tables && k < a->ntables - a->header->nimported_tables; k++)
-        lucet__table_free(&i->tables[k]);
-    lucet__exceptions_leave(i);
-    lucet__tags_release(i);
-    if (i->stop)
-        lucet__stop_release(i->stop);
-    free(i->memories);
-    free(i->tables);
-    free(i->records);
-    free(i->export_records);
-    free(i->host_records);
-    free(i->dropped);
-    free(i->frames);
-    free(i->registers);
-    lucet__suspended_drop(i);
-    if (i->slot)
-        lucet__slot_give_back(i->slot); /* last: from here on it belongs to the next */
-    lucet_dl_module_release(i->module);
-    lucet_region_release(i->region);
-    free(i);
 }
 
 void lucet__instance_drop(struct lucet_instance *i)

@@ -93,6 +93,7 @@ static void module_free(struct lucet_dl_module *m)
     free(m->record_of);
     free(m->records);
     free(m->frames);
+    free(atomic_load(&m->pristine));
     if (m->base)
         munmap(m->base, m->artifact.image_size);
     if (m->file)
@@ -124,6 +125,7 @@ static enum lucet_error load(int fd, size_t size, struct lucet_dl_module **out)
         e = intern_types(m);
     if (e == lucet_error_ok)
         e = lucet__records_plan(m);
+    m->pristine_possible = e == lucet_error_ok && lucet__pristine_possible(&m->artifact);
     if (e == lucet_error_ok)
         e = lucet__frames_index(m);
     if (e == lucet_error_ok && !lucet__code_range_add(m))

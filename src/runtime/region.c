@@ -72,12 +72,10 @@ static void place_slots(struct lucet_region *r, uint64_t stride)
         s->heap = (uint8_t *)first + i * stride;
         s->stack = s->heap - LUCET__GUARD - r->limits.stack_size;
         s->context = s->heap - slot_front(&r->limits);
-        r->free[r->capacity - 1 - i] = (uint32_t)i;
     }
-    r->nfree = r->capacity;
 }
 
-static enum lucet_error reserve(struct lucet_region *r)
+static enum lucet_error reserve(struct lucet_region *r, bool random)
 {
     uint64_t stride = round_up(slot_front(&r->limits), HEAP_ALIGNMENT) +
                       round_up(r->limits.heap_address_space_size, HEAP_ALIGNMENT);
@@ -93,8 +91,10 @@ static enum lucet_error reserve(struct lucet_region *r)
                                  (unsigned long long)(r->size >> 20));
     r->base = base;
     r->slots = calloc(r->capacity, sizeof(*r->slots));
-    r->free = calloc(r->capacity, sizeof(*r->free));
-    if (!r->slots || !r->free)
+    if (!r->slots)
+        return lucet__no_memory();
+    r->free = lucet__free_lists_new(r->slots, r->capacity, random);
+    if (!r->free)
         return lucet__no_memory();
     place_slots(r, stride);
     return lucet_error_ok;
@@ -102,18 +102,22 @@ static enum lucet_error reserve(struct lucet_region *r)
 
 static void region_free(struct lucet_region *r)
 {
+    for (size_t i = 0; r->slots && i < r->capacity; i++)
+        lucet__parked_drop(&r->slots[i]);
     if (r->base)
         munmap(r->base, r->size);
     free(r->slots);
-    free(r->free);
-    pthread_mutex_destroy(&r->mutex);
+    lucet__free_lists_delete(r->free);
     free(r);
 }
 
-enum lucet_error lucet_mmap_region_create(size_t capacity, const struct lucet_alloc_limits *limits,
-                                          struct lucet_region **out)
+enum lucet_error lucet_mmap_region_create_with(size_t capacity,
+                                               const struct lucet_alloc_limits *limits,
+                                               const struct lucet_region_options *options,
+                                               struct lucet_region **out)
 {
     struct lucet_alloc_limits l = limits ? *limits : lucet_alloc_limits_default();
+    const bool random = options && options->strategy == lucet_slots_random;
 
     lucet__clear_error();
     if (!out)
@@ -130,16 +134,22 @@ enum lucet_error lucet_mmap_region_create(size_t capacity, const struct lucet_al
     if (!r)
         return lucet__no_memory();
     atomic_init(&r->refs, 1);
-    pthread_mutex_init(&r->mutex, NULL);
+    lucet__dirty_prepare();
     r->limits = l;
     r->capacity = capacity;
-    e = reserve(r);
+    e = reserve(r, random);
     if (e != lucet_error_ok) {
         region_free(r);
         return e;
     }
     *out = r;
     return lucet_error_ok;
+}
+
+enum lucet_error lucet_mmap_region_create(size_t capacity, const struct lucet_alloc_limits *limits,
+                                          struct lucet_region **out)
+{
+    return lucet_mmap_region_create_with(capacity, limits, NULL, out);
 }
 
 void lucet__region_retain(struct lucet_region *r)
@@ -158,17 +168,9 @@ size_t lucet_region_capacity(const struct lucet_region *r)
     return r ? r->capacity : 0;
 }
 
-size_t lucet_region_free_slots(const struct lucet_region *region)
+size_t lucet_region_free_slots(const struct lucet_region *r)
 {
-    struct lucet_region *r = (struct lucet_region *)(uintptr_t)region; /* for its mutex */
-    size_t n;
-
-    if (!r)
-        return 0;
-    pthread_mutex_lock(&r->mutex);
-    n = r->nfree;
-    pthread_mutex_unlock(&r->mutex);
-    return n;
+    return r ? lucet__free_lists_count(r->free) : 0;
 }
 
 size_t lucet_region_used_slots(const struct lucet_region *r)

@@ -1,9 +1,9 @@
 /* The runtime's own structures and what its files offer each other. One idea per file:
  *
  *   modules     memfd.c module_load.c module_info.c module_names.c code_ranges.c frames.c names.c signature.c image.c
- *   slots       region.c slot.c memory.c wait.c table.c
+ *   slots       region.c free_list.c slot.c dirty.c memory.c wait.c table.c
  *   linking     linker.c imports.c store.c record.c
- *   instances   instance_new.c instance_init.c segments.c init_expr.c instance.c global.c value.c
+ *   instances   instance_new.c park.c instance_init.c pristine.c segments.c init_expr.c instance.c global.c value.c
  *   running     run.c call.c func.c gs.h suspend.c enter.S thread.c signals.c fault.c backtrace.c stop.c
  *               timeout.c
  *   exceptions  tag.c exception.c exception_collect.c throw.c (exception.h)
@@ -78,10 +78,12 @@ struct record {
     uint32_t func;                        /* there */
 };
 
-/* What memory 0 looks like when an instance is new, as a file to map copy-on-write. */
+/* What memory 0 looks like when an instance is new. */
 struct image {
-    int fd;                /* -1 = there is none: segments are copied */
-    uint64_t offset, size; /* in the memory, whole pages */
+    bool complete; /* all active data segments are in it; else they are applied one by one */
+    int fd;        /* to be mapped copy-on-write; -1: copied */
+    uint64_t offset, size; /* in the memory, whole pages; 0: it is all zero */
+    const uint8_t *bytes;  /* of it, to read */
 };
 
 struct frame_entry {      /* a function as .eh_frame describes it */
@@ -119,8 +121,11 @@ struct lucet_dl_module {
     struct frame_entry *frames; /* sorted */
     uint32_t nframes;
 
+    bool pristine_possible;
+    struct pristine *_Atomic pristine; /* pristine.c; NULL: not made yet */
+
     pthread_mutex_t mutex; /* guards what is made on demand, below */
-    bool image_made;
+    atomic_bool image_made;
     struct image image;
     char **extern_names;              /* see module_info.c */
     struct function_entry *functions; /* sorted */
@@ -185,15 +190,23 @@ bool lucet__frame_cfa(const struct lucet_dl_module *m, uintptr_t pc, int64_t *of
  *   | context | guard | guest stack | guard | heap: reservation and guard | next slot ...
  *
  * The guard before the heap is also the one behind the stack; the context's front guard is the
- * heap guard of the slot before, or of the region. All is inaccessible until it is used. */
+ * heap guard of the slot before, or of the region. All is inaccessible until it is used.
+ *
+ * While a slot is free it holds nothing of its tenant, but is prepared for the next instance of the same
+ * module: its heap is as that begins, and the instance's structures and context wait in `parked`. */
 struct slot {
     struct lucet_region *region;
     uint8_t *context, *stack, *heap; /* lowest addresses */
-    uint64_t heap_accessible;        /* bytes that are readable and writable now */
-    uint64_t image_module;           /* id of the module whose image is mapped; 0 = none */
-    uint64_t image_offset, image_size;
+    uint64_t module_id;              /* of the module it held last; 0 = none */
+    struct lucet_instance *parked;   /* of that module; NULL = none */
+
+    uint64_t heap_accessible; /* bytes that are readable and writable now */
+    uint64_t content;         /* id of the module whose image the heap began with; 0 = zero */
+    uint64_t image_offset, image_size;         /* where that is mapped; size 0: it was copied */
     uint64_t context_accessible, context_used; /* from its beginning */
-    bool stack_accessible, heap_dirty;
+    uint32_t next_free;
+    bool stack_accessible, heap_used;
+    bool warm; /* while it is free: it keeps pages */
 };
 
 struct lucet_region {
@@ -203,20 +216,44 @@ struct lucet_region {
     uint8_t *base;
     uint64_t size, stride;
     struct slot *slots;
-    pthread_mutex_t mutex; /* guards what follows */
-    uint32_t *free;        /* a stack */
-    size_t nfree;
+    struct free_lists *free;
 };
 
-/* slot.c. Takes a slot, its stack and `context_size` bytes of context accessible and zero, its
- * heap inaccessible. Prefers one that last held `module`. */
+/* free_list.c. Which slots are free. */
+struct free_lists *lucet__free_lists_new(struct slot *slots, size_t capacity, bool random);
+void lucet__free_lists_delete(struct free_lists *f);
+/* Prefers one that last held the module. NULL: all were in use at one moment. */
+struct slot *lucet__free_lists_take(struct free_lists *f, uint64_t module_id);
+void lucet__free_lists_give_back(struct free_lists *f, struct slot *s);
+/* Whether the calling thread may give back another slot that is warm. */
+bool lucet__free_lists_may_keep(struct free_lists *f);
+/* Of free slots. Exact while nobody takes or gives back. */
+size_t lucet__free_lists_count(struct free_lists *f);
+
+/* dirty.c. */
+struct lucet__page_range {
+    uint64_t start, end; /* addresses */
+    uint64_t categories;
+};
+/* Ranges of pages in [from, to) that are not as the kernel would make them. -1: unknown, or more than `max`. */
+long lucet__dirty(const uint8_t *from, const uint8_t *to, struct lucet__page_range *out,
+                  size_t max);
+/* Once in a while: whether the kernel can say so. */
+bool lucet__dirty_prepare(void);
+
+/* slot.c. Takes a slot, its stack and `context_size` bytes of context accessible; zero, unless an instance is
+ * parked there. Prefers one that last held `module`. */
 enum lucet_error lucet__slot_take(struct lucet_region *r, const struct lucet_dl_module *module,
                                   uint64_t context_size, struct slot **out);
-/* Forgets everything that was in it and puts it back. */
-void lucet__slot_give_back(struct slot *s);
-/* Forgets what was in the heap; bytes [0, size) become accessible: zero or the image. */
-enum lucet_error lucet__slot_heap_reset(struct slot *s, uint64_t size, uint64_t module_id,
-                                        const struct image *image);
+/* Forgets everything that its tenant, an instance of `module`, left in it, and puts it back. `parked`: what
+ * waits in it, of whose context [guest_part, guest_part + guest_size) is cleared; NULL: all of the context is. */
+void lucet__slot_give_back(struct slot *s, struct lucet_dl_module *module,
+                           struct lucet_instance *parked);
+/* Takes the image out of a heap that was just reset: what comes before the data segments has failed. */
+bool lucet__slot_heap_zero(struct slot *s);
+/* Forgets what was in the heap; bytes [0, size) become accessible: zero or the module's image. */
+enum lucet_error lucet__slot_heap_reset(struct slot *s, uint64_t size,
+                                        struct lucet_dl_module *module);
 void lucet__region_retain(struct lucet_region *r);
 
 /* ---- Memories and tables ---- */
@@ -286,6 +323,8 @@ struct table {
 /* table.c. Entries before, or -1. New entries are null. */
 int64_t lucet__table_grow(struct table *t, uint64_t n);
 enum lucet_error lucet__table_reset(struct table *t, uint64_t n);
+/* The same, with whatever was there. */
+enum lucet_error lucet__table_resize(struct table *t, uint64_t n);
 void lucet__table_free(struct table *t);
 
 /* ---- Instances ---- */
@@ -349,6 +388,7 @@ struct lucet_instance {
     struct memory *memory0;  /* own or imported; NULL = no memory */
     struct memory *memories; /* own */
     struct table *tables;    /* own */
+    uint32_t nmemories, ntables;
     uint64_t table_entries_left;
     struct record *records;         /* per instance, when the module is not private */
     struct record *export_records;  /* per export, of private modules others import from */
@@ -364,6 +404,10 @@ struct lucet_instance {
     void *embed_ctx;
     uint64_t timeout_ns;
     struct stop *stop;
+
+    struct pristine *pristine; /* of its own */
+    bool complete;             /* all that outlives it in its slot is made */
+    bool used_again;           /* it was parked before */
 
     enum instance_state state;
     bool start_done, continue_after_fault;
@@ -430,6 +474,20 @@ enum lucet_error lucet__imports_resolve(struct lucet_instance *i, struct lucet_l
 
 /* Ceases to use what it imports. Before it, or what it imports from, is destroyed. */
 void lucet__instance_leave(struct lucet_instance *i);
+/* park.c: instances that wait in free slots. */
+void lucet__parked_free(struct lucet_instance *i);
+/* Frees what waits in a slot, and clears its context. */
+void lucet__parked_drop(struct slot *s);
+/* What waits in the slot, ready to be used again but for its module, options and contents; or NULL. */
+struct lucet_instance *lucet__unpark(struct slot *s);
+
+/* pristine.c */
+bool lucet__pristine_possible(const struct lucet_artifact *a);
+/* An instance that is all new: for the next. */
+void lucet__pristine_remember(struct lucet_instance *i);
+/* Sets globals and tables to what they begin with; *applied = false: it is not known. */
+enum lucet_error lucet__pristine_apply(struct lucet_instance *i, bool *applied);
+
 /* Drops the owner's reference. */
 void lucet__instance_drop(struct lucet_instance *i);
 /* Nobody refers to it any more. */

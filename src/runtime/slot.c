@@ -1,14 +1,14 @@
-/* Slots: memory that tenants have one after the other. A slot on the free list has nothing of its
- * last tenant in it but the protections of its pages and perhaps the mapping of a module's image
- * (of which the pages are the module's own again). */
+/* Slots: memory that tenants have one after the other. What a tenant left is removed when the slot comes
+ * back: few pages are put back into their initial state one by one, which costs a tenth of the page
+ * faults after giving them to the kernel; many are given. */
 #include <string.h>
 #include <sys/mman.h>
 
 #include "runtime/runtime.h"
 
-#define AFFINITY_DEPTH 16u /* how far down the free list to look for a slot of the same module */
-
-#define CLEARED_CONTEXT (UINT64_C(64) << 10)
+/* Pages, and runs of pages, that are put back singly. More: all are given to the kernel. */
+#define FEW_PAGES 96u
+#define FEW_RANGES 64u
 
 static bool protect(void *p, uint64_t size, int protection)
 {
@@ -17,53 +17,22 @@ static bool protect(void *p, uint64_t size, int protection)
 
 static bool map_anonymous(void *p, uint64_t size, int protection)
 {
-    return mmap(p, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+    return size == 0 ||
+           mmap(p, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
                 0) != MAP_FAILED;
 }
-
-/* ---- The free list ---- */
-
-static struct slot *pop(struct lucet_region *r, uint64_t module_id)
-{
-    size_t chosen;
-
-    pthread_mutex_lock(&r->mutex);
-    if (r->nfree == 0) {
-        pthread_mutex_unlock(&r->mutex);
-        return NULL;
-    }
-    chosen = r->nfree - 1;
-    for (size_t i = 0; i < AFFINITY_DEPTH && i < r->nfree; i++)
-        if (r->slots[r->free[r->nfree - 1 - i]].image_module == module_id) {
-            chosen = r->nfree - 1 - i;
-            break;
-        }
-    uint32_t index = r->free[chosen];
-    r->free[chosen] = r->free[--r->nfree];
-    pthread_mutex_unlock(&r->mutex);
-    return &r->slots[index];
-}
-
-static void push(struct slot *s)
-{
-    struct lucet_region *r = s->region;
-
-    pthread_mutex_lock(&r->mutex);
-    r->free[r->nfree++] = (uint32_t)(s - r->slots);
-    pthread_mutex_unlock(&r->mutex);
-}
-
-/* ---- */
 
 enum lucet_error lucet__slot_take(struct lucet_region *r, const struct lucet_dl_module *module,
                                   uint64_t context_size, struct slot **out)
 {
-    struct slot *s = pop(r, module->id);
+    struct slot *s = lucet__free_lists_take(r->free, module->id);
     bool good = true;
 
     if (!s)
         return lucet__fail(lucet_error_region_full, "all %zu slots of the region are in use",
                            r->capacity);
+    if (s->parked && s->module_id != module->id)
+        lucet__parked_drop(s);
     context_size = round_up(context_size, LUCET__PAGE);
     if (s->context_accessible < context_size) {
         good = protect(s->context, context_size, PROT_READ | PROT_WRITE);
@@ -75,60 +44,110 @@ enum lucet_error lucet__slot_take(struct lucet_region *r, const struct lucet_dl_
             protect(s->stack, r->limits.stack_size, PROT_READ | PROT_WRITE);
     if (!good) {
         enum lucet_error e = lucet__fail_errno(lucet_error_no_memory, "cannot use a slot");
-        push(s);
+        lucet__free_lists_give_back(r->free, s);
         return e;
     }
+    s->module_id = module->id;
     s->context_used = context_size;
     *out = s;
     return lucet_error_ok;
 }
 
-/* Gives pages back to the kernel; what is read there next is zero, or the image. */
-static bool forget(uint8_t *from, const uint8_t *to)
+/* ---- Putting pages back ---- */
+
+/* The initial contents of [from, to) of a heap. */
+static void restore(const struct slot *s, const struct image *image, uint64_t from, uint64_t to)
 {
-    return from == to || madvise(from, (size_t)(to - from), MADV_DONTNEED) == 0;
+    const uint64_t begin = image ? image->offset : 0, end = begin + (image ? image->size : 0);
+    const uint64_t low = from > begin ? from : begin, high = to < end ? to : end;
+
+    if (low >= high) {
+        memset(s->heap + from, 0, to - from);
+        return;
+    }
+    memset(s->heap + from, 0, low - from);
+    memcpy(s->heap + low, image->bytes + (low - begin), high - low);
+    memset(s->heap + high, 0, to - high);
 }
 
-void lucet__slot_give_back(struct slot *s)
+/* What the tenant wrote to in [from, end of the heap), where `from` is the beginning of stack or heap. False: too
+ * much, or unknown. */
+static bool put_back(const struct slot *s, const uint8_t *from, const struct image *image)
 {
-    uint8_t *from = s->context;
+    struct lucet__page_range dirty[FEW_RANGES];
+    const long n = lucet__dirty(from, s->heap + s->heap_accessible, dirty, FEW_RANGES);
+    uint64_t bytes = 0;
 
-    /* A context is small and was written: clearing it costs less than the page faults after
-     * giving it back. */
-    if (s->context_used <= CLEARED_CONTEXT) {
-        memset(s->context, 0, s->context_used);
-        from = s->stack;
-    }
-    /* One call over context, stack and heap: what lies between is inaccessible. It fails for
-     * locked memory; new mappings do not. */
-    if (!forget(from, s->heap + s->heap_accessible)) {
-        const uint8_t *end = s->heap + s->heap_accessible;
-        if (!map_anonymous(s->context, (uint64_t)(end - s->context), PROT_NONE))
-            return; /* never used again */
-        s->context_accessible = s->heap_accessible = 0;
-        s->stack_accessible = false;
-        s->image_module = 0;
-    }
-    s->heap_dirty = false;
-    push(s);
-}
-
-static bool map_image(struct slot *s, uint64_t module_id, const struct image *image)
-{
-    if (mmap(s->heap + image->offset, image->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED,
-             image->fd, 0) == MAP_FAILED)
+    for (long k = 0; k < n; k++)
+        bytes += dirty[k].end - dirty[k].start;
+    if (n < 0 || bytes > FEW_PAGES * LUCET__PAGE)
         return false;
-    s->image_module = module_id;
-    s->image_offset = image->offset;
-    s->image_size = image->size;
+    for (long k = 0; k < n; k++) {
+        uint8_t *p = (uint8_t *)(uintptr_t)dirty[k].start;
+        uint64_t size = dirty[k].end - dirty[k].start;
+        if (p < s->heap)
+            memset(p, 0, size);
+        else
+            restore(s, image, (uint64_t)(p - s->heap), (uint64_t)(p - s->heap) + size);
+    }
     return true;
 }
 
-static bool unmap_image(struct slot *s)
+/* Gives pages back to the kernel; what is read there next is zero, or the image where that is mapped. */
+static bool forget(struct slot *s, uint8_t *from)
 {
+    uint64_t size = (uint64_t)(s->heap + s->heap_accessible - from);
+
+    if (size > 0 && madvise(from, size, MADV_DONTNEED) != 0)
+        return false;
+    if (s->image_size == 0)
+        s->content = 0;
+    return true;
+}
+
+/* ---- The heap ---- */
+
+/* What it held before: zero, or the image it began with. */
+static bool clean_heap(struct slot *s, struct lucet_dl_module *module)
+{
+    const struct image *image = s->content == module->id ? lucet__image(module) : NULL;
+
+    if (!put_back(s, s->heap, image) && !forget(s, s->heap)) {
+        if (!map_anonymous(s->heap, s->heap_accessible, PROT_READ | PROT_WRITE)) /* it was locked */
+            return false;
+        s->content = s->image_size = 0;
+    }
+    s->heap_used = false;
+    return true;
+}
+
+/* Another module's image gives way to zeros. */
+static bool empty_heap(struct slot *s)
+{
+    if (s->content == 0)
+        return true;
+    if (s->image_size == 0)
+        return forget(s, s->heap);
     if (!map_anonymous(s->heap + s->image_offset, s->image_size, PROT_READ | PROT_WRITE))
         return false;
-    s->image_module = 0;
+    s->content = s->image_size = 0;
+    return true;
+}
+
+static bool fill_heap(struct slot *s, uint64_t module_id, const struct image *image)
+{
+    if (image->size == 0)
+        return true;
+    if (image->fd < 0) {
+        memcpy(s->heap + image->offset, image->bytes, image->size);
+    } else {
+        if (mmap(s->heap + image->offset, image->size, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_FIXED, image->fd, 0) == MAP_FAILED)
+            return false;
+        s->image_offset = image->offset;
+        s->image_size = image->size;
+    }
+    s->content = module_id;
     return true;
 }
 
@@ -144,23 +163,70 @@ static bool set_accessible(struct slot *s, uint64_t size)
     return good;
 }
 
-enum lucet_error lucet__slot_heap_reset(struct slot *s, uint64_t size, uint64_t module_id,
-                                        const struct image *image)
+enum lucet_error lucet__slot_heap_reset(struct slot *s, uint64_t size,
+                                        struct lucet_dl_module *module)
 {
-    bool wanted = image && image->fd >= 0;
+    const struct image *image = lucet__image(module);
+    const uint64_t wanted = image->complete && image->size ? module->id : 0;
 
-    if (s->heap_dirty && !forget(s->heap, s->heap + s->heap_accessible)) {
-        if (!map_anonymous(s->heap, s->heap_accessible, PROT_READ | PROT_WRITE))
-            return lucet__fail_errno(lucet_error_no_memory, "cannot reset a heap");
-        s->image_module = 0;
-    }
-    s->heap_dirty = true; /* from now on */
-    if (s->image_module && (s->image_module != module_id || !wanted) && !unmap_image(s))
+    if (s->heap_used && !clean_heap(s, module))
+        return lucet__fail_errno(lucet_error_no_memory, "cannot reset a heap");
+    if (s->content != wanted && !empty_heap(s))
         return lucet__fail_errno(lucet_error_no_memory, "cannot unmap an image");
     if (!set_accessible(s, size))
         return lucet__fail_errno(lucet_error_no_memory, "cannot make a heap of %llu bytes",
                                  (unsigned long long)size);
-    if (wanted && s->image_module != module_id && !map_image(s, module_id, image))
+    s->heap_used = true; /* from now on */
+    if (s->content != wanted && !fill_heap(s, wanted, image))
         return lucet__fail_errno(lucet_error_no_memory, "cannot map an image");
     return lucet_error_ok;
+}
+
+bool lucet__slot_heap_zero(struct slot *s)
+{
+    return empty_heap(s);
+}
+
+/* ---- The whole ---- */
+
+/* False: it could not be cleaned, and is never used again. */
+static bool clean(struct slot *s, struct lucet_dl_module *module)
+{
+    const struct image *image = s->content == module->id ? lucet__image(module) : NULL;
+
+    s->warm = lucet__free_lists_may_keep(s->region->free) && put_back(s, s->stack, image);
+    s->heap_used = false;
+    /* One call over stack and heap: what lies between is inaccessible. It fails for locked memory; new
+     * mappings do not. */
+    if (s->warm || forget(s, s->stack))
+        return true;
+    if (!map_anonymous(s->stack, (uint64_t)(s->heap + s->heap_accessible - s->stack), PROT_NONE))
+        return false;
+    s->heap_accessible = s->content = s->image_size = 0;
+    s->stack_accessible = false;
+    return true;
+}
+
+void lucet__slot_give_back(struct slot *s, struct lucet_dl_module *module,
+                           struct lucet_instance *parked)
+{
+    const struct lucet_layout *l = &module->artifact.header->layout;
+
+    if (!clean(s, module)) {
+        if (parked)
+            lucet__parked_free(parked);
+        return;
+    }
+    if (parked && !s->warm) {
+        lucet__parked_free(parked);
+        parked = NULL;
+    }
+    /* A context is small and was written: clearing it costs less than the page faults after
+     * giving it back. */
+    if (parked)
+        memset(s->context + l->guest_part, 0, l->size - l->guest_part);
+    else
+        memset(s->context, 0, s->context_used);
+    s->parked = parked;
+    lucet__free_lists_give_back(s->region->free, s);
 }

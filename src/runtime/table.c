@@ -6,6 +6,8 @@
 
 static bool resize(struct table *t, uint64_t n)
 {
+    if (t->desc->elems && n == t->desc->size)
+        return true;
     uint64_t *elems = realloc(t->desc->elems, (n ? n : 1) * sizeof(*elems));
 
     if (!elems)
@@ -31,16 +33,21 @@ int64_t lucet__table_grow(struct table *t, uint64_t n)
     return (int64_t)old;
 }
 
-enum lucet_error lucet__table_reset(struct table *t, uint64_t n)
+enum lucet_error lucet__table_resize(struct table *t, uint64_t n)
 {
     if (t->entries_left && n > t->desc->size && n - t->desc->size > *t->entries_left)
         return lucet__fail(lucet_error_limits_exceeded,
                            "its tables need more entries than the region's limit allows");
-    if (!resize(t, n))
-        return lucet__no_memory();
-    if (n)
+    return resize(t, n) ? lucet_error_ok : lucet__no_memory();
+}
+
+enum lucet_error lucet__table_reset(struct table *t, uint64_t n)
+{
+    enum lucet_error e = lucet__table_resize(t, n);
+
+    if (n && e == lucet_error_ok)
         memset(t->desc->elems, 0, n * sizeof(*t->desc->elems));
-    return lucet_error_ok;
+    return e;
 }
 
 void lucet__table_free(struct table *t)

@@ -78,6 +78,9 @@ bool lucet_vmctx_stop_requested(struct lucet_vmctx *vmctx)
     /* Of the instance that was entered: one that it called through an import stops with it. */
     if (!vmctx || !t->current || !lucet__stop_requested(t->current->instance->stop, &reason))
         return false;
+    /* The killer is still looking at us: what it will say it met must be what it met. */
+    if (atomic_load(&t->current->instance->stop->state) == STOP_DECIDING)
+        return false;
     if (t->abi.ctx == vmctx)
         t->abi.pending = 1; /* the signal may still be on its way */
     return true;

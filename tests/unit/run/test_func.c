@@ -216,12 +216,12 @@ static void kill_switches_and_time_limits_hold(void **state)
     for (int round = 0; round < 20; round++) {
         union lucet_raw v[2] = {{.i32 = 1}, {.i32 = 2}};
         pthread_t thread;
-        void *signalled;
+        void *stopped;
         assert_int_equal(lucet_func_call(&add, inst, v, NULL), lucet_error_ok);
         assert_int_equal(pthread_create(&thread, NULL, fire, k), 0);
         assert_int_equal(lucet_func_call(&spin, inst, NULL, &r), lucet_error_runtime_terminated);
-        pthread_join(thread, &signalled);
-        assert_non_null(signalled);
+        pthread_join(thread, &stopped);
+        assert_non_null(stopped);
         assert_int_equal(r.val.terminated.reason, lucet_terminated_reason_remote);
         assert_int_equal(lucet_instance_reset(inst), lucet_error_ok);
         assert_int_equal(lucet_kill_switch_terminate(k), lucet_kill_cancelled);
