@@ -8,7 +8,7 @@ _lucet_options() { # PROGRAM
 
 _lucet_values() { # OPTION: the words it takes, none when it takes anything else
     case $1 in
-    --emit) echo so obj llvm-ir asm ;;
+    --emit) echo so obj llvm-ir asm header ;;
     --opt-level) echo 0 1 2 none speed speed_and_size ;;
     --error-style) echo human json ;;
     esac

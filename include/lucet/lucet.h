@@ -303,7 +303,7 @@ LUCET_API enum lucet_error lucet_dl_module_func(const struct lucet_dl_module *mo
  * whichever are more, from element 0 on; it may be NULL when there are neither. Ends like
  * lucet_instance_run(), but of `result`, which may be NULL, only the tag is set when the function
  * returned, and lucet_error_detail() keeps what it said before. Errors besides: invalid_argument (an instance of
- * another module). */
+ * another module); with `result` NULL, instance_not_returned also when it yielded. */
 LUCET_API enum lucet_error lucet_func_call(const struct lucet_func *func,
                                            struct lucet_instance *inst, union lucet_raw *values,
                                            struct lucet_result *result);
@@ -313,6 +313,10 @@ struct lucet_call_area {
     uint64_t ready; /* the module's id while nothing speaks against a plain run */
     union lucet_raw values[8];
 };
+static inline struct lucet_call_area *lucet_instance_call_area(struct lucet_instance *inst)
+{
+    return (struct lucet_call_area *)(void *)inst;
+}
 /* As lucet_func_call(), for functions whose `quick` is set and which have no v128: arguments and
  * results are in the call area, which the caller may write to while its `ready` is func->module_id. */
 LUCET_API enum lucet_error lucet_func_call_area(const struct lucet_func *func,

@@ -9,7 +9,13 @@
 extern "C" {
 #endif
 
-enum lucetc_emit { lucetc_emit_so, lucetc_emit_obj, lucetc_emit_llvm_ir, lucetc_emit_asm };
+enum lucetc_emit {
+    lucetc_emit_so,
+    lucetc_emit_obj,
+    lucetc_emit_llvm_ir,
+    lucetc_emit_asm,
+    lucetc_emit_header, /* no code: a C header with typed stubs for the exported functions */
+};
 enum lucetc_opt_level {
     lucetc_opt_none = 0,
     lucetc_opt_speed = 1,
@@ -49,8 +55,9 @@ struct lucetc_options {
     bool allow_undefined; /* imports without binding are linked by module and name */
     unsigned jobs;        /* threads; 0 = number of CPUs */
     const struct lucetc_bindings *bindings; /* NULL = no function may be imported */
-    const char *precious; /* keep intermediate files in this directory; NULL = do not */
-    const char *linker;   /* ld.lld; NULL = found in PATH or where LLVM is installed */
+    const char *precious;      /* keep intermediate files in this directory; NULL = do not */
+    const char *header_prefix; /* what names in a header begin with; NULL = "guest" */
+    const char *linker;        /* ld.lld; NULL = found in PATH or where LLVM is installed */
     /* Progress: called from the compiling thread; done of total are in bytes of code. May be NULL. */
     void (*progress)(void *arg, uint64_t done, uint64_t total);
     void *progress_arg;

@@ -14,6 +14,7 @@
 #include "lucetc/bindings.h"
 #include "lucetc/diagnostic.h"
 #include "lucetc/features.h"
+#include "lucetc/header.h"
 #include "lucetc/line_table.h"
 #include "lucetc/link.h"
 #include "lucetc/object.h"
@@ -32,7 +33,7 @@ struct lucetc_options lucetc_options_default(void)
 
 static bool options_valid(const struct lucetc_options *o)
 {
-    return o->emit <= lucetc_emit_asm && o->opt_level <= lucetc_opt_speed_and_size &&
+    return o->emit <= lucetc_emit_header && o->opt_level <= lucetc_opt_speed_and_size &&
            o->reserved_size % PAGE == 0 && o->guard_size % PAGE == 0 &&
            o->reserved_size <= 4 * GIB && o->guard_size <= 64 * GIB;
 }
@@ -132,8 +133,26 @@ static enum lucet_error produce(struct compilation *c, const char *work_dir, con
     return e;
 }
 
+static enum lucet_error produce_header(struct compilation *c, const char *output)
+{
+    char *dir = NULL, *made = NULL;
+    enum lucet_error e = make_work_dir(c, output, &dir);
+    if (!e && asprintf(&made, "%s/out.h", dir) < 0)
+        e = lucet_error_no_memory;
+    if (!e)
+        e = header_write(c, made);
+    if (!e)
+        e = put_in_place(c, made, output);
+    free(made);
+    if (dir)
+        remove_work_dir(dir);
+    return e;
+}
+
 static enum lucet_error compile_module(struct compilation *c, const char *output)
 {
+    if (c->options->emit == lucetc_emit_header)
+        return produce_header(c, output);
     enum lucet_error e = check_memory(c);
     if (!e)
         e = bindings_check(c);

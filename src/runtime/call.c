@@ -246,7 +246,7 @@ static enum lucet_error threw(struct lucet_instance *i, struct activation *act,
     act->thrown = NULL;
     lucet_exception_release(i->uncaught);
     i->uncaught = e;
-    i->area.ready = 0; /* the next run releases it */
+    i->area.ready = LUCET__NOT_READY; /* the next run releases it */
     result->tag = lucet_result_tag_threw;
     result->val.threw.exception = e;
     return lucet__fail(lucet_error_runtime_threw, "the guest threw an exception of type (%.*s)",
@@ -297,7 +297,7 @@ static bool begin(struct lucet_instance *i, struct activation *act, struct lucet
     i->runner = pthread_self();
     i->depth++;
     i->start_done = true;
-    i->area.ready = 0;
+    i->area.ready = LUCET__NOT_READY;
     lucet_exception_release(i->uncaught);
     i->uncaught = NULL;
     return true;

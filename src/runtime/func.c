@@ -112,6 +112,16 @@ static enum lucet_error errored(enum lucet_error e, struct lucet_result *result)
     return e;
 }
 
+/* A caller who did not ask what became of the run must not take it for one that returned. */
+static enum lucet_error yielded_unseen(enum lucet_error e, bool unwanted,
+                                       const struct lucet_result *result)
+{
+    if (!unwanted || e != lucet_error_ok || result->tag != lucet_result_tag_yielded)
+        return e;
+    return lucet__fail(lucet_error_instance_not_returned,
+                       "the instance has yielded: resume or reset it");
+}
+
 static __attribute__((noinline, cold)) enum lucet_error call_generally(const struct lucet_func *f,
                                                                        struct lucet_instance *i,
                                                                        union lucet_raw *raw,
@@ -146,7 +156,7 @@ static __attribute__((noinline, cold)) enum lucet_error call_generally(const str
         store_values(results, f->nresults, raw);
     if (values != few)
         free(values);
-    return e;
+    return yielded_unseen(e, result == &unwanted, result);
 }
 
 /* ---- The quick way ---- */
@@ -156,7 +166,7 @@ void lucet__callable_update(struct lucet_instance *i)
     const bool plain = i->state == INSTANCE_READY && i->start_done && i->depth == 0 &&
                        i->timeout_ns == 0 && !i->uncaught;
 
-    i->area.ready = plain ? i->module->id : 0;
+    i->area.ready = plain ? i->module->id : LUCET__NOT_READY;
 }
 
 /* What stays the same from run to run. */
@@ -222,7 +232,7 @@ end_slowly(const struct lucet_func *f, struct lucet_instance *i, struct lucet_re
     if (lucet__thread.armed)
         lucet__timer_set(&lucet__thread);
     lucet__clear_error();
-    i->area.ready = 0;
+    i->area.ready = LUCET__NOT_READY;
     /* In case it yielded. */
     i->suspended.module = i->module;
     i->suspended.func = f->index;
@@ -230,7 +240,7 @@ end_slowly(const struct lucet_func *f, struct lucet_instance *i, struct lucet_re
     result->tag = lucet_result_tag_returned;
     e = lucet__finish(i, &i->act, result);
     i->act.outcome = OUTCOME_RETURNED;
-    return e;
+    return yielded_unseen(e, result == &unwanted, result);
 }
 
 static inline bool is_quick(const struct lucet_func *f, const struct lucet_instance *i,
@@ -250,7 +260,7 @@ static inline enum outcome_of_quick call_quickly(const struct lucet_func *f,
     act->entry = f->entry;
     act->callee = f->code;
     push(t, i, act);
-    i->area.ready = 0;
+    i->area.ready = LUCET__NOT_READY;
     i->depth = 1;
     i->runner = lucet__self();
     if (__builtin_expect(!lucet__stop_running(i->stop, true), 0)) {
@@ -264,7 +274,7 @@ static inline enum outcome_of_quick call_quickly(const struct lucet_func *f,
     __atomic_store_n(&t->current, NULL, __ATOMIC_RELEASE);
     barrier();
     i->depth = 0;
-    i->area.ready = i->timeout_ns ? 0 : f->module_id;
+    i->area.ready = i->timeout_ns ? LUCET__NOT_READY : f->module_id;
     /* The state: of a run of the same instance within it. */
     return __builtin_expect(act->outcome == OUTCOME_RETURNED && i->state == INSTANCE_READY &&
                                 !lucet__throw_left(act) && !t->armed &&

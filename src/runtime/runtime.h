@@ -635,6 +635,8 @@ void lucet__suspended_drop(struct lucet_instance *i);
 enum lucet_error lucet__finish(struct lucet_instance *i, struct activation *act,
                                struct lucet_result *result);
 
+#define LUCET__NOT_READY                                                                           \
+    UINT64_MAX /* of area.ready: not 0, which a handle that was never set has */
 /* func.c: sets i->area.ready to what the rest of the instance says. */
 void lucet__callable_update(struct lucet_instance *i);
 /* Once the instance has its slot. */

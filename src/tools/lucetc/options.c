@@ -26,6 +26,7 @@ enum option_id {
     OPT_FEATURES,
     OPT_PRECISE_TRAPS,
     OPT_PRECIOUS,
+    OPT_HEADER_PREFIX,
     OPT_ERROR_STYLE,
     OPT_INPUT_NAME,
     OPT_TIME_LIMIT,
@@ -56,6 +57,7 @@ static const struct option long_options[] = {
     {"features", required_argument, NULL, OPT_FEATURES},
     {"precise-traps", no_argument, NULL, OPT_PRECISE_TRAPS},
     {"precious", required_argument, NULL, OPT_PRECIOUS},
+    {"header-prefix", required_argument, NULL, OPT_HEADER_PREFIX},
     {"error-style", required_argument, NULL, OPT_ERROR_STYLE},
     {"input-name", required_argument, NULL, OPT_INPUT_NAME},
     {"time-limit", required_argument, NULL, OPT_TIME_LIMIT},
@@ -80,11 +82,8 @@ struct choice {
     int value;
 };
 static const struct choice emit_choices[] = {
-    {"so", lucetc_emit_so},
-    {"obj", lucetc_emit_obj},
-    {"llvm-ir", lucetc_emit_llvm_ir},
-    {"asm", lucetc_emit_asm},
-    {NULL, 0},
+    {"so", lucetc_emit_so},   {"obj", lucetc_emit_obj},       {"llvm-ir", lucetc_emit_llvm_ir},
+    {"asm", lucetc_emit_asm}, {"header", lucetc_emit_header}, {NULL, 0},
 };
 static const struct choice opt_choices[] = {
     {"0", lucetc_opt_none},
@@ -184,6 +183,7 @@ static bool parse_code_option(struct lucetc_options *o, int id, const char *name
     case OPT_PRECISE_TRAPS: o->precise_traps = true; return true;
     case 'g': o->debug_info = true; return true;
     case OPT_PRECIOUS: o->precious = argument; return true;
+    case OPT_HEADER_PREFIX: o->header_prefix = argument; return true;
     default: return false;
     }
 }
@@ -236,10 +236,8 @@ static _Noreturn void reject_option(int verdict, char **argv)
 static char *default_output(const struct cli *cli)
 {
     static const char *const suffixes[] = {
-        [lucetc_emit_so] = ".so",
-        [lucetc_emit_obj] = ".o",
-        [lucetc_emit_llvm_ir] = ".ll",
-        [lucetc_emit_asm] = ".s",
+        [lucetc_emit_so] = ".so", [lucetc_emit_obj] = ".o",    [lucetc_emit_llvm_ir] = ".ll",
+        [lucetc_emit_asm] = ".s", [lucetc_emit_header] = ".h",
     };
     const char *slash = strrchr(cli->input, '/'), *base = slash ? slash + 1 : cli->input;
     const size_t length = strlen(base);
