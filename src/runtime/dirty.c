@@ -19,6 +19,11 @@ struct scan {
 #define IS_PRESENT (UINT64_C(1) << 3)
 #define IS_SWAPPED (UINT64_C(1) << 4)
 #define IS_ZERO_PAGE (UINT64_C(1) << 5)
+#define IS_GUARD (UINT64_C(1) << 8) /* since 6.15 */
+
+/* Of asm/mman.h: pages that fault, within a mapping that does not. */
+#define GUARD_INSTALL 102
+#define GUARD_REMOVE 103
 _Static_assert(sizeof(struct lucet__page_range) == 24, "the kernel's struct page_region");
 
 /* The descriptor stands for the memory of the process that opened it. It is known from a page that a
@@ -26,6 +31,7 @@ _Static_assert(sizeof(struct lucet__page_range) == 24, "the kernel's struct page
  * would leave a tenant's data in its own. */
 struct shared_page {
     atomic_int fd_plus_1; /* 0: not opened here; -1: cannot be */
+    atomic_bool knows_guards;
 };
 static struct shared_page *page;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -46,14 +52,16 @@ static void make_page(void)
 static long scan(int fd, const void *from, const void *to, struct lucet__page_range *out,
                  size_t max)
 {
+    const bool guards = atomic_load_explicit(&page->knows_guards, memory_order_relaxed);
+    const uint64_t not_ours = IS_FILE | IS_ZERO_PAGE | (guards ? IS_GUARD : 0);
     struct scan s = {
         .size = sizeof(s),
         .start = (uintptr_t)from,
         .end = (uintptr_t)to,
         .vec = (uintptr_t)out,
         .vec_len = max,
-        .inverted = IS_FILE | IS_ZERO_PAGE,
-        .all_of = IS_FILE | IS_ZERO_PAGE, /* neither */
+        .inverted = not_ours,
+        .all_of = not_ours, /* none of them */
         .any_of = IS_PRESENT | IS_SWAPPED,
         .returned = IS_PRESENT,
     };
@@ -63,10 +71,11 @@ static long scan(int fd, const void *from, const void *to, struct lucet__page_ra
 }
 
 /* It must find the page it is asked about, and only it. */
-static bool works(int fd)
+static bool works(int fd, bool guards)
 {
     struct lucet__page_range found[2];
 
+    atomic_store(&page->knows_guards, guards);
     return scan(fd, page, (const uint8_t *)page + LUCET__PAGE, found, 2) == 1 &&
            found[0].start == (uintptr_t)page;
 }
@@ -80,7 +89,7 @@ static int open_scanner(void)
     if (fd == 0) {
         fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC) + 1;
         atomic_store(&page->fd_plus_1, -1); /* also makes the page one that was written */
-        if (fd > 0 && !works(fd - 1)) {
+        if (fd > 0 && !works(fd - 1, true) && !works(fd - 1, false)) {
             close(fd - 1);
             fd = 0;
         }
@@ -105,4 +114,29 @@ long lucet__dirty(const uint8_t *from, const uint8_t *to, struct lucet__page_ran
         fd = open_scanner();
     long n = fd > 0 ? scan(fd - 1, from, to, out, max) : -1;
     return n > (long)max ? -1 : n;
+}
+
+bool lucet__guard(void *p, uint64_t size, bool install)
+{
+    return size == 0 || madvise(p, size, install ? GUARD_INSTALL : GUARD_REMOVE) == 0;
+}
+
+bool lucet__guards_possible(void)
+{
+    bool possible = false;
+
+    if (!lucet__dirty_prepare() || !atomic_load(&page->knows_guards))
+        return false;
+    uint8_t *p =
+        mmap(NULL, 2 * LUCET__PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        return false;
+    *(volatile uint8_t *)p = 1;
+    if (lucet__guard(p + LUCET__PAGE, LUCET__PAGE, true)) {
+        struct lucet__page_range found[2];
+        possible = lucet__dirty(p, p + 2 * LUCET__PAGE, found, 2) == 1 &&
+                   found[0].end == (uintptr_t)p + LUCET__PAGE;
+    }
+    munmap(p, 2 * LUCET__PAGE);
+    return possible;
 }

@@ -211,6 +211,11 @@ static void push(struct thread *t, struct lucet_instance *i, struct activation *
 static inline void copy_values(union lucet_raw *to, const union lucet_raw *from, unsigned n,
                                unsigned narrow, unsigned wide)
 {
+    if (narrow == (1u << n) - 1) { /* the most common case */
+        for (unsigned k = 0; k < n; k++)
+            to[k].u32 = from[k].u32;
+        return;
+    }
     for (unsigned k = 0; k < n; k++) {
         if (narrow >> k & 1)
             to[k].u32 = from[k].u32;

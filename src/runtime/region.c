@@ -134,7 +134,7 @@ enum lucet_error lucet_mmap_region_create_with(size_t capacity,
     if (!r)
         return lucet__no_memory();
     atomic_init(&r->refs, 1);
-    lucet__dirty_prepare();
+    atomic_init(&r->guards, lucet__guards_possible());
     r->limits = l;
     r->capacity = capacity;
     e = reserve(r, random);

@@ -190,7 +190,8 @@ bool lucet__frame_cfa(const struct lucet_dl_module *m, uintptr_t pc, int64_t *of
  *   | context | guard | guest stack | guard | heap: reservation and guard | next slot ...
  *
  * The guard before the heap is also the one behind the stack; the context's front guard is the
- * heap guard of the slot before, or of the region. All is inaccessible until it is used.
+ * heap guard of the slot before, or of the region. All is inaccessible until it is used. Where the kernel
+ * can, context, stack and heap are one mapping with guards in it, since a process may have 65,530.
  *
  * While a slot is free it holds nothing of its tenant, but is prepared for the next instance of the same
  * module: its heap is as that begins, and the instance's structures and context wait in `parked`. */
@@ -205,7 +206,8 @@ struct slot {
     uint64_t image_offset, image_size;         /* where that is mapped; size 0: it was copied */
     uint64_t context_accessible, context_used; /* from its beginning */
     uint32_t next_free;
-    bool stack_accessible, heap_used;
+    bool stack_accessible, heap_used; /* the former: the context's beginning and guards, too */
+    bool one_mapping;
     bool warm; /* while it is free: it keeps pages */
 };
 
@@ -217,6 +219,7 @@ struct lucet_region {
     uint64_t size, stride;
     struct slot *slots;
     struct free_lists *free;
+    atomic_bool guards; /* those within slots are lucet__guard()'s, else mappings without access */
 };
 
 /* free_list.c. Which slots are free. */
@@ -240,6 +243,9 @@ long lucet__dirty(const uint8_t *from, const uint8_t *to, struct lucet__page_ran
                   size_t max);
 /* Once in a while: whether the kernel can say so. */
 bool lucet__dirty_prepare(void);
+/* Makes pages of a mapping fault, or not, without dividing it; and whether the kernel can. */
+bool lucet__guard(void *p, uint64_t size, bool install);
+bool lucet__guards_possible(void);
 
 /* slot.c. Takes a slot, its stack and `context_size` bytes of context accessible; zero, unless an instance is
  * parked there. Prefers one that last held `module`. */

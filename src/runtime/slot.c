@@ -22,6 +22,50 @@ static bool map_anonymous(void *p, uint64_t size, int protection)
                 0) != MAP_FAILED;
 }
 
+/* ---- What is accessible ---- */
+
+/* One mapping from the context to the heap, and guards in it where nothing is. */
+static bool open_front_in_one(struct slot *s, uint64_t context_size)
+{
+    const uint64_t front = (uint64_t)(s->heap - s->context);
+    uint8_t *stack_end = s->stack + s->region->limits.stack_size;
+
+    if (!protect(s->context, front, PROT_READ | PROT_WRITE))
+        return false;
+    if (lucet__guard(s->context + context_size, (uint64_t)(s->stack - s->context) - context_size,
+                     true) &&
+        lucet__guard(stack_end, (uint64_t)(s->heap - stack_end), true))
+        return true;
+    /* Locked memory takes none. */
+    atomic_store(&s->region->guards, false);
+    protect(s->context, front, PROT_NONE);
+    return false;
+}
+
+static bool open_front(struct slot *s, uint64_t context_size)
+{
+    if (atomic_load(&s->region->guards) && open_front_in_one(s, context_size))
+        s->one_mapping = true;
+    else if (!protect(s->context, context_size, PROT_READ | PROT_WRITE) ||
+             !protect(s->stack, s->region->limits.stack_size, PROT_READ | PROT_WRITE))
+        return false;
+    s->stack_accessible = true;
+    s->context_accessible = context_size;
+    return true;
+}
+
+static bool extend_context(struct slot *s, uint64_t context_size)
+{
+    uint8_t *from = s->context + s->context_accessible;
+    const uint64_t size = context_size - s->context_accessible;
+
+    if (!(s->one_mapping ? lucet__guard(from, size, false)
+                         : protect(from, size, PROT_READ | PROT_WRITE)))
+        return false;
+    s->context_accessible = context_size;
+    return true;
+}
+
 enum lucet_error lucet__slot_take(struct lucet_region *r, const struct lucet_dl_module *module,
                                   uint64_t context_size, struct slot **out)
 {
@@ -34,14 +78,10 @@ enum lucet_error lucet__slot_take(struct lucet_region *r, const struct lucet_dl_
     if (s->parked && s->module_id != module->id)
         lucet__parked_drop(s);
     context_size = round_up(context_size, LUCET__PAGE);
-    if (s->context_accessible < context_size) {
-        good = protect(s->context, context_size, PROT_READ | PROT_WRITE);
-        if (good)
-            s->context_accessible = context_size;
-    }
-    if (good && !s->stack_accessible)
-        good = s->stack_accessible =
-            protect(s->stack, r->limits.stack_size, PROT_READ | PROT_WRITE);
+    if (!s->stack_accessible)
+        good = open_front(s, context_size);
+    else if (s->context_accessible < context_size)
+        good = extend_context(s, context_size);
     if (!good) {
         enum lucet_error e = lucet__fail_errno(lucet_error_no_memory, "cannot use a slot");
         lucet__free_lists_give_back(r->free, s);
@@ -203,7 +243,7 @@ static bool clean(struct slot *s, struct lucet_dl_module *module)
     if (!map_anonymous(s->stack, (uint64_t)(s->heap + s->heap_accessible - s->stack), PROT_NONE))
         return false;
     s->heap_accessible = s->content = s->image_size = 0;
-    s->stack_accessible = false;
+    s->stack_accessible = s->one_mapping = false;
     return true;
 }
 

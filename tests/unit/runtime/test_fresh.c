@@ -2,6 +2,8 @@
  * first, also where the kernel cannot say which pages were written, and in a child of a fork. */
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -301,6 +303,82 @@ static void no_thread_is_refused_while_a_slot_is_free(void **state)
     }
 }
 
+static unsigned mappings(void)
+{
+    FILE *f = fopen("/proc/self/maps", "r");
+    unsigned n = 0;
+
+    for (int c; f && (c = fgetc(f)) != EOF;)
+        n += c == '\n';
+    if (f)
+        fclose(f);
+    return n;
+}
+
+/* A process may have 65,530 mappings. */
+static void instances_take_few_mappings(void **state)
+{
+    enum { MANY = 200 };
+    static struct lucet_instance *inst[MANY];
+
+    (void)state;
+    guest_begin();
+    struct lucet_dl_module *m = module_with_data(false);
+    struct lucet_region *region = guest_region(MANY);
+    const unsigned before = mappings();
+    for (int i = 0; i < MANY; i++)
+        inst[i] = guest_instance(region, m, NULL, NULL);
+    const unsigned after = mappings();
+    assert_true(after - before <= (lucet__guards_possible() ? 2 : 6) * MANY + 20);
+    for (int i = 0; i < MANY; i++)
+        lucet_instance_release(inst[i]);
+    lucet_dl_module_release(m);
+    lucet_region_release(region);
+}
+
+static bool is_killed_by_touching(const uint8_t *p)
+{
+    int status = 0;
+    pid_t child = fork();
+
+    if (child == 0) {
+        signal(SIGSEGV, SIG_DFL);
+        _exit(*(const volatile uint8_t *)p & 0);
+    }
+    return waitpid(child, &status, 0) == child && WIFSIGNALED(status) &&
+           WTERMSIG(status) == SIGSEGV;
+}
+
+/* Also after the slot was used and cleaned, and in a child, which inherits them. */
+static void guards_surround_stack_and_heap(void **state)
+{
+    (void)state;
+    guest_begin();
+    struct lucet_dl_module *m = module_with_data(false);
+    struct lucet_region *region = guest_region(1);
+    for (int round = 0; round < 3; round++) {
+        struct lucet_instance *inst = guest_instance(region, m, NULL, NULL);
+        const struct slot *s = inst->slot;
+        const uint8_t *stack_end = s->stack + region->limits.stack_size;
+        const uint8_t *const guards[] = {s->context - 1,
+                                         s->context + s->context_accessible,
+                                         s->stack - 1,
+                                         s->stack - LUCET__GUARD,
+                                         stack_end,
+                                         s->heap - 1,
+                                         s->heap - LUCET__GUARD,
+                                         s->heap + lucet_instance_heap_len(inst)};
+        for (size_t k = 0; k < sizeof(guards) / sizeof(*guards); k++)
+            assert_true(is_killed_by_touching(guards[k]));
+        assert_false(is_killed_by_touching(s->stack));
+        assert_false(is_killed_by_touching(s->heap));
+        spoil(inst, round ? 170 : 3, 7);
+        lucet_instance_release(inst);
+    }
+    lucet_dl_module_release(m);
+    lucet_region_release(region);
+}
+
 static unsigned distinct_places(enum lucet_slot_strategy strategy)
 {
     enum { SLOTS = 64 };
@@ -342,6 +420,8 @@ int main(void)
         cmocka_unit_test(kill_switches_of_a_former_tenant_do_nothing),
         cmocka_unit_test(limits_hold_for_each_tenant_anew),
         cmocka_unit_test(no_thread_is_refused_while_a_slot_is_free),
+        cmocka_unit_test(instances_take_few_mappings),
+        cmocka_unit_test(guards_surround_stack_and_heap),
         cmocka_unit_test(the_strategy_decides_where_instances_lie),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
