@@ -122,6 +122,14 @@ enum lucet_slot_strategy {
 };
 struct lucet_region_options { /* 0 = the default, for each */
     enum lucet_slot_strategy strategy;
+    /* Asked before a memory of an instance grows from `current` to `desired` bytes, and, with current 0,
+     * before an instance whose memories begin with `desired` bytes in all is created (`inst` NULL).
+     * False: memory.grow returns -1, or the creation fails with limits_exceeded. Called on the thread
+     * that runs or creates the instance, perhaps on a guest's stack, on several at once; it may
+     * call functions of that instance that do not run it. */
+    bool (*memory_limiter)(void *arg, struct lucet_instance *inst, uint64_t current,
+                           uint64_t desired);
+    void *memory_limiter_arg;
 };
 /* The same with options; NULL = the defaults. */
 LUCET_API enum lucet_error lucet_mmap_region_create_with(size_t capacity,

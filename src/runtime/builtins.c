@@ -39,7 +39,7 @@ static uint64_t memory_grow(struct lucet_vmctx *ctx, uint32_t memory, uint64_t p
 {
     struct lucet_memory *m = lucet__memory_desc(lucet__instance(ctx), memory);
 
-    return (uint64_t)lucet__memory_grow(m->owner, pages);
+    return (uint64_t)lucet__memory_grow_for(lucet__instance(ctx), m->owner, pages);
 }
 
 /* Chunks in the direction in which overlapping parts are not destroyed before they are read. */

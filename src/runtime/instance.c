@@ -105,11 +105,11 @@ enum lucet_error lucet_instance_grow_heap(struct lucet_instance *i, uint32_t add
         return lucet__fail(lucet_error_invalid_argument, "lucet_instance_grow_heap: NULL");
     if (!i->memory0)
         return lucet__fail(lucet_error_no_linear_memory, "the module has no memory");
-    before = lucet__memory_grow(i->memory0, additional_pages);
+    before = lucet__memory_grow_for(i, i->memory0, additional_pages);
     if (before < 0)
         return lucet__fail(lucet_error_limits_exceeded,
-                           "%u more pages are above the module's maximum or the limit of %llu "
-                           "bytes",
+                           "%u more pages are above the module's maximum, the limit of %llu "
+                           "bytes, or what the region's limiter allows",
                            additional_pages, (unsigned long long)i->memory0->grow_limit);
     if (previous_pages)
         *previous_pages = (uint32_t)before;

@@ -111,6 +111,11 @@ enum lucet_error lucet__instance_describe(struct lucet_instance *i)
 
     for (uint32_t k = 0; k < a->nmemories - h->nimported_memories && e == lucet_error_ok; k++)
         e = describe_memory(i, k, &left);
+    if (e == lucet_error_ok && left < i->heap_limit &&
+        !lucet__memory_allowed(i->region, NULL, 0, i->heap_limit - left))
+        e = lucet__fail(lucet_error_limits_exceeded,
+                        "the region's limiter does not allow memories of %llu bytes",
+                        (unsigned long long)(i->heap_limit - left));
     for (uint32_t k = 0; k < a->ntables - h->nimported_tables && e == lucet_error_ok; k++)
         describe_table(i, k);
     return e;

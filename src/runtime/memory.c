@@ -82,6 +82,25 @@ int64_t lucet__memory_grow(struct memory *m, uint64_t pages)
     return before;
 }
 
+bool lucet__memory_allowed(const struct lucet_region *r, struct lucet_instance *i, uint64_t current,
+                           uint64_t desired)
+{
+    return !r->options.memory_limiter ||
+           r->options.memory_limiter(r->options.memory_limiter_arg, i, current, desired);
+}
+
+int64_t lucet__memory_grow_for(struct lucet_instance *i, struct memory *m, uint64_t pages)
+{
+    const uint64_t current = lucet__memory_size(m->desc);
+
+    if (pages > UINT64_MAX >> m->page_log2 || pages << m->page_log2 > UINT64_MAX - current)
+        return -1;
+    if (pages > 0 &&
+        !lucet__memory_allowed(i->region, i, current, current + (pages << m->page_log2)))
+        return -1;
+    return lucet__memory_grow(m, pages);
+}
+
 enum lucet_error lucet__memory_map(struct memory *m, uint64_t space)
 {
     /* What no guard of the code's lies behind has one of the runtime's there all the same. */

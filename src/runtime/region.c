@@ -136,6 +136,8 @@ enum lucet_error lucet_mmap_region_create_with(size_t capacity,
     atomic_init(&r->refs, 1);
     atomic_init(&r->guards, lucet__guards_possible());
     r->limits = l;
+    if (options)
+        r->options = *options;
     r->capacity = capacity;
     e = reserve(r, random);
     if (e != lucet_error_ok) {

@@ -214,6 +214,7 @@ struct slot {
 struct lucet_region {
     atomic_uint refs;
     struct lucet_alloc_limits limits;
+    struct lucet_region_options options;
     size_t capacity;
     uint8_t *base;
     uint64_t size, stride;
@@ -300,6 +301,10 @@ static inline void lucet__memory_set_size(struct lucet_memory *m, uint64_t size)
 
 /* memory.c. Pages before, or -1. */
 int64_t lucet__memory_grow(struct memory *m, uint64_t pages);
+/* The same when the region's limiter agrees. */
+int64_t lucet__memory_grow_for(struct lucet_instance *i, struct memory *m, uint64_t pages);
+bool lucet__memory_allowed(const struct lucet_region *r, struct lucet_instance *i, uint64_t current,
+                           uint64_t desired);
 /* A mapping of its own of `space` bytes with guards. no_memory. */
 enum lucet_error lucet__memory_map(struct memory *m, uint64_t space);
 /* Makes it a shared one, in a mapping of its own. no_memory. */

@@ -53,7 +53,7 @@ int32_t lucet_vmctx_grow_memory(struct lucet_vmctx *vmctx, uint32_t additional_p
 
     if (!i || !i->memory0)
         return -1;
-    return (int32_t)lucet__memory_grow(i->memory0, additional_pages);
+    return (int32_t)lucet__memory_grow_for(i, i->memory0, additional_pages);
 }
 
 void lucet_vmctx_terminate(struct lucet_vmctx *vmctx, void *info)
