@@ -167,6 +167,12 @@ static void write_op(FILE *f, const struct lucet_init_op *op)
     case LUCET_INIT_GLOBAL_GET: fprintf(f, "global.get %llu", low); break;
     case LUCET_INIT_REF_NULL: fputs("ref.null", f); break;
     case LUCET_INIT_REF_FUNC: fprintf(f, "ref.func %llu", low); break;
+    case LUCET_INIT_I32_ADD: fputs("i32.add", f); break;
+    case LUCET_INIT_I32_SUB: fputs("i32.sub", f); break;
+    case LUCET_INIT_I32_MUL: fputs("i32.mul", f); break;
+    case LUCET_INIT_I64_ADD: fputs("i64.add", f); break;
+    case LUCET_INIT_I64_SUB: fputs("i64.sub", f); break;
+    case LUCET_INIT_I64_MUL: fputs("i64.mul", f); break;
     default: fprintf(f, "op %u", op->kind); break;
     }
 }
