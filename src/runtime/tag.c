@@ -35,10 +35,13 @@ enum lucet_error lucet_tag_new(const char *signature, struct lucet_tag **out)
     if (!signature || !out)
         return lucet__fail(lucet_error_invalid_argument, "lucet_tag_new: NULL");
     *out = NULL;
-    for (const char *p = signature; *p != ':' || p[1]; p++)
-        if (n == LUCET__TAG_VALUES || (types[n++] = lucet_valtype_from_letter(*p)) == 0)
+    for (const char *p = signature; *p != ':' || p[1]; p++, n++) {
+        const uint8_t type = lucet_valtype_from_letter(*p);
+        if (n == LUCET__TAG_VALUES || type == 0)
             return lucet__fail(lucet_error_invalid_argument,
                                "tag: \"%s\" is no signature without results", signature);
+        types[n] = type;
+    }
     const uint64_t id = lucet__signature_plain(types, n, 0);
     if (id == 0)
         return lucet__no_memory();

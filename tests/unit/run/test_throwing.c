@@ -555,6 +555,41 @@ static void host_functions_pass_on_what_a_guest_threw(void **state)
     }
 }
 
+/* A nested run ends with it, though further out there is a catcher that it could land in. */
+static int64_t host_run_plain(struct lucet_vmctx *ctx, int64_t n)
+{
+    struct lucet_result r;
+
+    (void)ctx;
+    assert_int_equal(lucet_instance_run(inner, "f", ARGS(I64(n)), &r), lucet_error_runtime_threw);
+    return 66;
+}
+
+static void no_exception_passes_frames_of_the_host(void **state)
+{
+    static const char plain[] =
+        "(module (import \"host\" \"f\" (func $f (param i64) (result i64)))"
+        " (func (export \"f\") (param i64) (result i64) (call $f (local.get 0))))";
+
+    (void)state;
+    EACH_MODE(s)
+    {
+        add_tag(&s);
+        add_host(&s, "f", "I:I", host_throw);
+        inner = add(&s, NULL, plain);
+        add_host(&s, "f", "I:I", host_run_plain);
+        struct lucet_instance *middle = add(&s, "host", plain);
+        assert_int_equal(lucet_linker_tag(s.linker, "host", "tag", host_tag), lucet_error_ok);
+        struct lucet_instance *c = add(&s, NULL, CATCH_HOST);
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(guest_call(c, "f", ARGS(I64(3))), 66);
+        lucet_tag_release(host_tag);
+        lucet_instance_release(inner);
+        lucet_instance_release(middle);
+        lucet_instance_release(c);
+    }
+}
+
 /* References in parameters and results of host functions. */
 static struct lucet_exception *kept;
 
@@ -727,6 +762,87 @@ static void an_exception_lands_on_another_thread(void **state)
     }
 }
 
+/* A run is stopped while exceptions are on their way in the instance that it called. That one is not reset,
+ * because the host does not know of it; what was on its way there must not appear in its next call. */
+static void what_a_stopped_run_left_is_gone(void **state)
+{
+    static const char callee[] =
+        "(module (tag $a (export \"a\"))"
+        " (func $deep (param i64)"
+        "   (if (i64.eqz (local.get 0)) (then (throw $a)))"
+        "   (call $deep (i64.sub (local.get 0) (i64.const 1))))"
+        " (func (export \"throw\") (call $deep (i64.const 2000)))"
+        " (func $quiet (param i64) (result i64) (i64.mul (local.get 0) (local.get 0)))"
+        " (func (export \"fine\") (param i64) (result i64)"
+        "   (i64.add (call $quiet (local.get 0)) (i64.const 1))))";
+    static const char caller[] =
+        "(module (import \"c\" \"throw\" (func $throw))"
+        " (import \"c\" \"fine\" (func $fine (param i64) (result i64))) (tag $mine)"
+        " (func (export \"loop\")"
+        "   (loop $l (block $h (try_table (catch_all $h) (call $throw))) (br $l)))"
+        " (func (export \"fine\") (param i64) (result i64) (call $fine (local.get 0))))";
+
+    (void)state;
+    EACH_MODE(s)
+    {
+        struct lucet_instance *c = add(&s, "c", callee), *a = add(&s, NULL, caller);
+        struct lucet_result r;
+        for (unsigned i = 0; i < 30; i++) {
+            assert_int_equal(lucet_instance_set_timeout(a, 1 + i % 2), lucet_error_ok);
+            assert_int_equal(lucet_instance_run(a, "loop", 0, NULL, &r),
+                             lucet_error_runtime_terminated);
+            assert_int_equal(lucet_instance_reset(a), lucet_error_ok);
+            assert_int_equal(lucet_instance_set_timeout(a, 0), lucet_error_ok);
+            assert_int_equal(guest_call(a, "fine", ARGS(I64(5))), 26);
+            assert_int_equal(guest_call(c, "fine", ARGS(I64(6))), 37);
+        }
+        lucet_instance_release(c);
+        lucet_instance_release(a);
+    }
+}
+
+/* Calls through handles end like others. */
+static void calls_through_handles_throw(void **state)
+{
+    (void)state;
+    EACH_MODE(s)
+    {
+        struct lucet_func throw, f, fine;
+        struct lucet_result r;
+        struct lucet_val v;
+        struct lucet_instance *t = add(&s, "t", thrower);
+        struct lucet_dl_module *tm = guest_module(thrower, s.mode);
+        struct lucet_dl_module *cm = guest_module(CATCHER("t"), s.mode);
+        struct lucet_instance *own = guest_instance(s.region, tm, s.linker, NULL);
+        struct lucet_instance *c = guest_instance(s.region, cm, s.linker, NULL);
+        assert_int_equal(lucet_dl_module_func(tm, "throw", "I:I", &throw), lucet_error_ok);
+        assert_int_equal(lucet_dl_module_func(tm, "many", "I:IIIF", &fine), lucet_error_ok);
+        assert_int_equal(lucet_dl_module_func(cm, "f", "I:I", &f), lucet_error_ok);
+        for (int i = 0; i < 100; i++) {
+            union lucet_raw raw[4] = {{.i64 = 1}};
+            assert_int_equal(lucet_func_call(&throw, own, raw, &r), lucet_error_runtime_threw);
+            assert_int_equal(r.tag, lucet_result_tag_threw);
+            assert_int_equal(lucet_exception_value(r.val.threw.exception, 0, &v), lucet_error_ok);
+            assert_int_equal(v.inner_val.as_i64, 10);
+            raw[0].i64 = 2;
+            assert_int_equal(lucet_func_call(&throw, own, raw, &r), lucet_error_ok);
+            assert_int_equal(r.tag, lucet_result_tag_returned);
+            assert_int_equal(raw[0].i64, 'T');
+            raw[0].i64 = 1;
+            assert_int_equal(lucet_func_call(&fine, own, raw, &r), lucet_error_ok);
+            assert_int_equal(raw[2].i64, 3);
+            raw[0].i64 = i % 2; /* an exception that it knows, and one that it does not */
+            assert_int_equal(lucet_func_call(&f, c, raw, &r), lucet_error_ok);
+            assert_int_equal(raw[0].i64, i % 2 ? 'C' + 21 + 10 : 'C' + 500);
+        }
+        lucet_instance_release(t);
+        lucet_instance_release(own);
+        lucet_instance_release(c);
+        lucet_dl_module_release(tm);
+        lucet_dl_module_release(cm);
+    }
+}
+
 /* The stack ends while an exception is between two instances: there is a trap, and nothing else. */
 static void near_the_end_of_the_stack(void **state)
 {
@@ -777,9 +893,12 @@ int main(void)
         cmocka_unit_test(host_functions_throw),
         cmocka_unit_test(a_trap_after_throwing_is_a_trap),
         cmocka_unit_test(host_functions_pass_on_what_a_guest_threw),
+        cmocka_unit_test(no_exception_passes_frames_of_the_host),
         cmocka_unit_test(host_functions_take_and_give_references),
         cmocka_unit_test(exceptions_and_yielding),
         cmocka_unit_test(an_exception_lands_on_another_thread),
+        cmocka_unit_test(what_a_stopped_run_left_is_gone),
+        cmocka_unit_test(calls_through_handles_throw),
         cmocka_unit_test(near_the_end_of_the_stack),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
