@@ -446,7 +446,11 @@ static int64_t host_pass(struct lucet_vmctx *ctx, int64_t n)
     " (func (export \"f\") (param i64) (result i64)"                                               \
     "   (block $h (result i64 f64)"                                                                \
     "     (try_table (catch $t $h) (return (call $f (local.get 0)))) unreachable)"                 \
-    "   (i64.trunc_f64_s (f64.mul (f64.const 2))) (i64.add) (i64.add (i64.const 1000))))"
+    "   (i64.trunc_f64_s (f64.mul (f64.const 2))) (i64.add) (i64.add (i64.const 1000)))"           \
+    " (func (export \"trap\") (param i64) (result i64)"                                            \
+    "   (block $h (result i64 f64)"                                                                \
+    "     (try_table (catch $t $h) (return (call $f (local.get 0)))) unreachable)"                 \
+    "   unreachable))"
 
 static void add_tag(struct set *s)
 {
@@ -726,10 +730,15 @@ static void *resume_on_this_thread(void *arg)
 {
     struct lucet_result r;
 
-    if (lucet_instance_resume(arg, NULL, &r) != lucet_error_ok ||
-        r.tag != lucet_result_tag_returned)
-        return NULL;
-    return (void *)(uintptr_t)lucet_retval_gp(&r.val.returned);
+    switch (lucet_instance_resume(arg, NULL, &r)) {
+    case lucet_error_ok:
+        return r.tag == lucet_result_tag_returned
+                   ? (void *)(uintptr_t)lucet_retval_gp(&r.val.returned)
+                   : NULL;
+    /* Faults are contained there, too: the thread knows that it runs guest code. */
+    case lucet_error_runtime_fault: return (void *)(uintptr_t)(100 + r.val.faulted.trapcode);
+    default: return NULL;
+    }
 }
 
 static void an_exception_lands_on_another_thread(void **state)
@@ -756,6 +765,10 @@ static void an_exception_lands_on_another_thread(void **state)
             assert_int_equal(pthread_join(thread, &result), 0);
             assert_int_equal((uintptr_t)result, 1008);
         }
+        assert_int_equal(lucet_instance_run(c, "trap", ARGS(I64(3)), &r), lucet_error_ok);
+        assert_int_equal(pthread_create(&thread, NULL, resume_on_this_thread, c), 0);
+        assert_int_equal(pthread_join(thread, &result), 0);
+        assert_int_equal((uintptr_t)result, 100 + lucet_trapcode_unreachable);
         lucet_tag_release(host_tag);
         lucet_instance_release(m);
         lucet_instance_release(c);
