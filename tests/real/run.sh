@@ -14,17 +14,17 @@ trap 'rm -rf "$work"' EXIT
 passed=0 failed=0 skipped=0
 
 mebibytes() { awk -v n="$1" 'BEGIN { printf "%.1f", n / 1048576 }'; }
-row() { printf '%-10s %9s %11s %11s %12s %9s  %s\n' "$@"; }
+row() { printf '%-10s %9s %11s %11s %11s %12s %9s  %s\n' "$@"; }
 
 skip() { # NAME WHY
-    row "$1" - - - - - "skipped: $2"
+    row "$1" - - - - - - "skipped: $2"
     skipped=$((skipped + 1))
 }
 
 # test_program NAME MODULE: compiles, then calls check_NAME in an empty directory, with `guest` to run the
 # program. The first run of `guest` is the one whose time is shown.
 test_program() {
-    local name=$1 module=$2 compile_s=- compile_kib=0 size=0 code verdict=ok
+    local name=$1 module=$2 compile_s=- compile_kib=0 compile_cpu=- size=0 code verdict=ok
     [[ " ${LUCET_REAL:-$name} " == *" $name "* ]] || return 0
     [ -s "$module" ] || {
         skip "$name" "there is no $module"
@@ -35,7 +35,7 @@ test_program() {
     mkdir -p "$work/$name"
     if python3 "$LUCET_SRC/tests/real/measure.py" "$work/cost" "$LUCET_BIN/lucetc" --wasi \
         "${flags[@]}" "$module" -o "$artifact" 2>"$work/log"; then
-        read -r compile_s compile_kib <"$work/cost"
+        read -r compile_s compile_kib compile_cpu <"$work/cost"
         size=$(stat -c %s "$artifact")
         set +e # in a list with ||, a check would go on after its first failure
         (
@@ -53,7 +53,7 @@ test_program() {
     else
         verdict="FAILED to compile"
     fi
-    row "$name" "$(mebibytes "$(stat -c %s "$module")") MiB" "$compile_s s" "$((compile_kib / 1024)) MiB" \
+    row "$name" "$(mebibytes "$(stat -c %s "$module")") MiB" "$compile_s s" "$compile_cpu s" "$((compile_kib / 1024)) MiB" \
         "$(mebibytes "$size") MiB" "$run_s s" "$verdict"
     if [ "$verdict" = ok ]; then
         passed=$((passed + 1))
@@ -197,7 +197,7 @@ check_flite() {
     cmp first.wav speech.wav
 }
 
-row program module compile peak artifact run ''
+row program module compile processor peak artifact run ''
 if command -v "${WASM_CC/clang/clang++}" >/dev/null &&
     "${WASM_CC/clang/clang++}" --target=wasm32-wasi --sysroot=/usr -O2 -fno-exceptions \
         -Wno-deprecated "$LUCET_SRC/tests/guests/wasi/iostream.cpp" -o "$work/iostream.wasm"; then
