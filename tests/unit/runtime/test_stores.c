@@ -48,7 +48,7 @@ static void long_chains_need_no_stack(void **state)
 
     (void)state;
     pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, 64 << 10);
+    pthread_attr_setstacksize(&attributes, 24 << 10);
     assert_int_equal(pthread_create(&thread, &attributes, close_a_long_chain, NULL), 0);
     pthread_join(thread, NULL);
     pthread_attr_destroy(&attributes);
