@@ -303,6 +303,64 @@ static void no_thread_is_refused_while_a_slot_is_free(void **state)
     }
 }
 
+struct allowance {
+    uint64_t limit, last_current, last_desired;
+    unsigned asked;
+    const struct lucet_instance *last;
+};
+
+static bool is_allowed(void *arg, struct lucet_instance *inst, uint64_t current, uint64_t desired)
+{
+    struct allowance *a = arg;
+
+    a->asked++;
+    a->last = inst;
+    a->last_current = current;
+    a->last_desired = desired;
+    return desired <= a->limit;
+}
+
+static void a_limiter_decides_before_memories_grow(void **state)
+{
+    struct allowance a = {.limit = 10 * 65536};
+    const struct lucet_region_options o = {.memory_limiter = is_allowed, .memory_limiter_arg = &a};
+    struct lucet_alloc_limits limits = lucet_alloc_limits_default();
+    struct lucet_region *region;
+    struct lucet_instance *inst;
+    uint32_t before;
+
+    (void)state;
+    guest_begin();
+    limits.heap_memory_size = 64 * 65536;
+    struct lucet_dl_module *m = guest_module("(module (memory (export \"m\") 8)"
+                                             " (func (export \"grow\") (param i32) (result i32)"
+                                             "   (memory.grow (local.get 0))))",
+                                             &guest_default);
+    assert_int_equal(lucet_mmap_region_create_with(1, &limits, &o, &region), lucet_error_ok);
+    for (int round = 0; round < 3; round++) {
+        a.limit = 7 * 65536;
+        assert_int_equal(lucet_region_new_instance(region, m, &inst), lucet_error_limits_exceeded);
+        assert_null(a.last);
+        assert_int_equal(a.last_desired, 8 * 65536);
+        a.limit = 10 * 65536;
+        assert_int_equal(lucet_region_new_instance(region, m, &inst), lucet_error_ok);
+        assert_int_equal((int32_t)guest_call(inst, "grow", ARGS(I32(3))), -1);
+        assert_ptr_equal(a.last, inst);
+        assert_int_equal(a.last_current, 8 * 65536);
+        assert_int_equal(a.last_desired, 11 * 65536);
+        assert_int_equal((int32_t)guest_call(inst, "grow", ARGS(I32(1))), 8);
+        assert_int_equal(lucet_instance_grow_heap(inst, 2, &before), lucet_error_limits_exceeded);
+        assert_int_equal(lucet_instance_grow_heap(inst, 1, &before), lucet_error_ok);
+        const unsigned asked = a.asked; /* not when nothing is to grow */
+        assert_int_equal((int32_t)guest_call(inst, "grow", ARGS(I32(0))), 10);
+        assert_int_equal(a.asked, asked);
+        lucet_instance_release(inst);
+    }
+    assert_int_equal(lucet_region_used_slots(region), 0);
+    lucet_dl_module_release(m);
+    lucet_region_release(region);
+}
+
 static unsigned mappings(void)
 {
     FILE *f = fopen("/proc/self/maps", "r");
@@ -420,6 +478,7 @@ int main(void)
         cmocka_unit_test(kill_switches_of_a_former_tenant_do_nothing),
         cmocka_unit_test(limits_hold_for_each_tenant_anew),
         cmocka_unit_test(no_thread_is_refused_while_a_slot_is_free),
+        cmocka_unit_test(a_limiter_decides_before_memories_grow),
         cmocka_unit_test(instances_take_few_mappings),
         cmocka_unit_test(guards_surround_stack_and_heap),
         cmocka_unit_test(the_strategy_decides_where_instances_lie),
