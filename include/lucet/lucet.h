@@ -373,6 +373,26 @@ LUCET_API void lucet_kill_switch_release(struct lucet_kill_switch *k);
 LUCET_API enum lucet_error lucet_instance_set_timeout(struct lucet_instance *inst,
                                                       uint64_t milliseconds);
 
+/* Time slices, for many guests on one thread. Each following part of a run of the instance (the run itself,
+ * and every resumption) lasts `nanoseconds` of wall time at most and then ends as yielded, reason slice;
+ * lucet_instance_resume() goes on exactly where it was, on any thread. 0 = none;
+ * LUCET_SLICE_MANUAL = only lucet_kill_switch_preempt() and lucet_end_slice() end one.
+ *
+ * Guest code is interrupted at any instruction, without a cost while it runs. Host functions are not:
+ * the slice ends when they return. Nor is a run that a host function of the same instance made: the outer
+ * one's slice ends later.
+ *
+ * Errors: invalid_argument (below 20,000), instance_not_returned (it is running), no_memory. */
+#define LUCET_SLICE_MANUAL UINT64_MAX
+LUCET_API enum lucet_error lucet_instance_set_slice(struct lucet_instance *inst,
+                                                    uint64_t nanoseconds);
+/* From any thread: ends the slice of the instance that the kill switch is for. signalled, pending (it is in
+ * a host function) or not_terminable (it is not running, or without slices). */
+LUCET_API enum lucet_kill_result lucet_kill_switch_preempt(struct lucet_kill_switch *k);
+/* For embedders with a timer and a signal of their own. In the handler (SA_SIGINFO | SA_ONSTACK) on the thread that runs
+ * guests: ends the slices of those it runs; `ucontext` is the handler's third argument. Async-signal-safe. */
+LUCET_API void lucet_end_slice(void *ucontext);
+
 /* ---- Signals ------------------------------------------------------------------------------ */
 
 /* Handlers (SIGSEGV, SIGBUS, SIGILL, SIGFPE and the stop signal, SIGURG by default) are installed

@@ -50,9 +50,9 @@ struct activation {
     struct lucet_instance *instance; /* the one that was entered */
     uint8_t *stack_low, *stack_high; /* of the guest stack in use */
     size_t stack_guard;
-    uint64_t deadline; /* CLOCK_MONOTONIC nanoseconds, 0 = none */
-    uint64_t slice;    /* its time slice in nanoseconds, LUCET_SLICE_..., 0 = none */
-    uint64_t slice_begin;
+    uint64_t deadline;  /* CLOCK_MONOTONIC nanoseconds, 0 = none */
+    uint64_t slice;     /* its time slice in nanoseconds, LUCET_SLICE_..., 0 = none */
+    uint64_t slice_end; /* CLOCK_MONOTONIC nanoseconds, 0 = no timer ends it */
 
     enum outcome outcome;
     enum lucet_trapcode trapcode;
@@ -83,11 +83,12 @@ struct thread {
     struct thread *next, *prev;  /* all threads that ever ran a guest and live */
     void *signal_stack;          /* ours, NULL when the thread has one of its own */
     size_t signal_stack_size;
-    uint32_t *waiting; /* wait.c: what it sleeps on, else NULL */
-    void *timer;       /* timer_t */
-    uint64_t gs;       /* what was left in it, see gs.h */
+    uint32_t *waiting;           /* wait.c: what it sleeps on, else NULL */
+    void *timer, *slice_timer; /* timer_t */
+    uint64_t slice_timer_at;   /* when it fires, 0 = never */
+    uint64_t gs;               /* what was left in it, see gs.h */
     int tid;
-    bool ready, have_timer, armed;
+    bool ready, have_timer, armed, have_slice_timer;
 };
 LUCET_STATIC_OFFSET(thread, current, 0);
 LUCET_STATIC_OFFSET(thread, abi, 8);

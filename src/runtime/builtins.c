@@ -1,5 +1,6 @@
 /* Memory operations that compiled code calls. They run in host state on the guest's stack: nothing
- * interrupts them, so long ones look at stop requests themselves. */
+ * interrupts them, so long ones look at stop requests themselves. They may be put aside there for others, who
+ * may change what was checked: it is checked again. */
 #include <string.h>
 
 #include "runtime/runtime.h"
@@ -18,13 +19,15 @@ bool lucet__stop_pending(void)
 
 void lucet__poll(struct lucet_vmctx *ctx)
 {
-    const struct thread *t = &lucet__thread;
+    const struct lucet_activation *abi = ctx->activation;
+    const struct activation *act = lucet__activation_thread(abi)->current;
     enum lucet_terminated_reason reason;
 
-    if (*(const volatile uint32_t *)&t->abi.pending == 0)
+    if (*(const volatile uint32_t *)&abi->pending == 0)
         return;
-    if (lucet__stop_requested(t->current->instance->stop, &reason))
+    if (lucet__stop_requested(act->instance->stop, &reason))
         lucet__terminate(lucet__in_host(ctx), reason, NULL);
+    lucet__slice_yield(ctx);
 }
 
 static void check(struct lucet_vmctx *ctx, const struct lucet_memory *m, uint64_t at, uint64_t n)
@@ -57,6 +60,8 @@ static void memory_copy(struct lucet_vmctx *ctx, uint32_t to, uint32_t from, uin
             n -= part;
             memmove(d->base + dst + n, s->base + src + n, part);
             lucet__poll(ctx);
+            check(ctx, d, dst, n);
+            check(ctx, s, src, n);
         }
         return;
     }
@@ -65,6 +70,8 @@ static void memory_copy(struct lucet_vmctx *ctx, uint32_t to, uint32_t from, uin
         memmove(d->base + dst + done, s->base + src + done, part);
         done += part;
         lucet__poll(ctx);
+        check(ctx, d, dst, n);
+        check(ctx, s, src, n);
     }
 }
 
@@ -79,6 +86,7 @@ static void memory_fill(struct lucet_vmctx *ctx, uint32_t memory, uint64_t dst, 
         memset(m->base + dst + done, (uint8_t)byte, part);
         done += part;
         lucet__poll(ctx);
+        check(ctx, m, dst, n);
     }
 }
 
@@ -99,6 +107,7 @@ static void memory_init(struct lucet_vmctx *ctx, uint32_t memory, uint32_t segme
         memcpy(m->base + dst + done, a->data_bytes + d->bytes + src + done, part);
         done += part;
         lucet__poll(ctx);
+        check(ctx, m, dst, n);
     }
 }
 
@@ -132,14 +141,27 @@ static void data_drop(struct lucet_vmctx *ctx, uint32_t segment)
     lucet__drop(i, i->module->artifact.nelems + segment);
 }
 
-/* The last thing before guest code goes on: called in guest state, unlike the others. */
+/* The last thing before guest code goes on: called in guest state, unlike the others. After a slice it
+ * may be on another thread. */
 static void stop(struct lucet_vmctx *ctx)
 {
-    struct activation *act = lucet__thread.current;
+    struct activation *act;
     enum lucet_terminated_reason reason;
 
-    if (lucet__stop_requested(act->instance->stop, &reason))
-        lucet__terminate(act, reason, NULL);
+    do {
+        struct lucet_activation *abi = ctx->activation;
+        act = lucet__activation_thread(abi)->current;
+        if (lucet__stop_requested(act->instance->stop, &reason))
+            lucet__terminate(act, reason, NULL);
+        *(void *volatile *)&abi->guest_frame = ctx; /* not in guest code */
+        lucet__slice_yield(ctx);
+        abi = ctx->activation;
+        act = lucet__activation_thread(abi)->current;
+        *(void *volatile *)&abi->guest_frame = NULL;
+        atomic_signal_fence(memory_order_seq_cst);
+        /* What came meanwhile. */
+    } while ((*(volatile uint32_t *)&ctx->activation->pending & LUCET__PENDING_PREEMPT) ||
+             lucet__stop_requested(act->instance->stop, &reason));
     if (act->throwing)
         lucet__throw_thrown(act, ctx);
 }

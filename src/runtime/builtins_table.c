@@ -26,6 +26,7 @@ static void fill(struct lucet_vmctx *ctx, struct lucet_table *t, uint64_t dst, u
         dst += part;
         n -= part;
         lucet__poll(ctx);
+        check(ctx, t, dst, n);
     }
 }
 
@@ -55,6 +56,8 @@ void lucet__builtin_table_copy(struct lucet_vmctx *ctx, uint32_t to, uint32_t fr
         memmove(d->elems + dst + at, s->elems + src + at, part * sizeof(*d->elems));
         done += part;
         lucet__poll(ctx);
+        check(ctx, d, dst, n);
+        check(ctx, s, src, n);
     }
 }
 
@@ -83,6 +86,7 @@ void lucet__builtin_table_init(struct lucet_vmctx *ctx, uint32_t table, uint32_t
         lucet__elem_copy(i, segment, t, dst + done, (uint64_t)src + done, part);
         done += part;
         lucet__poll(ctx);
+        check(ctx, t, dst, n);
     }
 }
 

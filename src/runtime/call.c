@@ -64,9 +64,11 @@ static void push(struct activation *act, struct lucet_vmctx *ctx)
     t->abi.pending = 0;
     barrier();
     if (lucet__stop_requested(act->instance->stop, &reason))
-        t->abi.pending = 1;
+        __atomic_fetch_or(&t->abi.pending, LUCET__PENDING_STOP, __ATOMIC_RELAXED);
     if (act->deadline)
         lucet__timer_set(t);
+    if (act->slice)
+        lucet__slice_begin(t, act);
 }
 
 static void pop(const struct activation *act)
@@ -80,10 +82,12 @@ static void pop(const struct activation *act)
         t->abi = act->outer->abi;
         barrier();
         if (lucet__stop_requested(act->outer->instance->stop, &reason))
-            t->abi.pending = 1;
+            __atomic_fetch_or(&t->abi.pending, LUCET__PENDING_STOP, __ATOMIC_RELAXED);
     }
     if (t->armed)
         lucet__timer_set(t);
+    if (act->slice || (act->outer && act->outer->slice))
+        lucet__slice_end(t, act);
 }
 
 /* `how`: lucet__enter(), or when `suspended` goes on, one of its kin. */
@@ -303,12 +307,17 @@ static bool begin(struct lucet_instance *i, struct activation *act, struct lucet
     return true;
 }
 
-static enum lucet_error set_deadline(struct activation *act, uint64_t nanoseconds)
+static enum lucet_error set_limits(struct activation *act, uint64_t nanoseconds)
 {
+    struct lucet_instance *i = act->instance;
     enum lucet_error e = nanoseconds ? lucet__timer_prepare(&lucet__thread) : lucet_error_ok;
 
     if (nanoseconds && e == lucet_error_ok)
         act->deadline = lucet__now() + nanoseconds;
+    if (i->slice_ns && i->depth == 0 && e == lucet_error_ok) {
+        e = lucet__slices_prepare(&lucet__thread);
+        act->slice = i->slice_ns;
+    }
     return e;
 }
 
@@ -323,7 +332,7 @@ static enum lucet_error run(const struct call *c, const struct lucet_module_type
         .instance = i,
         .trace = &i->trace,
     };
-    enum lucet_error e = set_deadline(&act, i->timeout_ns);
+    enum lucet_error e = set_limits(&act, i->timeout_ns);
 
     if (e != lucet_error_ok)
         return e;
@@ -427,7 +436,7 @@ enum lucet_error lucet__call_resume(const struct call *c, void *value, struct lu
     if (e == lucet_error_ok)
         e = lucet__thread_prepare(i->region->limits.signal_stack_size);
     if (e == lucet_error_ok)
-        e = set_deadline(&act, s->time_left);
+        e = set_limits(&act, s->time_left);
     if (e != lucet_error_ok)
         return errored(e, result);
     act.argv = s->sp ? value : i->registers;

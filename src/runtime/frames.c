@@ -178,8 +178,8 @@ static bool collect(const struct lucet_dl_module *m, struct frame_entry *out, ui
             if (f.start >= text->vaddr && f.start - text->vaddr < text->size &&
                 f.size <= text->size - (f.start - text->vaddr)) {
                 if (n < capacity)
-                    out[n] =
-                        (struct frame_entry){(uint32_t)f.start, (uint32_t)f.size, (uint32_t)offset};
+                    out[n] = (struct frame_entry){(uint32_t)f.start, (uint32_t)f.size,
+                                                  (uint32_t)offset, false};
                 n++;
             }
         }
@@ -187,6 +187,50 @@ static bool collect(const struct lucet_dl_module *m, struct frame_entry *out, ui
     }
     *count = n;
     return true;
+}
+
+static const struct frame_entry *find(const struct lucet_dl_module *m, uint64_t offset)
+{
+    size_t low = 0, high = m->nframes;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (m->frames[middle].start <= offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == 0 || offset - m->frames[low - 1].start >= m->frames[low - 1].size)
+        return NULL;
+    return &m->frames[low - 1];
+}
+
+/* Trampolines and thunks hold a pointer to what belongs to the thread, gates and accessors one to
+ * the entries of a table, which move when others let it grow. */
+static bool may_wait(const struct lucet_artifact *a, struct lucet_str name)
+{
+    const char *text = lucet_artifact_str(a, name);
+
+    return (name.size > 6 && memcmp(text, "entry.", 6) == 0) ||
+           (name.size > 7 && memcmp(text, "import.", 7) == 0);
+}
+
+static void pin_helpers(struct lucet_dl_module *m)
+{
+    const struct lucet_artifact *a = &m->artifact;
+
+    for (uint32_t i = 0; i < a->nhelpers; i++) {
+        const struct frame_entry *e = find(m, lucet_artifact_code(a, a->helpers[i].code));
+        if (e && !may_wait(a, a->helpers[i].name))
+            m->frames[e - m->frames].pinned = true;
+    }
+}
+
+bool lucet__preemptible(const struct lucet_dl_module *m, uintptr_t pc)
+{
+    const struct frame_entry *e = find(m, pc - (uintptr_t)m->base);
+
+    return e && !e->pinned;
 }
 
 enum lucet_error lucet__frames_index(struct lucet_dl_module *m)
@@ -204,23 +248,8 @@ enum lucet_error lucet__frames_index(struct lucet_dl_module *m)
         sorted = m->frames[i - 1].start < m->frames[i].start;
     if (!sorted)
         qsort(m->frames, n, sizeof(*m->frames), by_start);
+    pin_helpers(m);
     return lucet_error_ok;
-}
-
-static const struct frame_entry *find(const struct lucet_dl_module *m, uint64_t offset)
-{
-    size_t low = 0, high = m->nframes;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (m->frames[middle].start <= offset)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low == 0 || offset - m->frames[low - 1].start >= m->frames[low - 1].size)
-        return NULL;
-    return &m->frames[low - 1];
 }
 
 /* ---- The instructions ---- */

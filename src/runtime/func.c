@@ -164,7 +164,7 @@ static __attribute__((noinline, cold)) enum lucet_error call_generally(const str
 void lucet__callable_update(struct lucet_instance *i)
 {
     const bool plain = i->state == INSTANCE_READY && i->start_done && i->depth == 0 &&
-                       i->timeout_ns == 0 && !i->uncaught;
+                       i->timeout_ns == 0 && i->slice_ns == 0 && !i->uncaught;
 
     i->area.ready = plain ? i->module->id : LUCET__NOT_READY;
 }
@@ -279,7 +279,7 @@ static inline enum outcome_of_quick call_quickly(const struct lucet_func *f,
     __atomic_store_n(&t->current, NULL, __ATOMIC_RELEASE);
     barrier();
     i->depth = 0;
-    i->area.ready = i->timeout_ns ? LUCET__NOT_READY : f->module_id;
+    i->area.ready = i->timeout_ns || i->slice_ns ? LUCET__NOT_READY : f->module_id;
     /* The state: of a run of the same instance within it. */
     return __builtin_expect(act->outcome == OUTCOME_RETURNED && i->state == INSTANCE_READY &&
                                 !lucet__throw_left(act) && !t->armed &&

@@ -4,8 +4,8 @@
  *   slots       region.c free_list.c slot.c dirty.c memory.c wait.c table.c
  *   linking     linker.c imports.c store.c record.c
  *   instances   instance_new.c park.c instance_init.c pristine.c segments.c init_expr.c instance.c global.c value.c
- *   running     run.c call.c func.c gs.h suspend.c enter.S thread.c signals.c fault.c backtrace.c stop.c
- *               timeout.c
+ *   running     run.c call.c func.c gs.h suspend.c slice.c enter.S thread.c signals.c fault.c backtrace.c
+ *               stop.c timeout.c
  *   exceptions  tag.c exception.c exception_collect.c throw.c (exception.h)
  *   for guests  builtins.c builtins_table.c vmctx.c
  *
@@ -89,6 +89,7 @@ struct image {
 struct frame_entry {      /* a function as .eh_frame describes it */
     uint32_t start, size; /* of the code, from the image's base */
     uint32_t fde;         /* offset in .eh_frame */
+    bool pinned;          /* helper code that must not be put aside in the middle */
 };
 
 struct function_entry { /* for names: by start */
@@ -182,6 +183,8 @@ enum lucet_error lucet__frames_index(struct lucet_dl_module *m);
 /* The canonical frame address of the frame at pc is register + *offset; the register is sp, or
  * the probe register when *probe. False: unknown. Safe in signal handlers. */
 bool lucet__frame_cfa(const struct lucet_dl_module *m, uintptr_t pc, int64_t *offset, bool *probe);
+/* Whether a run may be put aside at pc and go on elsewhere (docs/abi.md T7). Safe in signal handlers. */
+bool lucet__preemptible(const struct lucet_dl_module *m, uintptr_t pc);
 
 /* ---- Regions ---- */
 
@@ -368,7 +371,7 @@ struct suspended {
 struct stop {
     atomic_uint refs;
     atomic_int state; /* enum stop_state */
-    atomic_bool running;
+    atomic_bool running, preempted;
     /* Valid while running; written before. */
     struct activation *_Atomic act;
     struct thread *_Atomic thread;
@@ -376,6 +379,7 @@ struct stop {
 enum stop_state {
     STOP_NONE,
     STOP_DECIDING,
+    STOP_LOOKING,
     STOP_CANCELLED,
     STOP_REMOTE,
     STOP_TIMEOUT,
@@ -413,7 +417,7 @@ struct lucet_instance {
     struct lucet_exception *uncaught; /* what its last run threw */
 
     void *embed_ctx;
-    uint64_t timeout_ns;
+    uint64_t timeout_ns, slice_ns; /* 0 = none */
     struct stop *stop;
 
     struct pristine *pristine; /* of its own */
@@ -572,6 +576,13 @@ struct store_members lucet__store_members(const struct lucet_instance *i);
 
 /* ---- Running ---- */
 
+/* The thread that an activation's values belong to. After a run was put aside, builtins find it by their
+ * context's `activation` only: the address of lucet__thread may be one kept from before. */
+static inline struct thread *lucet__activation_thread(const struct lucet_activation *abi)
+{
+    return (struct thread *)((uintptr_t)abi - offsetof(struct thread, abi));
+}
+
 /* throw.c. Before a run, in the context where it begins. */
 void lucet__throw_begin(struct activation *act, struct lucet_vmctx *ctx);
 /* After it: an exception that is still on its way there makes it a run that threw. */
@@ -638,6 +649,9 @@ enum lucet_error lucet__call_resume(const struct call *c, void *value, struct lu
  * instance has an outer run on the same stack. Returns true when it is resumed, on whichever thread. */
 bool lucet__yield(struct lucet_vmctx *ctx, enum lucet_yield_reason reason, void *value,
                   void **resumed);
+/* Ends the slice, if it is over, of the run that called the builtin; the activation is ctx->activation
+ * afterwards, whichever thread that is. True: it was put aside and goes on. */
+bool lucet__slice_yield(struct lucet_vmctx *ctx);
 /* Forgets the run that was put aside. */
 void lucet__suspended_drop(struct lucet_instance *i);
 
@@ -703,6 +717,9 @@ bool lucet__stop_begin(struct stop *s, struct activation *act);
 /* A run ends; `usable`: another may follow. True and the reason: it was asked to stop. */
 bool lucet__stop_end(struct stop *s, bool usable, enum lucet_terminated_reason *reason);
 bool lucet__stop_requested(const struct stop *s, enum lucet_terminated_reason *reason);
+/* Someone asked for the end of the slice; until the next run begins. Safe in signal handlers. */
+bool lucet__stop_preempted(const struct stop *s);
+void lucet__stop_preempt(struct stop *s);
 /* Time is up, on the thread that runs; false: someone else was first. Safe in signal handlers. */
 bool lucet__stop_expire(struct stop *s);
 void lucet__stop_handler(int sig, siginfo_t *info, void *context);
@@ -716,6 +733,14 @@ void lucet__timer_set(struct thread *t);    /* from the chain's deadlines */
 void lucet__timer_repeat(struct thread *t); /* soon and again: a stop waits for a host function */
 void lucet__timer_release(struct thread *t);
 uint64_t lucet__now(void);
+
+/* slice.c */
+enum lucet_error lucet__slices_prepare(struct thread *t);
+void lucet__slice_begin(struct thread *t, struct activation *act);
+void lucet__slice_end(struct thread *t, const struct activation *act);
+/* In the stop handler: puts the thread's guest aside if its slice is over. */
+void lucet__slices_check(struct thread *t, void *context);
+void lucet__slices_release(struct thread *t);
 
 /* builtins.c, builtins_table.c */
 uint64_t lucet__builtin_table_grow(struct lucet_vmctx *ctx, uint32_t table, uint64_t value,

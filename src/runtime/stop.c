@@ -13,7 +13,8 @@
  * `running` and then load `state`, without a fence. The killer, between storing `state` and loading
  * `running`, has the kernel make every thread of the process pass a barrier. So at least one of the two
  * sees the other's store; and a run that sees STOP_DECIDING, as it begins or ends, waits for the decision.
- * While a killer that found the instance running is deciding, the activation stays. */
+ * While a killer that found the instance running is deciding, the activation stays. The same holds for
+ * STOP_LOOKING, from STOP_NONE and back: somebody ends a time slice. */
 #include <errno.h>
 #include <linux/membarrier.h>
 #include <sched.h>
@@ -60,12 +61,12 @@ static bool change(struct stop *s, int from, int to)
     return atomic_compare_exchange_strong(&s->state, &from, to);
 }
 
-/* The state once no killer is deciding. */
+/* The state once no killer is deciding or looking. */
 static int decided(struct stop *s)
 {
     int state;
 
-    while ((state = atomic_load(&s->state)) == STOP_DECIDING)
+    while ((state = atomic_load(&s->state)) == STOP_DECIDING || state == STOP_LOOKING)
         sched_yield();
     return state;
 }
@@ -106,7 +107,9 @@ static void barrier_everywhere(void)
 /* Somebody wants it to stop. */
 static bool begin_slowly(struct stop *s)
 {
-    if (decided(s) == STOP_REMOTE)
+    int state = decided(s);
+
+    if (state == STOP_NONE || state == STOP_REMOTE)
         return true; /* it is told so as it begins */
     lucet__stop_running(s, false);
     change(s, STOP_CANCELLED, STOP_DISABLED);
@@ -117,6 +120,7 @@ bool lucet__stop_begin(struct stop *s, struct activation *act)
 {
     atomic_store_explicit(&s->act, act, memory_order_relaxed);
     atomic_store_explicit(&s->thread, &lucet__thread, memory_order_relaxed);
+    atomic_store_explicit(&s->preempted, false, memory_order_relaxed);
     return lucet__stop_running(s, true) || begin_slowly(s);
 }
 
@@ -146,6 +150,16 @@ bool lucet__stop_requested(const struct stop *s, enum lucet_terminated_reason *r
     return state == STOP_DECIDING || state == STOP_REMOTE || state == STOP_TIMEOUT;
 }
 
+bool lucet__stop_preempted(const struct stop *s)
+{
+    return atomic_load(&s->preempted);
+}
+
+void lucet__stop_preempt(struct stop *s)
+{
+    atomic_store(&s->preempted, true);
+}
+
 bool lucet__stop_expire(struct stop *s)
 {
     return change(s, STOP_NONE, STOP_TIMEOUT);
@@ -166,6 +180,7 @@ static bool in_guest(uintptr_t pc)
     if (lucet__thread.abi.guest_frame != NULL)
         return false;
     return (pc >= (uintptr_t)lucet__enter_begin && pc < (uintptr_t)lucet__enter_end) ||
+           (pc >= (uintptr_t)lucet__continue_begin && pc < (uintptr_t)lucet__continue_end) ||
            lucet__code_range_find(pc) != NULL;
 }
 
@@ -197,7 +212,7 @@ static bool stop_activations(struct activation *current, ucontext_t *u)
         if (!lucet__stop_requested(act->instance->stop, &reason))
             continue;
         struct lucet_activation *abi = act == current ? &lucet__thread.abi : &act->abi;
-        *(volatile uint32_t *)&abi->pending = 1;
+        __atomic_fetch_or(&abi->pending, LUCET__PENDING_STOP, __ATOMIC_RELAXED);
         if (act == current && in_guest(machine_pc(u))) {
             act->outcome = OUTCOME_TERMINATED;
             act->reason = reason;
@@ -220,6 +235,7 @@ void lucet__stop_handler(int sig, siginfo_t *info, void *context)
         lucet__wait_stop(t);
         lucet__timer_repeat(t);
     }
+    lucet__slices_check(t, context);
     /* Others may use the signal too, with timers of their own. */
     bool ours = info->si_code == SI_QUEUE || info->si_code == SI_TIMER;
     if (!ours || info->si_ptr != &lucet__thread_mark)
@@ -241,7 +257,8 @@ static void send_signal(pid_t tid)
     syscall(SYS_rt_tgsigqueueinfo, getpid(), tid, info.si_signo, &info);
 }
 
-static enum lucet_kill_result stop_running(struct stop *s)
+/* Tells the thread, and goes from the short state that keeps the activation in place to `next`. */
+static enum lucet_kill_result tell(struct stop *s, int next)
 {
     struct thread *t = atomic_load_explicit(&s->thread, memory_order_relaxed);
     struct activation *current = __atomic_load_n(&t->current, __ATOMIC_RELAXED);
@@ -249,21 +266,43 @@ static enum lucet_kill_result stop_running(struct stop *s)
                    __atomic_load_n(&t->abi.guest_frame, __ATOMIC_RELAXED) != NULL;
 
     send_signal(t->tid);
-    atomic_store(&s->state, STOP_REMOTE);
+    atomic_store(&s->state, next);
     return in_host ? lucet_kill_pending : lucet_kill_signalled;
+}
+
+/* False: it cannot be stopped any more. */
+static bool begin_to_look(struct stop *s, int as)
+{
+    while (!change(s, STOP_NONE, as)) {
+        if (atomic_load(&s->state) != STOP_LOOKING)
+            return false;
+        sched_yield();
+    }
+    barrier_everywhere();
+    return true;
 }
 
 enum lucet_kill_result lucet_kill_switch_terminate(struct lucet_kill_switch *k)
 {
-    struct stop *s;
-
-    if (!k || !change(s = k->stop, STOP_NONE, STOP_DECIDING))
+    if (!k || !begin_to_look(k->stop, STOP_DECIDING))
         return lucet_kill_not_terminable;
-    barrier_everywhere();
-    if (atomic_load_explicit(&s->running, memory_order_acquire))
-        return stop_running(s);
-    atomic_store(&s->state, STOP_CANCELLED);
+    if (atomic_load_explicit(&k->stop->running, memory_order_acquire))
+        return tell(k->stop, STOP_REMOTE);
+    atomic_store(&k->stop->state, STOP_CANCELLED);
     return lucet_kill_cancelled;
+}
+
+enum lucet_kill_result lucet_kill_switch_preempt(struct lucet_kill_switch *k)
+{
+    if (!k || !begin_to_look(k->stop, STOP_LOOKING))
+        return lucet_kill_not_terminable;
+    if (atomic_load_explicit(&k->stop->running, memory_order_acquire) &&
+        atomic_load_explicit(&k->stop->act, memory_order_relaxed)->slice) {
+        lucet__stop_preempt(k->stop);
+        return tell(k->stop, STOP_NONE);
+    }
+    atomic_store(&k->stop->state, STOP_NONE);
+    return lucet_kill_not_terminable;
 }
 
 enum lucet_error lucet_instance_kill_switch(struct lucet_instance *inst,

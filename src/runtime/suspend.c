@@ -29,6 +29,19 @@ __attribute__((noinline)) static void *suspend(struct lucet_vmctx *ctx,
     return lucet__suspend(&s->sp);
 }
 
+bool lucet__slice_yield(struct lucet_vmctx *ctx)
+{
+    struct lucet_activation *abi = ctx->activation;
+    const uint32_t preempt = LUCET__PENDING_PREEMPT;
+
+    if (!(__atomic_fetch_and(&abi->pending, ~preempt, __ATOMIC_RELAXED) & preempt))
+        return false;
+    if (!lucet__activation_thread(abi)->current->slice)
+        return false;
+    suspend(ctx, lucet_yield_reason_slice, NULL);
+    return true;
+}
+
 bool lucet__yield(struct lucet_vmctx *ctx, enum lucet_yield_reason reason, void *value,
                   void **resumed)
 {

@@ -37,6 +37,7 @@ static void thread_gone(void *p)
         t->next->prev = t->prev;
     pthread_mutex_unlock(&mutex);
     lucet__timer_release(t);
+    lucet__slices_release(t);
     if (t->signal_stack && sigaltstack(NULL, &now) == 0) {
         if (now.ss_sp == (char *)t->signal_stack + LUCET__PAGE)
             sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, NULL);
@@ -54,7 +55,8 @@ static void in_child(void)
     pthread_mutex_init(&mutex, NULL);
     t->next = t->prev = NULL;
     threads = t->ready ? t : NULL;
-    t->have_timer = t->armed = false;
+    t->have_timer = t->armed = t->have_slice_timer = false;
+    t->slice_timer_at = 0;
     t->tid = (int)syscall(SYS_gettid);
     lucet__stop_prepare();
 }

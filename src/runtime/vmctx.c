@@ -82,6 +82,7 @@ bool lucet_vmctx_stop_requested(struct lucet_vmctx *vmctx)
     if (atomic_load(&t->current->instance->stop->state) == STOP_DECIDING)
         return false;
     if (t->abi.ctx == vmctx)
-        t->abi.pending = 1; /* the signal may still be on its way */
+        __atomic_fetch_or(&t->abi.pending, LUCET__PENDING_STOP,
+                          __ATOMIC_RELAXED); /* the signal may still be on its way */
     return true;
 }

@@ -10,6 +10,8 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "runtime/activation.h"
+
 extern bool lucet__have_fsgsbase;
 /* Sets this and what enter.S needs to know of the processor. */
 void machine_look(void);
@@ -61,6 +63,23 @@ static inline void machine_redirect(ucontext_t *u, const void *pc, const void *s
 {
     u->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)pc;
     u->uc_mcontext.gregs[REG_RSP] = (greg_t)(uintptr_t)sp;
+}
+
+/* The general registers of the interrupted code; the others are still in the processor when it goes on. */
+static inline void machine_save_general(const ucontext_t *u, struct registers *out)
+{
+    _Static_assert(REG_R8 == 0 && REG_RDI == 8 && REG_RSP == 15 && REG_RIP == 16 && REG_EFL == 17,
+                   "the order that enter.S knows");
+    memcpy(out->general, u->uc_mcontext.gregs, 18 * sizeof(out->general[0]));
+}
+
+/* The same as machine_redirect(), for code that needs a pointer and flags as C has them. */
+static inline void machine_redirect_to_stub(ucontext_t *u, const void *pc, const void *sp,
+                                            void *arg)
+{
+    machine_redirect(u, pc, sp);
+    u->uc_mcontext.gregs[REG_RDI] = (greg_t)(uintptr_t)arg;
+    u->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)0x40500; /* alignment check, direction, trap */
 }
 
 /* The trap code in the instruction at `pc` of `left` readable bytes: `ud1l code(%eax),%eax`.

@@ -188,9 +188,182 @@ static void a_request_that_came_before_keeps_the_guest_from_running(void **state
     assert_true(seen.mxcsr == 0xa5a5a5a5);
 }
 
+/* ---- Preemption ---- */
+
+/* A guest that fills all its registers from `pattern`, is interrupted by an instruction that this test's
+ * handler takes for a tick, and then stores what it has to `found`. Below its stack pointer it has data. */
+struct all {
+    uint64_t integers[16]; /* rax rbx rcx rdx rsi rdi rbp rsp r8 .. r15 */
+    uint64_t flags, filler[7];
+    uint8_t zmm[32][64];
+    uint64_t k[8];
+    uint64_t red_zone[16];
+} __attribute__((aligned(64)));
+
+struct all pattern, found;
+extern const char be_interrupted[], interrupted_here[];
+
+#define EACH16(X)                                                                                  \
+    X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
+#define EACH_HIGH(X)                                                                               \
+    X(16) X(17) X(18) X(19) X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29) X(30) X(31)
+#define LOAD_XMM(n) "movups pattern+192+64*" #n "(%rip),%xmm" #n "\n"
+#define STORE_XMM(n) "movups %xmm" #n ",found+192+64*" #n "(%rip)\n"
+#define LOAD_YMM(n) "vmovups pattern+192+64*" #n "(%rip),%ymm" #n "\n"
+#define STORE_YMM(n) "vmovups %ymm" #n ",found+192+64*" #n "(%rip)\n"
+#define LOAD_ZMM(n) "vmovups pattern+192+64*" #n "(%rip),%zmm" #n "\n"
+#define STORE_ZMM(n) "vmovups %zmm" #n ",found+192+64*" #n "(%rip)\n"
+#define LOAD_K(n) "kmovq pattern+2240+8*" #n "(%rip),%k" #n "\n"
+#define STORE_K(n) "kmovq %k" #n ",found+2240+8*" #n "(%rip)\n"
+#define EACH8(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
+#define EACH_INTEGER(X)                                                                            \
+    X(rbx, 8)                                                                                      \
+    X(rcx, 16) X(rdx, 24) X(rsi, 32) X(rdi, 40) X(rbp, 48) X(r8, 64) X(r9, 72) X(r10, 80)          \
+        X(r11, 88) X(r12, 96) X(r13, 104) X(r14, 112) X(r15, 120)
+#define LOAD_INTEGER(r, at) "mov pattern+" #at "(%rip),%" #r "\n"
+#define STORE_INTEGER(r, at) "mov %" #r ",found+" #at "(%rip)\n"
+#define EACH_RED(X)                                                                                \
+    X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
+#define LOAD_RED(n) "mov pattern+2304+8*" #n "(%rip),%rax\n mov %rax,-128+8*" #n "(%rsp)\n"
+#define STORE_RED(n) "mov -128+8*" #n "(%rsp),%rax\n mov %rax,found+2304+8*" #n "(%rip)\n"
+
+__asm__(".pushsection .text\n"
+        "be_interrupted: mov %rsp,pattern+56(%rip)\n"
+        "cmpb $1,lucet__vector_level(%rip)\n jb 1f\n je 2f\n" EACH16(LOAD_ZMM)
+            EACH_HIGH(LOAD_ZMM)
+                EACH8(LOAD_K) "jmp 3f\n"
+                              "2:" EACH16(LOAD_YMM) "jmp 3f\n"
+                                                    "1:" EACH16(LOAD_XMM) "3:" EACH_RED(LOAD_RED) "sub $256,%rsp\n push pattern+128(%rip)\n popfq\n lea 256(%rsp),%rsp\n" EACH_INTEGER(
+                                                        LOAD_INTEGER) "mov pattern(%rip),%rax\n"
+                                                                      "interrupted_here: ud2\n"
+                                                                      "mov %rax,found(%rip)\n mov "
+                                                                      "%rsp,found+56(%rip)"
+                                                                      "\n" EACH_INTEGER(STORE_INTEGER) EACH_RED(
+                                                                          STORE_RED) "lea "
+                                                                                     "-256(%rsp),%"
+                                                                                     "rsp\n "
+                                                                                     "pushfq\n pop "
+                                                                                     "found+128(%"
+                                                                                     "rip)\n lea "
+                                                                                     "256(%rsp),%"
+                                                                                     "rsp\n"
+                                                                                     "cmpb "
+                                                                                     "$1,lucet__"
+                                                                                     "vector_level("
+                                                                                     "%rip)\n jb "
+                                                                                     "1f\n je "
+                                                                                     "2f\n" EACH16(
+                                                                                         STORE_ZMM)
+                                                                                         EACH_HIGH(STORE_ZMM) EACH8(
+                                                                                             STORE_K) "ret\n"
+                                                                                                      "2:" EACH16(
+                                                                                                          STORE_YMM) "ret\n"
+                                                                                                                     "1:" EACH16(
+                                                                                                                         STORE_XMM) "ret\n"
+                                                                                                                                    ".popsection\n");
+
+static struct registers *saved;
+
+static void take_for_a_tick(int sig, siginfo_t *info, void *context)
+{
+    ucontext_t *u = context;
+
+    (void)sig, (void)info;
+    if (machine_pc(u) != (uintptr_t)interrupted_here)
+        abort();
+    u->uc_mcontext.gregs[REG_RIP] += 2;
+    machine_save_general(u, saved);
+    machine_redirect_to_stub(u, lucet__preempted, lucet__thread.current->host_sp, saved);
+}
+
+static void spoil_everything(void)
+{
+    if (lucet__vector_level == 2)
+        __asm__ volatile("vpternlogd $255,%%zmm3,%%zmm3,%%zmm3\n vpternlogd $255,%%zmm29,%%zmm29,"
+                         "%%zmm29\n kxnorw %%k0,%%k0,%%k4\n" ::
+                             : "xmm3");
+    __asm__ volatile("pcmpeqd %%xmm7,%%xmm7\n pcmpeqd %%xmm12,%%xmm12" ::: "xmm7", "xmm12");
+}
+
+static void fill_pattern(unsigned seed)
+{
+    uint8_t *bytes = (uint8_t *)&pattern;
+
+    for (size_t i = 0; i < sizeof(pattern); i++)
+        bytes[i] = (uint8_t)((i * 2654435761u + seed * 40503u) >> 11);
+    pattern.integers[7] = 0;
+    pattern.flags =
+        0x202 | (seed * 0x155 & 0x8d5); /* carry, parity, adjust, zero, sign, overflow */
+    memset(&found, 0, sizeof(found));
+}
+
+static void a_preempted_guest_finds_every_register_as_it_was(void **state)
+{
+    static struct lucet_vmctx ctx;
+    const struct sigaction ours = {.sa_sigaction = take_for_a_tick,
+                                   .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    const uint8_t level = lucet__vector_level, kind = lucet__xsave_kind;
+    const size_t vectors = level == 2 ? 64 : level == 1 ? 32 : 16;
+    struct sigaction before;
+
+    (void)state;
+    saved = aligned_alloc(64, round_up(sizeof(*saved) + lucet__xsave_size, 64));
+    memset(saved, 0, sizeof(*saved) + lucet__xsave_size);
+    assert_int_equal(sigaction(SIGILL, &ours, &before), 0);
+    for (unsigned round = 0; round < 300; round++) {
+        /* FXSAVE knows the lower halves only. */
+        lucet__xsave_kind = kind ? (uint8_t)(1 + round % kind) : 0;
+        fill_pattern(round);
+        struct activation act = {.entry = be_interrupted, .guest_sp = stack + sizeof(stack)};
+        const uint32_t mxcsr = get_mxcsr();
+        lucet__thread.abi = (struct lucet_activation){.ctx = &ctx, .guest_frame = &act};
+        lucet__thread.current = &act;
+        lucet__enter(&act);
+        assert_int_equal(found.integers[0], 0); /* it was interrupted */
+        assert_int_equal(get_mxcsr(), mxcsr);
+        spoil_everything();
+        struct activation next = {.argv = saved};
+        lucet__thread.current = &next;
+        lucet__thread.abi.guest_frame = &next;
+        lucet__continue(&next);
+        lucet__thread.current = NULL;
+        assert_non_null(lucet__thread.abi.guest_frame);
+        for (int i = 0; i < 16; i++)
+            assert_true(found.integers[i] == pattern.integers[i]);
+        assert_int_equal(found.flags & 0xcd5, pattern.flags & 0xcd5);
+        for (int i = 0; i < (level == 2 ? 32 : 16); i++)
+            assert_memory_equal(found.zmm[i], pattern.zmm[i], vectors);
+        if (level == 2)
+            assert_memory_equal(found.k, pattern.k, sizeof(found.k));
+        assert_memory_equal(found.red_zone, pattern.red_zone, sizeof(found.red_zone));
+        memset(saved->vectors, 0, lucet__xsave_size); /* the formats differ */
+    }
+    lucet__xsave_kind = kind;
+    sigaction(SIGILL, &before, NULL);
+    free(saved);
+}
+
+static void a_request_that_came_before_keeps_it_from_going_on(void **state)
+{
+    static struct lucet_vmctx ctx;
+
+    (void)state;
+    saved = aligned_alloc(64, round_up(sizeof(*saved) + lucet__xsave_size, 64));
+    memset(saved, 0, sizeof(*saved) + lucet__xsave_size);
+    struct activation act = {.argv = saved};
+    lucet__thread.abi =
+        (struct lucet_activation){.ctx = &ctx, .guest_frame = &act, .pending = LUCET__PENDING_STOP};
+    lucet__thread.current = &act;
+    lucet__continue(&act); /* rip is 0 */
+    lucet__thread.current = NULL;
+    free(saved);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_preempted_guest_finds_every_register_as_it_was),
+        cmocka_unit_test(a_request_that_came_before_keeps_it_from_going_on),
         cmocka_unit_test(only_the_abi_is_in_registers),
         cmocka_unit_test(floating_point_state_and_flags_are_defined_and_restored),
         cmocka_unit_test(callee_saved_registers_survive),
