@@ -13,7 +13,7 @@ export BUILD JOBS LLVM
 
 configure = cmake -G Ninja -S . -DCMAKE_INSTALL_PREFIX=$(PREFIX) -DLUCET_LLVM=$(LLVM) $(CMAKE_FLAGS)
 
-.PHONY: all build configure run test spec test-real bench bench-runtime lint format sanitize fuzz fuzz-diff install deps \
+.PHONY: all build configure run test spec test-real bench bench-runtime bench-slices lint format sanitize fuzz fuzz-diff install deps \
         clean help
 
 all: build
@@ -50,6 +50,10 @@ test-real: build ## real programs (CPython, Yosys, …) as guests; downloads abo
 bench: build ## benchmarks: start, code and compile time of guests, then the runtime's (150 MB, half an hour)
 	@scripts/install-deps.sh guest test real
 	@BUILD=$(BUILD) bench/run.sh $(BENCH_FLAGS)
+
+bench-slices: build ## what preemptive time slices cost a guest that computes
+	@scripts/install-deps.sh guest
+	@BUILD=$(BUILD) bench/slices/run.sh
 
 bench-runtime: build ## instances, calls, stops: Lucet and wasmtime's C library side by side (10 MB)
 	@scripts/install-deps.sh test

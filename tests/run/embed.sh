@@ -34,6 +34,7 @@ guest add
 guest service --bindings "$examples/bindings.json"
 guest counter
 guest client --allow-undefined
+guest worker --bindings "$examples/event_loop.json"
 
 expect() { # COMMAND…: its output is what stands on standard input
     "$@" >output 2>errors || {
@@ -85,4 +86,14 @@ the client adds 1 five times: 15
 the host adds 0: 15
 the client adds 1 once more: 16
 OUTPUT
-echo "3 passed, 0 failed, 0 skipped"
+# The guest that never ends has had its turns, however many there were.
+event_loop() {
+    timeout 300 "$programs/event_loop" worker.so | sed 's/after [0-9]* slices$/after … slices/'
+}
+expect event_loop <<'OUTPUT'
+1000 guests on one thread
+answered: 2997 requests
+received: 2997 answers
+guest 0: still looping after … slices
+OUTPUT
+echo "4 passed, 0 failed, 0 skipped"

@@ -233,9 +233,12 @@ static void of_several_switches_one_takes_effect(void **state)
     tear_down(&s);
 }
 
+static atomic_uint entered;
+
 static int32_t slow_host(struct lucet_vmctx *ctx, int32_t n)
 {
     /* Not interrupted in the middle, but told to come to an end. */
+    atomic_fetch_add(&entered, 1);
     while (!lucet_vmctx_stop_requested(ctx))
         nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
     atomic_fetch_add(&winners, 1);
@@ -255,6 +258,7 @@ static void host_functions_are_asked_and_never_interrupted(void **state)
     lucet_linker_release(s.linker);
     s.linker = slow;
     atomic_store(&winners, 0);
+    atomic_store(&entered, 0);
     assert_int_equal(pthread_create(&thread, NULL, kill_every_round, &k), 0);
     for (unsigned i = 0; i < k.rounds; i++) {
         struct lucet_result r;
@@ -262,10 +266,11 @@ static void host_functions_are_asked_and_never_interrupted(void **state)
     }
     pthread_join(thread, NULL);
     assert_true(k.results[lucet_kill_pending] > 0);
-    /* None was cut off in the middle. */
-    assert_int_equal(atomic_load(&winners) + k.results[lucet_kill_cancelled] +
-                         k.results[lucet_kill_signalled],
-                     k.rounds);
+    /* None was cut off in the middle. A guest that was seen outside may have called one before the signal
+     * came. */
+    assert_int_equal(atomic_load(&winners), atomic_load(&entered));
+    assert_true(atomic_load(&winners) >= k.results[lucet_kill_pending]);
+    assert_true(atomic_load(&winners) + k.results[lucet_kill_cancelled] <= k.rounds);
     tear_down(&s);
 }
 

@@ -132,7 +132,7 @@ static double seconds(void)
 static const struct work {
     const char *name;
     int n;
-} works[] = {{"scalar", 1000000}, {"vector", 100000}, {"fib", 27}, {"host", 2000000}, {"bulk", 60}};
+} works[] = {{"scalar", 1000000}, {"vector", 60000}, {"fib", 27}, {"host", 2000000}, {"bulk", 60}};
 #define WORKS (sizeof works / sizeof *works)
 
 static bool is_slice(enum lucet_error e, const struct lucet_result *r)

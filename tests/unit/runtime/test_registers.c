@@ -203,6 +203,7 @@ struct all {
 struct all pattern, found;
 extern const char be_interrupted[], interrupted_here[];
 
+/* clang-format off */
 #define EACH16(X)                                                                                  \
     X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
 #define EACH_HIGH(X)                                                                               \
@@ -218,8 +219,11 @@ extern const char be_interrupted[], interrupted_here[];
 #define EACH8(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
 #define EACH_INTEGER(X)                                                                            \
     X(rbx, 8)                                                                                      \
-    X(rcx, 16) X(rdx, 24) X(rsi, 32) X(rdi, 40) X(rbp, 48) X(r8, 64) X(r9, 72) X(r10, 80)          \
-        X(r11, 88) X(r12, 96) X(r13, 104) X(r14, 112) X(r15, 120)
+    X(rcx, 16)                                                                                     \
+    X(rdx, 24)                                                                                     \
+    X(rsi, 32)                                                                                     \
+    X(rdi, 40) X(rbp, 48) X(r8, 64) X(r9, 72) X(r10, 80) X(r11, 88) X(r12, 96) X(r13, 104)         \
+        X(r14, 112) X(r15, 120)
 #define LOAD_INTEGER(r, at) "mov pattern+" #at "(%rip),%" #r "\n"
 #define STORE_INTEGER(r, at) "mov %" #r ",found+" #at "(%rip)\n"
 #define EACH_RED(X)                                                                                \
@@ -261,6 +265,8 @@ __asm__(".pushsection .text\n"
                                                                                                                      "1:" EACH16(
                                                                                                                          STORE_XMM) "ret\n"
                                                                                                                                     ".popsection\n");
+
+/* clang-format on */
 
 static struct registers *saved;
 

@@ -1,0 +1,143 @@
+/* What time slices cost a guest that computes: the same work without them, in slices of several
+ * lengths, and without them while an empty signal handler runs at the same rate. In turns, so that whatever else
+ * the machine does meets all alike; the quietest round of each.
+ *
+ *   cost of slices = time in slices - time alone; of the handler likewise. The bar: at most 1 % of the work
+ *   at 10 ms, and at most 1.2 times the handler's cost at 1 ms and at 200 us. */
+#include <lucet/lucet.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ROUNDS 25
+
+static struct lucet_dl_module *module;
+static struct lucet_region *region;
+static struct lucet_instance *instance;
+static unsigned steps;
+
+static void die(const char *what)
+{
+    fprintf(stderr, "bench-slices: %s: %s\n", what, lucet_error_detail());
+    exit(1);
+}
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+/* One measurement: nanoseconds of processor time, and how many slices there were. */
+static double work(uint64_t slice, unsigned *slices)
+{
+    struct lucet_val arg = LUCET_VAL_I32((int32_t)steps);
+    struct lucet_result r;
+    double begin = now();
+
+    if (lucet_instance_set_slice(instance, slice) != lucet_error_ok)
+        die("slice");
+    *slices = 0;
+    enum lucet_error e = lucet_instance_run(instance, "work", 1, &arg, &r);
+    while (e == lucet_error_ok && r.tag == lucet_result_tag_yielded) {
+        ++*slices;
+        e = lucet_instance_resume(instance, NULL, &r);
+    }
+    if (e != lucet_error_ok)
+        die("work");
+    return now() - begin;
+}
+
+static volatile sig_atomic_t ticks;
+
+static void empty(int sig, siginfo_t *info, void *context)
+{
+    (void)sig, (void)info, (void)context;
+    ticks++;
+}
+
+/* The work alone, with an empty handler every `period` nanoseconds; on the alternate stack, as every
+ * handler that interrupts guests must be. */
+static double with_handler(uint64_t period, unsigned *count)
+{
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGRTMIN};
+    struct itimerspec when = {{.tv_nsec = (long)period}, {.tv_nsec = (long)period}};
+    timer_t timer;
+    unsigned none;
+
+    event._sigev_un._tid = (int)syscall(SYS_gettid);
+    if (timer_create(CLOCK_MONOTONIC, &event, &timer) != 0)
+        die("timer");
+    ticks = 0;
+    timer_settime(timer, 0, &when, NULL);
+    double took = work(0, &none);
+    timer_delete(timer);
+    *count = (unsigned)ticks;
+    return took;
+}
+
+/* Of the quietest round: what else goes on only adds. */
+static double least(const double *values)
+{
+    double least = values[0];
+
+    for (unsigned k = 1; k < ROUNDS; k++)
+        least = values[k] < least ? values[k] : least;
+    return least;
+}
+
+static void calibrate(void)
+{
+    unsigned none;
+
+    for (steps = 1u << 20; work(0, &none) < 150e6; steps *= 2)
+        ;
+}
+
+int main(int argc, char **argv)
+{
+    static const uint64_t lengths[] = {200000, 1000000, 10000000};
+    const struct sigaction ours = {.sa_sigaction = empty,
+                                   .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART};
+    bool good = true;
+
+    if (argc != 2) {
+        fprintf(stderr, "usage: bench-slices work.so\n");
+        return 2;
+    }
+    if (lucet_dl_module_load(argv[1], &module) != lucet_error_ok ||
+        lucet_mmap_region_create(1, NULL, &region) != lucet_error_ok ||
+        lucet_region_new_instance(region, module, &instance) != lucet_error_ok)
+        die(argv[1]);
+    sigaction(SIGRTMIN, &ours, NULL);
+    calibrate();
+    printf(
+        "| slice | alone | in slices | slower | per slice | empty handler, per signal | ratio |\n");
+    printf("|---|---|---|---|---|---|---|\n");
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        double alone[ROUNDS], sliced[ROUNDS], signalled[ROUNDS];
+        unsigned slices = 0, count = 0, none;
+        for (unsigned k = 0; k < ROUNDS; k++) {
+            alone[k] = work(0, &none);
+            sliced[k] = work(lengths[i], &slices);
+            signalled[k] = with_handler(lengths[i], &count);
+        }
+        double a = least(alone), s = least(sliced), h = least(signalled);
+        double per_slice = (s - a) / (slices ? slices : 1),
+               per_tick = (h - a) / (count ? count : 1);
+        double slower = (s - a) / a * 100, ratio = per_slice / per_tick;
+        printf("| %g ms | %.2f ms | %.2f ms | %.2f %% | %.2f us | %.2f us | %.2f |\n",
+               (double)lengths[i] / 1e6, a / 1e6, s / 1e6, slower, per_slice / 1e3, per_tick / 1e3,
+               ratio);
+        good = good && (lengths[i] == 200000 ? ratio <= 1.2 : slower <= 1.5);
+    }
+    lucet_instance_release(instance);
+    lucet_region_release(region);
+    lucet_dl_module_release(module);
+    return good ? 0 : 1;
+}
