@@ -393,6 +393,24 @@ LUCET_API enum lucet_kill_result lucet_kill_switch_preempt(struct lucet_kill_swi
  * guests: ends the slices of those it runs; `ucontext` is the handler's third argument. Async-signal-safe. */
 LUCET_API void lucet_end_slice(void *ucontext);
 
+/* Instructions that the instance has executed, of modules compiled with `lucetc --count-instructions`
+ * (else error unsupported): WebAssembly's, each as 1 but nop, drop, block, loop, else, end, return and
+ * unreachable, which count as 0. Since its creation or reset, or from what was set. Equal for all
+ * optimisation levels and machines. Exact in host functions, when a run has returned and when it has
+ * yielded by a value or its bound; after a fault, a termination or a slice, what was counted since the
+ * innermost function's last call may be missing. */
+LUCET_API enum lucet_error lucet_instance_get_instruction_count(const struct lucet_instance *inst,
+                                                                uint64_t *count);
+LUCET_API enum lucet_error lucet_instance_set_instruction_count(struct lucet_instance *inst,
+                                                                uint64_t count);
+/* Each following part of a run (the run itself, and every resumption) yields, reason bound, when it has executed
+ * so many instructions, or at the next beginning of a loop or function; lucet_instance_resume() goes
+ * on. 0 = no bound. Of the instance's own instructions: linked ones that it calls have counts and bounds of their
+ * own. A run within a run of the same instance leaves it to the outer one to yield. Errors: unsupported,
+ * instance_not_returned (it is running). */
+LUCET_API enum lucet_error lucet_instance_set_instruction_bound(struct lucet_instance *inst,
+                                                                uint64_t instructions);
+
 /* ---- Signals ------------------------------------------------------------------------------ */
 
 /* Handlers (SIGSEGV, SIGBUS, SIGILL, SIGFPE and the stop signal, SIGURG by default) are installed

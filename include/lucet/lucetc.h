@@ -50,6 +50,7 @@ struct lucetc_options {
      * lucetc_feature_name(). */
     const char *features;
     bool precise_traps;
+    bool count_instructions; /* see lucet_instance_set_instruction_bound() */
     bool debug_info; /* keep offsets and, where the module has DWARF, lines of source: in faults'
                         frames, and for debuggers */
     bool allow_undefined; /* imports without binding are linked by module and name */

@@ -15,6 +15,7 @@ void build_return(struct func *f, LLVMValueRef *results)
 {
     struct emitter *e = f->e;
     const uint32_t n = f->type->nresults;
+    count_write_back(f);
     if (n == 0) {
         LLVMBuildRetVoid(e->b);
     } else if (!results_in_registers(f->type)) {

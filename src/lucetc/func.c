@@ -113,6 +113,7 @@ static bool make_locals(struct func *f)
     while (wasm_reader_locals(&f->reader, &run))
         for (uint32_t i = 0; i < run.count; i++)
             add_local(f, run.type, NULL);
+    count_begin(f);
     return true;
 }
 
@@ -162,8 +163,10 @@ static void translate_body(struct func *f)
             continue;
         }
         const struct rule *r = &rules[in.op];
+        count_before(f, in.op);
         debug_at(f->e, in.offset);
         r->emit(f, &in, r->arg);
+        count_after(f, in.op);
         work_is_left(f);
     }
 }

@@ -48,6 +48,8 @@ struct func {
         leave;         /* where exceptions go that nothing in it catches; NULL = none so far */
     uint32_t skip;     /* > 0: code is unreachable; number of open blocks inside of it, plus one */
     uint32_t switches; /* number of br_tables so far */
+    LLVMValueRef left; /* address of the number that --count-instructions counts down; else NULL */
+    uint32_t cost;     /* of the straight code so far */
     uint64_t work;     /* values created for control flow; bounds what hostile bodies can ask for */
     enum lucet_error error;
 };
@@ -125,6 +127,13 @@ void end_try_table(struct func *f, const struct label *l);
 void end_try(struct func *f, struct label *l);
 /* At the function's end. */
 void end_exceptions(struct func *f);
+
+/* count.c: all do nothing unless instructions are counted. */
+void count_begin(struct func *f);
+void count_before(struct func *f, enum wasm_op op);
+void count_after(struct func *f, enum wasm_op op);
+/* Before others may look. */
+void count_write_back(struct func *f);
 
 /* call.c */
 TRANSLATOR(emit_call);          /* arg: 0 or TAIL_CALL */

@@ -74,6 +74,8 @@ enum lucet_error layout_make(struct compilation *c)
 
     end = align_up(end, PAGE);
     l->guest_part = (uint32_t)end;
+    if (c->options->count_instructions)
+        place(&end, 1, LUCET_COUNTER_SIZE);
     l->scratch = (uint32_t)end;
     const uint32_t results = most_results(m), params = c->plan.scratch_params;
     l->scratch_size = (results > params ? results : params) * LUCET_RESULT_SLOT;

@@ -423,6 +423,7 @@ static void fill_header(struct writer *w)
     h->arch = LUCET_ARCH_X86_64;
     h->flags = (w->c->plan.private_funcs ? LUCET_MODULE_PRIVATE_FUNCS : 0) |
                (w->c->options->precise_traps ? LUCET_MODULE_PRECISE_TRAPS : 0) |
+               (w->c->options->count_instructions ? LUCET_MODULE_COUNTS_INSTRUCTIONS : 0) |
                (w->c->plan.tail_calls ? LUCET_MODULE_TAIL_CALLS : 0);
     h->cpu_features = w->c->target.features;
     h->heap.reserved_size = w->c->reserved_size;

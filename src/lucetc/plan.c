@@ -303,6 +303,8 @@ enum lucet_error plan_make(struct compilation *c)
 {
     struct collector k = {.c = c};
     enum lucet_error e = collect(&k);
+    if (c->options->count_instructions)
+        c->plan.builtins |= 1u << LUCET_BUILTIN_bound_expired;
     free(k.gates);
     free(k.is_ref_func);
     if (!e)

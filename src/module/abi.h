@@ -128,10 +128,11 @@ struct lucet_pending {
     X(exn_leave, ":")           /* the exception on its way is to leave the instance, ... */       \
     X(exn_arrive, ":")          /* ... and comes to this one, or goes on further out */            \
     X(exn_mark, "I:i")          /* called directly: fills the registers of a lucet_catcher; 0, and 1   \
-                                   when an exception has landed: returns twice */                                               \
+                                   when an exception has landed: returns twice */                                \
     X(memory_wait32, "iIiI:i")  /* memory, address, expected, ns (< 0: no end) -> 0, 1, 2 */       \
     X(memory_wait64, "iIII:i")                                                                     \
-    X(memory_notify, "iIi:i")   /* memory, address, how many at most -> how many */
+    X(memory_notify, "iIi:i")   /* memory, address, how many at most -> how many */            \
+    X(bound_expired, ":")       /* the number of instructions left is negative */
 /* clang-format on */
 
 enum lucet_builtin {
@@ -156,7 +157,8 @@ struct lucet_vmctx {
 };
 
 #define LUCET_VMCTX_FIXED_SIZE ((uint32_t)sizeof(struct lucet_vmctx))
-#define LUCET_RESULT_SLOT 16u /* bytes per value in scratch space and in entry argument vectors */
+#define LUCET_COUNTER_SIZE 16u /* of the instruction counter, first in the guest part */
+#define LUCET_RESULT_SLOT 16u  /* bytes per value in scratch space and in entry argument vectors */
 
 #define LUCET_STATIC_OFFSET(type, field, value)                                                    \
     _Static_assert(offsetof(struct type, field) == (value), "ABI: " #type "." #field)

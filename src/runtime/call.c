@@ -298,6 +298,8 @@ static bool begin(struct lucet_instance *i, struct activation *act, struct lucet
         terminated(result, lucet_terminated_reason_remote, NULL);
         return false;
     }
+    if (i->depth == 0 && i->instructions_bound)
+        lucet__count_begin(i);
     i->runner = pthread_self();
     i->depth++;
     i->start_done = true;

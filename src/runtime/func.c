@@ -164,7 +164,8 @@ static __attribute__((noinline, cold)) enum lucet_error call_generally(const str
 void lucet__callable_update(struct lucet_instance *i)
 {
     const bool plain = i->state == INSTANCE_READY && i->start_done && i->depth == 0 &&
-                       i->timeout_ns == 0 && i->slice_ns == 0 && !i->uncaught;
+                       i->timeout_ns == 0 && i->slice_ns == 0 && i->instructions_bound == 0 &&
+                       !i->uncaught;
 
     i->area.ready = plain ? i->module->id : LUCET__NOT_READY;
 }

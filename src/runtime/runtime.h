@@ -7,7 +7,7 @@
  *   running     run.c call.c func.c gs.h suspend.c slice.c enter.S thread.c signals.c fault.c backtrace.c
  *               stop.c timeout.c
  *   exceptions  tag.c exception.c exception_collect.c throw.c (exception.h)
- *   for guests  builtins.c builtins_table.c vmctx.c
+ *   for guests  builtins.c builtins_table.c vmctx.c count.c
  *
  * Names with two underscores are between the files. Public functions check their arguments, set
  * the thread's error detail, and are declared in include/lucet/lucet.h. */
@@ -417,7 +417,8 @@ struct lucet_instance {
     struct lucet_exception *uncaught; /* what its last run threw */
 
     void *embed_ctx;
-    uint64_t timeout_ns, slice_ns; /* 0 = none */
+    uint64_t timeout_ns, slice_ns, instructions_bound; /* 0 = none */
+    uint64_t instructions_total; /* executed and left, of a module that counts them */
     struct stop *stop;
 
     struct pristine *pristine; /* of its own */
@@ -734,6 +735,10 @@ void lucet__timer_repeat(struct thread *t); /* soon and again: a stop waits for 
 void lucet__timer_release(struct thread *t);
 uint64_t lucet__now(void);
 
+/* count.c. The count is 0; a part of a run begins and has its bound before it. */
+void lucet__count_reset(struct lucet_instance *i);
+void lucet__count_begin(struct lucet_instance *i);
+
 /* slice.c */
 enum lucet_error lucet__slices_prepare(struct thread *t);
 void lucet__slice_begin(struct thread *t, struct activation *act);
@@ -752,6 +757,7 @@ void lucet__builtin_table_fill(struct lucet_vmctx *ctx, uint32_t table, uint64_t
 void lucet__builtin_table_init(struct lucet_vmctx *ctx, uint32_t table, uint32_t segment,
                                uint64_t dst, uint32_t src, uint32_t n);
 void lucet__builtin_elem_drop(struct lucet_vmctx *ctx, uint32_t segment);
+void lucet__builtin_bound_expired(struct lucet_vmctx *ctx); /* count.c */
 extern const void *const lucet__builtins[LUCET_BUILTIN_SLOTS];
 /* Whether the current run was asked to stop. */
 bool lucet__stop_pending(void);

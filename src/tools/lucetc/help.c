@@ -31,6 +31,7 @@ static const char help[] =
     "  -g, --debug-info             backtraces tell offsets in the module and lines of source "
     "(from\n"
     "                               DWARF in the module); debuggers too\n"
+    "      --count-instructions     count what is executed, for bounds and for billing\n"
     "      --precise-traps          state and kind of a trap are exact at every instruction\n"
     "      --target TRIPLE          default x86_64-linux-gnu\n"
     "      --target-cpu CPU         default: this machine's\n"

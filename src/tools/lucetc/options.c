@@ -25,6 +25,7 @@ enum option_id {
     OPT_MAX_MEMORY,
     OPT_FEATURES,
     OPT_PRECISE_TRAPS,
+    OPT_COUNT,
     OPT_PRECIOUS,
     OPT_HEADER_PREFIX,
     OPT_ERROR_STYLE,
@@ -56,6 +57,7 @@ static const struct option long_options[] = {
     {"max-memory-size", required_argument, NULL, OPT_MAX_MEMORY},
     {"features", required_argument, NULL, OPT_FEATURES},
     {"precise-traps", no_argument, NULL, OPT_PRECISE_TRAPS},
+    {"count-instructions", no_argument, NULL, OPT_COUNT},
     {"precious", required_argument, NULL, OPT_PRECIOUS},
     {"header-prefix", required_argument, NULL, OPT_HEADER_PREFIX},
     {"error-style", required_argument, NULL, OPT_ERROR_STYLE},
@@ -71,7 +73,6 @@ static const struct option long_options[] = {
     {"signature-verify", no_argument, NULL, OPT_LATER},
     {"signature-pk", required_argument, NULL, OPT_LATER},
     {"signature-sk", required_argument, NULL, OPT_LATER},
-    {"count-instructions", no_argument, NULL, OPT_LATER},
     {"veriwasm", no_argument, NULL, OPT_LATER},
     {NULL, 0, NULL, 0},
 };
@@ -182,6 +183,7 @@ static bool parse_code_option(struct lucetc_options *o, int id, const char *name
     case OPT_MAX_MEMORY: o->max_memory_size = parse_size(name, argument); return true;
     case OPT_PRECISE_TRAPS: o->precise_traps = true; return true;
     case 'g': o->debug_info = true; return true;
+    case OPT_COUNT: o->count_instructions = true; return true;
     case OPT_PRECIOUS: o->precious = argument; return true;
     case OPT_HEADER_PREFIX: o->header_prefix = argument; return true;
     default: return false;

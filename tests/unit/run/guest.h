@@ -20,6 +20,7 @@ struct guest_mode {
     bool precise;
     const char *cpu;     /* NULL = this machine's */
     uint64_t guard_size; /* 0 = the default */
+    bool count;          /* instructions */
 };
 extern const struct guest_mode guest_modes[6];
 #define GUEST_MODES 6
