@@ -391,7 +391,7 @@ static enum lucet_error errored(enum lucet_error e, struct lucet_result *result)
 enum lucet_error lucet__call(const struct call *c, struct lucet_result *result)
 {
     const struct lucet_module_type *t = lucet__func_type(c->module, c->func);
-    uint64_t few[16][2], (*values)[2] = few;
+    uint64_t few[16][2] __attribute__((aligned(16))), (*values)[2] = few;
     enum lucet_error e = check_instance(c);
 
     if (e == lucet_error_ok)

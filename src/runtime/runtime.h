@@ -364,7 +364,7 @@ struct suspended {
     struct lucet_vmctx *begun, *left;           /* see struct activation */
     struct lucet_exception *throwing, *passing; /* see struct activation */
     uint64_t (*values)[2]; /* its arguments and results: few, the call area, or from malloc() */
-    uint64_t few[16][2];
+    uint64_t few[16][2] __attribute__((aligned(16))); /* entries load vectors from it */
 };
 
 /* stop.c: shared with kill switches. What a run does to it, func.c does by itself. */
