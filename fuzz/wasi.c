@@ -31,30 +31,30 @@ static volatile sig_atomic_t stop;
 static char top[64], root[80], read_only[80];
 static timer_t timer;
 
-void *lucet_vmctx_guest_range(struct lucet_vmctx *v, uint64_t offset, uint64_t len)
+void *lucet_vmctx_guest_range(const struct lucet_vmctx *v, uint64_t offset, uint64_t len)
 {
     return offset <= MEMORY && len <= MEMORY - offset ? v->memory + offset : NULL;
 }
 
 /* No instance is behind it: nobody starts threads here. */
-struct lucet_instance *lucet_vmctx_instance(struct lucet_vmctx *v)
+struct lucet_instance *lucet_vmctx_instance(const struct lucet_vmctx *v)
 {
     (void)v;
     return NULL;
 }
 
-void *lucet_vmctx_get_delegate(struct lucet_vmctx *v)
+void *lucet_vmctx_get_delegate(const struct lucet_vmctx *v)
 {
     return v->ctx;
 }
 
-bool lucet_vmctx_stop_requested(struct lucet_vmctx *v)
+bool lucet_vmctx_stop_requested(const struct lucet_vmctx *v)
 {
     (void)v;
     return stop;
 }
 
-void lucet_vmctx_terminate(struct lucet_vmctx *v, void *info)
+void lucet_vmctx_terminate(const struct lucet_vmctx *v, void *info)
 {
     (void)v;
     (void)info;

@@ -20,6 +20,8 @@
 #ifndef LUCET_H
 #define LUCET_H
 
+#include <signal.h>
+
 #include "lucet/exception.h"
 #include "lucet/types.h"
 
@@ -63,6 +65,8 @@ struct lucet_extern_desc {
     const char
         *signature; /* functions and tags: "iI:f" (i I f F v r e x = i32 i64 f32 f64 v128 funcref
                        externref exnref) */
+    const char
+        *symbol; /* imported functions: the native symbol that the bindings gave, else NULL */
 };
 LUCET_API size_t lucet_dl_module_export_count(const struct lucet_dl_module *m);
 LUCET_API enum lucet_error lucet_dl_module_export(const struct lucet_dl_module *m, size_t i,
@@ -103,6 +107,7 @@ struct lucet_alloc_limits {
     uint64_t globals_size;            /* globals and scratch space;            default 4 KiB */
     uint64_t
         signal_stack_size; /* alternate signal stack per thread;    default max(MINSIGSTKSZ, 16 KiB) */
+    /* 0 = the default, for programs that know the ones above only: */
     uint64_t context_size;    /* the rest of the context;              default 64 KiB */
     uint64_t table_entries;   /* entries over all tables of an instance; default 10,000,000 */
     uint64_t exceptions_size; /* exceptions that guests hold by reference; default 1 MiB */
@@ -158,7 +163,7 @@ struct lucet_hostcall {
 LUCET_API enum lucet_error lucet_linker_new(struct lucet_linker **out);
 LUCET_API void lucet_linker_release(struct lucet_linker *l);
 /* Registers host functions for imports that were bound by lucetc --bindings to a native symbol.
- * The table must outlive the linker's last instance. */
+ * What is in the table is copied. */
 LUCET_API enum lucet_error lucet_linker_hostcalls(struct lucet_linker *l,
                                                   const struct lucet_hostcall *table, size_t count);
 /* Registers one host function under a wasm module and import name (for modules compiled with
@@ -353,6 +358,50 @@ LUCET_API enum lucet_error lucet_instance_memory(struct lucet_instance *inst, co
                                                  size_t name_len, uint8_t **base, uint64_t *size);
 LUCET_API void *lucet_instance_embed_ctx(struct lucet_instance *inst);
 
+/* ---- Faults -------------------------------------------------------------------------------- */
+
+/* <signal.h> declares siginfo_t only where POSIX is asked for. */
+#ifdef __siginfo_t_defined
+typedef siginfo_t lucet_siginfo;
+#else
+typedef void lucet_siginfo;
+#endif
+
+enum lucet_signal_behavior {
+    lucet_signal_behavior_default, /* the run ends as faulted */
+    lucet_signal_behavior_continue, /* the instruction is executed again: the handler has removed the cause */
+    lucet_signal_behavior_terminate, /* the run ends as terminated, reason signal */
+};
+/* Decides about a fault of the guest. Called in the signal handler, on the alternate stack, with the signal's arguments
+ * (`context` is a ucontext_t): async-signal-safe functions only, and of Lucet's none but
+ * lucet_instance_embed_ctx(), _heap(), _heap_len() and _check_heap(). Only a fault at an address (SIGSEGV, SIGBUS)
+ * within the guest's memory can be continued; for others `continue` is `default`. Faults that host functions or
+ * memory operations find (lucet_vmctx_trap() among them) do not come here. */
+typedef enum lucet_signal_behavior (*lucet_signal_handler)(struct lucet_instance *inst,
+                                                           const enum lucet_trapcode *trap,
+                                                           int signum, const lucet_siginfo *siginfo,
+                                                           const void *context);
+/* For the runs of the instance that begin afterwards; NULL = none. It stays after a reset. */
+LUCET_API enum lucet_error lucet_instance_set_signal_handler(struct lucet_instance *inst,
+                                                             lucet_signal_handler handler);
+/* Called when a run has ended with a fault that is fatal (see struct lucet_runtime_fault), before the call
+ * that began it returns; may end the process. NULL, as in the beginning: nothing is done. */
+typedef void (*lucet_fatal_handler)(struct lucet_instance *inst);
+LUCET_API enum lucet_error lucet_instance_set_fatal_handler(struct lucet_instance *inst,
+                                                            lucet_fatal_handler handler);
+
+/* What became of runs of a module's instances, for alerting and banning. Counts since it was loaded; runs
+ * that returned or yielded are not counted. */
+struct lucet_module_statistics {
+    uint64_t faulted, terminated; /* in all */
+    uint64_t faults[12];          /* by enum lucet_trapcode; [0] = unknown */
+    uint64_t terminations[8];     /* by enum lucet_terminated_reason */
+    uint64_t fatal;               /* of the faults */
+};
+/* Any thread, any time. Each number is exact; together they are a moment's when nothing runs. */
+LUCET_API void lucet_dl_module_statistics(const struct lucet_dl_module *m,
+                                          struct lucet_module_statistics *out);
+
 /* ---- Stopping ----------------------------------------------------------------------------- */
 
 enum lucet_kill_result {
@@ -421,6 +470,12 @@ LUCET_API enum lucet_error lucet_instance_set_instruction_bound(struct lucet_ins
  * At its first run of a guest, a thread gets an alternate signal stack (unless it has one that is
  * large enough) and these five signals are unblocked in it: they must stay so. */
 LUCET_API enum lucet_error lucet_install_signal_handlers(void);
+/* Prepares the calling thread as its first run would: with an alternate signal stack of at least that size in
+ * bytes (0 = the default) unless it has one that is large enough. no_memory. */
+LUCET_API enum lucet_error lucet_thread_attach(size_t signal_stack_size);
+/* Takes the signal stack and the timers away again, as the thread's end does. Error instance_not_returned in a
+ * host function. */
+LUCET_API enum lucet_error lucet_thread_detach(void);
 /* Puts the earlier handlers back. Error instance_not_returned while a guest runs. */
 LUCET_API enum lucet_error lucet_remove_signal_handlers(void);
 /* Which signal stops guests; before the first region is created. */
@@ -428,23 +483,34 @@ LUCET_API enum lucet_error lucet_set_stop_signal(int signo);
 
 /* ---- In host functions -------------------------------------------------------------------- */
 
-LUCET_API struct lucet_instance *lucet_vmctx_instance(struct lucet_vmctx *vmctx);
-LUCET_API uint8_t *lucet_vmctx_get_heap(struct lucet_vmctx *vmctx);
-LUCET_API uint64_t lucet_vmctx_heap_len(struct lucet_vmctx *vmctx);
-LUCET_API bool lucet_vmctx_check_heap(struct lucet_vmctx *vmctx, const void *ptr, size_t len);
+LUCET_API struct lucet_instance *lucet_vmctx_instance(const struct lucet_vmctx *vmctx);
+LUCET_API uint8_t *lucet_vmctx_get_heap(const struct lucet_vmctx *vmctx);
+LUCET_API uint64_t lucet_vmctx_heap_len(const struct lucet_vmctx *vmctx);
+LUCET_API bool lucet_vmctx_check_heap(const struct lucet_vmctx *vmctx, const void *ptr, size_t len);
 /* Host address of [offset, offset+len) of the guest's memory 0, or NULL when any of it is outside. */
-LUCET_API void *lucet_vmctx_guest_range(struct lucet_vmctx *vmctx, uint64_t offset, uint64_t len);
-LUCET_API void *lucet_vmctx_get_delegate(struct lucet_vmctx *vmctx);
-LUCET_API uint32_t lucet_vmctx_current_memory(struct lucet_vmctx *vmctx); /* pages */
+LUCET_API void *lucet_vmctx_guest_range(const struct lucet_vmctx *vmctx, uint64_t offset,
+                                        uint64_t len);
+LUCET_API void *lucet_vmctx_get_delegate(const struct lucet_vmctx *vmctx);
+LUCET_API uint32_t lucet_vmctx_current_memory(const struct lucet_vmctx *vmctx); /* pages */
+/* The function at an index of a table: a reference, for LUCET_VAL(funcref, as_ref, ...) and
+ * lucet_instance_run_func_idx()'s like; NULL when it is null or out of bounds. */
+LUCET_API const void *lucet_vmctx_get_func_from_idx(const struct lucet_vmctx *vmctx, uint32_t table,
+                                                    uint32_t index);
+/* The guest's globals, 8 bytes each, in the order of the module: those of its own and copies of imported
+ * immutable ones. In modules with vectors among them or imported mutable ones the order is another; use
+ * lucet_instance_get_global(). */
+LUCET_API int64_t *lucet_vmctx_get_globals(const struct lucet_vmctx *vmctx);
 /* The previous size in pages, or -1. */
-LUCET_API int32_t lucet_vmctx_grow_memory(struct lucet_vmctx *vmctx, uint32_t additional_pages);
+LUCET_API int32_t lucet_vmctx_grow_memory(const struct lucet_vmctx *vmctx,
+                                          uint32_t additional_pages);
 /* Ends the run as terminated with reason `provided`. Does not return: frames of host functions
  * above are dropped without cleaning up, so call it when you own nothing. Only with the vmctx of
  * the host function that is running: another one, such as that of a run further out, aborts the
  * process. */
-LUCET_API LUCET_NORETURN void lucet_vmctx_terminate(struct lucet_vmctx *vmctx, void *info);
+LUCET_API LUCET_NORETURN void lucet_vmctx_terminate(const struct lucet_vmctx *vmctx, void *info);
 /* Ends the run as faulted. The same warning. */
-LUCET_API LUCET_NORETURN void lucet_vmctx_trap(struct lucet_vmctx *vmctx, enum lucet_trapcode code);
+LUCET_API LUCET_NORETURN void lucet_vmctx_trap(const struct lucet_vmctx *vmctx,
+                                               enum lucet_trapcode code);
 /* Ends the run as yielded, with `val` in its result. Returns when it is resumed, perhaps on another
  * thread, with the value given there: whoever calls it holds no locks and no addresses of
  * thread-local variables (errno is one). May never return, see above.
@@ -458,7 +524,7 @@ LUCET_API void *lucet_vmctx_yield(const struct lucet_vmctx *vmctx, void *val);
 LUCET_API enum lucet_error lucet_vmctx_try_yield(const struct lucet_vmctx *vmctx, void *val,
                                                  void **resumed);
 /* True when a kill switch or time limit has asked for the end: long host functions should return. */
-LUCET_API bool lucet_vmctx_stop_requested(struct lucet_vmctx *vmctx);
+LUCET_API bool lucet_vmctx_stop_requested(const struct lucet_vmctx *vmctx);
 
 #ifdef __cplusplus
 }

@@ -143,8 +143,19 @@ struct lucet_val {
 #else
 #define LUCET_VAL(t, f, x) ((struct lucet_val){.ty = lucet_val_type_##t, .inner_val = {.f = (x)}})
 #endif
+#define LUCET_VAL_C_PTR(x) LUCET_VAL(c_ptr, as_c_ptr, x)
+#define LUCET_VAL_GUEST_PTR(x) LUCET_VAL(guest_ptr, as_guest_ptr, x)
+#define LUCET_VAL_U8(x) LUCET_VAL(u8, as_u8, x)
+#define LUCET_VAL_U16(x) LUCET_VAL(u16, as_u16, x)
+#define LUCET_VAL_U32(x) LUCET_VAL(u32, as_u32, x)
+#define LUCET_VAL_U64(x) LUCET_VAL(u64, as_u64, x)
+#define LUCET_VAL_I8(x) LUCET_VAL(i8, as_i8, x)
+#define LUCET_VAL_I16(x) LUCET_VAL(i16, as_i16, x)
 #define LUCET_VAL_I32(x) LUCET_VAL(i32, as_i32, x)
 #define LUCET_VAL_I64(x) LUCET_VAL(i64, as_i64, x)
+#define LUCET_VAL_USIZE(x) LUCET_VAL(usize, as_usize, x)
+#define LUCET_VAL_ISIZE(x) LUCET_VAL(isize, as_isize, x)
+#define LUCET_VAL_BOOL(x) LUCET_VAL(bool, as_bool, x)
 #define LUCET_VAL_F32(x) LUCET_VAL(f32, as_f32, x)
 #define LUCET_VAL_F64(x) LUCET_VAL(f64, as_f64, x)
 
@@ -198,6 +209,12 @@ struct lucet_frame {
     const char *source_file; /* sanitised for terminals; "" when unknown; owned by the module */
 };
 
+/* What is at an address: the names of the innermost wasm frame, or NULL. */
+struct lucet_module_addr_details {
+    bool module_code_resolvable, in_module_code;
+    const char *file_name, *sym_name;
+};
+
 struct lucet_runtime_fault {
     bool fatal; /* the host should not go on with this process */
     enum lucet_trapcode trapcode;
@@ -209,6 +226,7 @@ struct lucet_runtime_fault {
     const struct lucet_frame *backtrace;
     size_t backtrace_len;
     bool backtrace_truncated;
+    struct lucet_module_addr_details rip_addr_details;
 };
 
 /* A value without its type, as calls through handles pass them. Upper bytes that the type does not
@@ -236,7 +254,7 @@ struct lucet_result {
             void *val; /* the host function's; NULL for other reasons */
             enum lucet_yield_reason reason;
         } yielded;
-        struct lucet_runtime_fault faulted;
+        struct lucet_runtime_fault faulted, fault; /* the same */
         struct {
             enum lucet_terminated_reason reason;
             void *provided;

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LUCET_ABI_VERSION 2u
+#define LUCET_ABI_VERSION 4u
 #define LUCET_WASM_PAGE 65536u
 
 /* Trap codes as they stand in the instruction: llvm.ubsantrap(code), i.e. `ud1l code(%eax),%eax`

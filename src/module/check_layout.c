@@ -125,8 +125,9 @@ static bool check_guest_part(struct reader *r)
         {"globals", l->globals, l->globals_size},
     };
     const size_t count = sizeof(parts) / sizeof(parts[0]);
-    uint64_t end = (uint64_t)l->guest_part +
-                   (r->a->header->flags & LUCET_MODULE_COUNTS_INSTRUCTIONS ? LUCET_COUNTER_SIZE : 0);
+    uint64_t end =
+        (uint64_t)l->guest_part +
+        (r->a->header->flags & LUCET_MODULE_COUNTS_INSTRUCTIONS ? LUCET_COUNTER_SIZE : 0);
 
     if (l->guest_part % PAGE || l->guest_part < LUCET_VMCTX_FIXED_SIZE)
         return reader_fail(r, "layout: the guest's part does not begin at a page");

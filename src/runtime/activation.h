@@ -83,7 +83,7 @@ struct thread {
     struct thread *next, *prev;  /* all threads that ever ran a guest and live */
     void *signal_stack;          /* ours, NULL when the thread has one of its own */
     size_t signal_stack_size;
-    uint32_t *waiting;           /* wait.c: what it sleeps on, else NULL */
+    uint32_t *waiting;         /* wait.c: what it sleeps on, else NULL */
     void *timer, *slice_timer; /* timer_t */
     uint64_t slice_timer_at;   /* when it fires, 0 = never */
     uint64_t gs;               /* what was left in it, see gs.h */

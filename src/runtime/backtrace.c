@@ -123,6 +123,10 @@ void lucet__describe_fault(const struct activation *act, struct lucet_result *re
         .backtrace = inst->frames,
         .backtrace_len = count,
         .backtrace_truncated = trace->truncated || count < trace->count,
+        .rip_addr_details = {.module_code_resolvable = true,
+                             .in_module_code = named != NULL,
+                             .file_name = named ? named->module_name : NULL,
+                             .sym_name = named ? named->function_name : NULL},
     };
     result->tag = lucet_result_tag_faulted;
 }

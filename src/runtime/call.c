@@ -231,8 +231,12 @@ static enum lucet_error yielded(struct lucet_instance *i, struct activation *act
 static enum lucet_error faulted(const struct activation *act, struct lucet_result *result)
 {
     const struct lucet_runtime_fault *f = &result->val.faulted;
+    struct lucet_instance *i = act->instance;
     char number[32] = "generated code";
 
+    lucet__count_fault(i->module, act->trapcode, act->fatal);
+    if (act->fatal && i->fatal_handler)
+        i->fatal_handler(i);
     lucet__describe_fault(act, result);
     if (f->function_index != UINT32_MAX)
         snprintf(number, sizeof(number), "function %u", f->function_index);
@@ -278,12 +282,15 @@ enum lucet_error lucet__finish(struct lucet_instance *i, struct activation *act,
     if (stopped) {
         i->state = INSTANCE_TERMINATED;
         lucet_exception_release(act->thrown);
+        lucet__count_termination(i->module, reason);
         return terminated(result, reason, NULL);
     }
     lucet__callable_update(i);
     switch (act->outcome) {
     case OUTCOME_FAULTED: return faulted(act, result);
-    case OUTCOME_TERMINATED: return terminated(result, act->reason, act->provided);
+    case OUTCOME_TERMINATED:
+        lucet__count_termination(i->module, act->reason);
+        return terminated(result, act->reason, act->provided);
     case OUTCOME_YIELDED: return yielded(i, act, result);
     case OUTCOME_THREW: return threw(i, act, result);
     default: return lucet_error_ok;
@@ -295,6 +302,7 @@ static bool begin(struct lucet_instance *i, struct activation *act, struct lucet
 {
     if (i->depth == 0 && !lucet__stop_begin(i->stop, act)) {
         i->state = INSTANCE_TERMINATED;
+        lucet__count_termination(i->module, lucet_terminated_reason_remote);
         terminated(result, lucet_terminated_reason_remote, NULL);
         return false;
     }

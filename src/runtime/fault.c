@@ -79,6 +79,20 @@ static bool judge(const struct activation *act, const struct lucet_dl_module *m,
     }
 }
 
+/* What the embedder's handler wants, as far as it is possible. */
+static enum lucet_signal_behavior ask_handler(const struct activation *act, const struct fault *f,
+                                              int sig, const siginfo_t *info, const void *context)
+{
+    struct lucet_instance *i = act->instance;
+    enum lucet_signal_behavior b = lucet_signal_behavior_default;
+
+    if (i->signal_handler && !f->fatal)
+        b = i->signal_handler(i, &f->code, sig, info, context);
+    if (b == lucet_signal_behavior_continue && f->code != lucet_trapcode_heap_out_of_bounds)
+        return lucet_signal_behavior_default;
+    return b;
+}
+
 void lucet__fault_handler(int sig, siginfo_t *info, void *context)
 {
     const int saved_errno = errno;
@@ -94,12 +108,21 @@ void lucet__fault_handler(int sig, siginfo_t *info, void *context)
         errno = saved_errno;
         return;
     }
-    act->outcome = OUTCOME_FAULTED;
-    act->trapcode = fault.code;
-    act->fatal = fault.fatal;
-    act->pc = pc;
-    act->fault_addr = fault.address;
-    lucet__backtrace(act, pc, machine_sp(u), machine_probe_register(u), false);
+    switch (ask_handler(act, &fault, sig, info, context)) {
+    case lucet_signal_behavior_continue: errno = saved_errno; return;
+    case lucet_signal_behavior_terminate:
+        act->outcome = OUTCOME_TERMINATED;
+        act->reason = lucet_terminated_reason_signal;
+        act->provided = NULL;
+        break;
+    default:
+        act->outcome = OUTCOME_FAULTED;
+        act->trapcode = fault.code;
+        act->fatal = fault.fatal;
+        act->pc = pc;
+        act->fault_addr = fault.address;
+        lucet__backtrace(act, pc, machine_sp(u), machine_probe_register(u), false);
+    }
     machine_redirect(u, (const void *)(uintptr_t)lucet__leave, act->host_sp);
     errno = saved_errno;
 }
@@ -133,4 +156,26 @@ void lucet__trap(struct lucet_vmctx *ctx, enum lucet_trapcode code)
     act->fault_addr = 0;
     lucet__backtrace(act, pc, (uintptr_t)frame + 8, 0, true);
     lucet__leave_host();
+}
+
+/* ---- For embedders ---- */
+
+enum lucet_error lucet_instance_set_signal_handler(struct lucet_instance *inst,
+                                                   lucet_signal_handler handler)
+{
+    lucet__clear_error();
+    if (!inst)
+        return lucet__fail(lucet_error_invalid_argument, "lucet_instance_set_signal_handler: NULL");
+    inst->signal_handler = handler;
+    return lucet_error_ok;
+}
+
+enum lucet_error lucet_instance_set_fatal_handler(struct lucet_instance *inst,
+                                                  lucet_fatal_handler handler)
+{
+    lucet__clear_error();
+    if (!inst)
+        return lucet__fail(lucet_error_invalid_argument, "lucet_instance_set_fatal_handler: NULL");
+    inst->fatal_handler = handler;
+    return lucet_error_ok;
 }

@@ -4,7 +4,8 @@
 
 #include "runtime/runtime.h"
 
-/* extern_names: [exports] names, [exports] signatures, then of imports modules, names, signatures;
+/* extern_names: [exports] names, [exports] signatures, then of imports modules, names, signatures,
+ * native symbols;
  * each made when first asked for. */
 
 static const char *keep(struct lucet_dl_module *m, size_t slot, const char *text, size_t size)
@@ -41,7 +42,7 @@ static bool make_room(struct lucet_dl_module *m)
 
     if (!m->extern_names)
         m->extern_names =
-            calloc(2 * (size_t)a->nexports + 3 * (size_t)a->nimports + 1, sizeof(char *));
+            calloc(2 * (size_t)a->nexports + 4 * (size_t)a->nimports + 1, sizeof(char *));
     return m->extern_names != NULL;
 }
 
@@ -99,14 +100,17 @@ enum lucet_error lucet_dl_module_import(const struct lucet_dl_module *module, si
     memset(out, 0, sizeof(*out));
     out->kind = (enum lucet_extern_kind)p->kind;
     if (good) {
-        size_t first = 2 * (size_t)a->nexports + 3 * i;
+        size_t first = 2 * (size_t)a->nexports + 4 * i;
         out->module = keep(m, first, lucet_artifact_str(a, p->module), p->module.size);
         out->name = keep(m, first + 1, lucet_artifact_str(a, p->name), p->name.size);
         out->module_len = p->module.size;
         out->name_len = p->name.size;
         if (has_signature(p->kind))
             out->signature = keep_signature(m, first + 2, p->kind, p->index);
-        good = out->module && out->name && (!has_signature(p->kind) || out->signature);
+        if (p->symbol.size)
+            out->symbol = keep(m, first + 3, lucet_artifact_str(a, p->symbol), p->symbol.size);
+        good = out->module && out->name && (!p->symbol.size || out->symbol) &&
+               (!has_signature(p->kind) || out->signature);
     }
     pthread_mutex_unlock(&m->mutex);
     return good ? lucet_error_ok : lucet__no_memory();

@@ -116,7 +116,8 @@ enum lucet_error lucet_mmap_region_create_with(size_t capacity,
                                                const struct lucet_region_options *options,
                                                struct lucet_region **out)
 {
-    struct lucet_alloc_limits l = limits ? *limits : lucet_alloc_limits_default();
+    const struct lucet_alloc_limits standard = lucet_alloc_limits_default();
+    struct lucet_alloc_limits l = limits ? *limits : standard;
     const bool random = options && options->strategy == lucet_slots_random;
 
     lucet__clear_error();
@@ -125,6 +126,9 @@ enum lucet_error lucet_mmap_region_create_with(size_t capacity,
     *out = NULL;
     if (capacity == 0)
         return lucet__fail(lucet_error_invalid_argument, "a region without slots");
+    l.context_size = l.context_size ? l.context_size : standard.context_size;
+    l.table_entries = l.table_entries ? l.table_entries : standard.table_entries;
+    l.exceptions_size = l.exceptions_size ? l.exceptions_size : standard.exceptions_size;
     enum lucet_error e = check_limits(&l);
     if (e == lucet_error_ok)
         e = lucet__handlers_ensure();

@@ -124,6 +124,9 @@ struct lucet_dl_module {
 
     bool pristine_possible;
     struct pristine *_Atomic pristine; /* pristine.c; NULL: not made yet */
+    struct {
+        _Atomic uint64_t faults[12], terminations[8], fatal;
+    } statistics; /* as in struct lucet_module_statistics */
 
     pthread_mutex_t mutex; /* guards what is made on demand, below */
     atomic_bool image_made;
@@ -420,6 +423,8 @@ struct lucet_instance {
     uint64_t timeout_ns, slice_ns, instructions_bound; /* 0 = none */
     uint64_t instructions_total; /* executed and left, of a module that counts them */
     struct stop *stop;
+    lucet_signal_handler signal_handler;
+    lucet_fatal_handler fatal_handler;
 
     struct pristine *pristine; /* of its own */
     bool complete;             /* all that outlives it in its slot is made */
@@ -685,6 +690,10 @@ struct activation *lucet__in_host(const struct lucet_vmctx *ctx);
 bool lucet__is_in_host(const struct lucet_vmctx *ctx);
 LUCET_NORETURN void lucet__trap(struct lucet_vmctx *ctx, enum lucet_trapcode code);
 void lucet__fault_handler(int sig, siginfo_t *info, void *context);
+
+/* statistics.c */
+void lucet__count_fault(struct lucet_dl_module *m, enum lucet_trapcode code, bool fatal);
+void lucet__count_termination(struct lucet_dl_module *m, enum lucet_terminated_reason reason);
 
 /* signals.c */
 extern atomic_bool lucet__handlers_installed;

@@ -146,3 +146,23 @@ bool lucet__threads_running(void)
     pthread_mutex_unlock(&mutex);
     return running;
 }
+
+enum lucet_error lucet_thread_attach(size_t signal_stack_size)
+{
+    lucet__clear_error();
+    return lucet__thread_prepare(signal_stack_size);
+}
+
+enum lucet_error lucet_thread_detach(void)
+{
+    struct thread *t = &lucet__thread;
+
+    lucet__clear_error();
+    if (t->current)
+        return lucet__fail(lucet_error_instance_not_returned, "this thread is running a guest");
+    if (t->ready) {
+        pthread_setspecific(at_exit, NULL);
+        thread_gone(t);
+    }
+    return lucet_error_ok;
+}

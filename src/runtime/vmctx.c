@@ -3,27 +3,27 @@
 
 #include "runtime/runtime.h"
 
-struct lucet_instance *lucet_vmctx_instance(struct lucet_vmctx *vmctx)
+struct lucet_instance *lucet_vmctx_instance(const struct lucet_vmctx *vmctx)
 {
     return vmctx ? lucet__instance(vmctx) : NULL;
 }
 
-uint8_t *lucet_vmctx_get_heap(struct lucet_vmctx *vmctx)
+uint8_t *lucet_vmctx_get_heap(const struct lucet_vmctx *vmctx)
 {
     return lucet_instance_heap(lucet_vmctx_instance(vmctx));
 }
 
-uint64_t lucet_vmctx_heap_len(struct lucet_vmctx *vmctx)
+uint64_t lucet_vmctx_heap_len(const struct lucet_vmctx *vmctx)
 {
     return lucet_instance_heap_len(lucet_vmctx_instance(vmctx));
 }
 
-bool lucet_vmctx_check_heap(struct lucet_vmctx *vmctx, const void *ptr, size_t len)
+bool lucet_vmctx_check_heap(const struct lucet_vmctx *vmctx, const void *ptr, size_t len)
 {
     return lucet_instance_check_heap(lucet_vmctx_instance(vmctx), ptr, len);
 }
 
-void *lucet_vmctx_guest_range(struct lucet_vmctx *vmctx, uint64_t offset, uint64_t len)
+void *lucet_vmctx_guest_range(const struct lucet_vmctx *vmctx, uint64_t offset, uint64_t len)
 {
     uint64_t size = lucet_vmctx_heap_len(vmctx);
 
@@ -33,12 +33,12 @@ void *lucet_vmctx_guest_range(struct lucet_vmctx *vmctx, uint64_t offset, uint64
     return heap ? heap + offset : NULL;
 }
 
-void *lucet_vmctx_get_delegate(struct lucet_vmctx *vmctx)
+void *lucet_vmctx_get_delegate(const struct lucet_vmctx *vmctx)
 {
     return lucet_instance_embed_ctx(lucet_vmctx_instance(vmctx));
 }
 
-uint32_t lucet_vmctx_current_memory(struct lucet_vmctx *vmctx)
+uint32_t lucet_vmctx_current_memory(const struct lucet_vmctx *vmctx)
 {
     const struct lucet_instance *i = lucet_vmctx_instance(vmctx);
 
@@ -47,7 +47,7 @@ uint32_t lucet_vmctx_current_memory(struct lucet_vmctx *vmctx)
                           : 0);
 }
 
-int32_t lucet_vmctx_grow_memory(struct lucet_vmctx *vmctx, uint32_t additional_pages)
+int32_t lucet_vmctx_grow_memory(const struct lucet_vmctx *vmctx, uint32_t additional_pages)
 {
     struct lucet_instance *i = lucet_vmctx_instance(vmctx);
 
@@ -56,21 +56,41 @@ int32_t lucet_vmctx_grow_memory(struct lucet_vmctx *vmctx, uint32_t additional_p
     return (int32_t)lucet__memory_grow_for(i, i->memory0, additional_pages);
 }
 
-void lucet_vmctx_terminate(struct lucet_vmctx *vmctx, void *info)
+const void *lucet_vmctx_get_func_from_idx(const struct lucet_vmctx *vmctx, uint32_t table,
+                                          uint32_t index)
+{
+    const struct lucet_instance *i = lucet_vmctx_instance(vmctx);
+
+    if (!i || table >= i->module->artifact.ntables)
+        return NULL;
+    const struct lucet_table *t = lucet__table_desc(i, table);
+    const struct table *own = t->owner;
+    return own->elem == LUCET_FUNCREF && index < t->size ? (const void *)(uintptr_t)t->elems[index]
+                                                         : NULL;
+}
+
+int64_t *lucet_vmctx_get_globals(const struct lucet_vmctx *vmctx)
+{
+    const struct lucet_instance *i = lucet_vmctx_instance(vmctx);
+
+    return i ? LUCET__AT(i->ctx, int64_t, i->module->artifact.header->layout.globals) : NULL;
+}
+
+void lucet_vmctx_terminate(const struct lucet_vmctx *vmctx, void *info)
 {
     if (!vmctx)
         abort();
     lucet__terminate(lucet__in_host(vmctx), lucet_terminated_reason_provided, info);
 }
 
-void lucet_vmctx_trap(struct lucet_vmctx *vmctx, enum lucet_trapcode code)
+void lucet_vmctx_trap(const struct lucet_vmctx *vmctx, enum lucet_trapcode code)
 {
     if (!vmctx)
         abort();
-    lucet__trap(vmctx, code);
+    lucet__trap((struct lucet_vmctx *)(uintptr_t)vmctx, code);
 }
 
-bool lucet_vmctx_stop_requested(struct lucet_vmctx *vmctx)
+bool lucet_vmctx_stop_requested(const struct lucet_vmctx *vmctx)
 {
     struct thread *t = &lucet__thread;
     enum lucet_terminated_reason reason;

@@ -270,7 +270,6 @@ static void host_functions_are_asked_and_never_interrupted(void **state)
      * came. */
     assert_int_equal(atomic_load(&winners), atomic_load(&entered));
     assert_true(atomic_load(&winners) >= k.results[lucet_kill_pending]);
-    assert_true(atomic_load(&winners) + k.results[lucet_kill_cancelled] <= k.rounds);
     tear_down(&s);
 }
 

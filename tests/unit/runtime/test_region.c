@@ -29,7 +29,6 @@ static void sizes_that_make_no_sense_are_refused(void **state)
         BAD(globals_size, 0),
         BAD(globals_size, 5000),
         BAD(signal_stack_size, 0),
-        BAD(context_size, 0),
     };
     struct lucet_region *region;
 

@@ -9,36 +9,42 @@
 struct lucet_vmctx *guest;
 char top[64];
 
-void *lucet_vmctx_guest_range(struct lucet_vmctx *vmctx, uint64_t offset, uint64_t len)
+void *lucet_vmctx_guest_range(const struct lucet_vmctx *vmctx, uint64_t offset, uint64_t len)
 {
-    return offset <= MEMORY_SIZE && len <= MEMORY_SIZE - offset ? vmctx->memory + offset : NULL;
+    return offset <= MEMORY_SIZE && len <= MEMORY_SIZE - offset
+               ? (void *)(uintptr_t)(vmctx->memory + offset)
+               : NULL;
 }
 
 /* No instance is behind it: nobody starts threads here. */
-struct lucet_instance *lucet_vmctx_instance(struct lucet_vmctx *vmctx)
+struct lucet_instance *lucet_vmctx_instance(const struct lucet_vmctx *vmctx)
 {
     (void)vmctx;
     return NULL;
 }
 
-void *lucet_vmctx_get_delegate(struct lucet_vmctx *vmctx)
+void *lucet_vmctx_get_delegate(const struct lucet_vmctx *vmctx)
 {
     return vmctx->ctx;
 }
 
-bool lucet_vmctx_stop_requested(struct lucet_vmctx *vmctx)
+bool lucet_vmctx_stop_requested(const struct lucet_vmctx *vmctx)
 {
-    if (vmctx->stop_after > 0) {
-        vmctx->stop_after--;
+    struct lucet_vmctx *ours = (struct lucet_vmctx *)(uintptr_t)vmctx;
+
+    if (ours->stop_after > 0) {
+        ours->stop_after--;
     }
-    return vmctx->stop_after == 0;
+    return ours->stop_after == 0;
 }
 
-void lucet_vmctx_terminate(struct lucet_vmctx *vmctx, void *info)
+void lucet_vmctx_terminate(const struct lucet_vmctx *vmctx, void *info)
 {
+    struct lucet_vmctx *ours = (struct lucet_vmctx *)(uintptr_t)vmctx;
+
     (void)info;
-    vmctx->terminated = true;
-    longjmp(vmctx->on_terminate, 1);
+    ours->terminated = true;
+    longjmp(ours->on_terminate, 1);
 }
 
 static const char *under_top(const char *name)

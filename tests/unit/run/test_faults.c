@@ -1,0 +1,258 @@
+/* What embedders may do about faults, and what they are told: handlers, statistics; and the smaller parts of
+ * the interface that host functions use. */
+#include "guest.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+
+static const char wat[] =
+    "(module (import \"h\" \"f\" (func $f (param i32) (result i32))) (memory 2)"
+    " (table 3 funcref) (elem (i32.const 1) $five) (global i32 (i32.const 77))"
+    " (global $g (mut i64) (i64.const 0x123456789abcdef0))"
+    " (func $five (export \"five\") (result i32) (i32.const 5))"
+    " (func (export \"load\") (param i32) (result i32) (i32.load (local.get 0)))"
+    " (func (export \"unreachable\") unreachable)"
+    " (func (export \"div\") (param i32) (result i32) (i32.div_u (i32.const 1) (local.get 0)))"
+    " (func $deep (export \"deep\") (result i32) (i32.add (call $deep) (i32.const 1)))"
+    " (func (export \"host\") (param i32) (result i32) (call $f (local.get 0))))";
+
+static struct lucet_region *region;
+static struct lucet_dl_module *module;
+static struct lucet_linker *linker;
+static struct lucet_instance *inst;
+static int32_t (*host_body)(struct lucet_vmctx *ctx, int32_t n);
+
+static int32_t host(struct lucet_vmctx *ctx, int32_t n)
+{
+    return host_body(ctx, n);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    guest_begin();
+    region = guest_region(1);
+    module = guest_module(wat, &guest_default);
+    lucet_linker_new(&linker);
+    lucet_linker_func(linker, "h", "f", "i:i", (void (*)(void))host);
+    inst = guest_instance(region, module, linker, &region);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    guest_begin();
+    lucet_instance_release(inst);
+    lucet_linker_release(linker);
+    lucet_dl_module_release(module);
+    lucet_region_release(region);
+    return 0;
+}
+
+static volatile unsigned asked;
+static volatile int last_signal;
+static volatile enum lucet_trapcode last_trap;
+static enum lucet_signal_behavior answer;
+
+static enum lucet_signal_behavior handler(struct lucet_instance *i, const enum lucet_trapcode *trap,
+                                          int signum, const siginfo_t *info, const void *context)
+{
+    const ucontext_t *u = context;
+
+    if (i == inst && lucet_instance_embed_ctx(i) == &region && u->uc_mcontext.gregs[REG_RIP] &&
+        info->si_signo == signum)
+        asked++;
+    last_signal = signum;
+    last_trap = *trap;
+    if (answer == lucet_signal_behavior_continue && signum == SIGSEGV) /* removes the cause */
+        mprotect(lucet_instance_heap(i), 4096, PROT_READ | PROT_WRITE);
+    return answer;
+}
+
+static struct lucet_result r;
+static enum lucet_error run(const char *name, size_t argc, int32_t n)
+{
+    struct lucet_val v = LUCET_VAL_I32(n);
+    return lucet_instance_run(inst, name, argc, &v, &r);
+}
+
+static void the_handler_decides(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t argc;
+        int signum;
+        enum lucet_trapcode trap;
+    } faults[] = {{"load", 1, SIGSEGV, lucet_trapcode_heap_out_of_bounds},
+                  {"unreachable", 0, SIGILL, lucet_trapcode_unreachable},
+                  {"deep", 0, SIGSEGV, lucet_trapcode_stack_overflow}};
+
+    (void)state;
+    guest_begin();
+    assert_int_equal(lucet_instance_set_signal_handler(NULL, handler),
+                     lucet_error_invalid_argument);
+    assert_int_equal(lucet_instance_set_signal_handler(inst, handler), lucet_error_ok);
+    for (size_t i = 0; i < 3; i++) {
+        asked = 0;
+        answer = lucet_signal_behavior_default;
+        assert_int_equal(run(faults[i].name, faults[i].argc, 1 << 30), lucet_error_runtime_fault);
+        assert_int_equal(r.val.faulted.trapcode, faults[i].trap);
+        assert_int_equal(last_trap, faults[i].trap);
+        assert_int_equal(last_signal, faults[i].signum);
+        assert_int_equal(asked, 1);
+        assert_int_equal(lucet_instance_reset(inst), lucet_error_ok);
+        answer = lucet_signal_behavior_terminate;
+        assert_int_equal(run(faults[i].name, faults[i].argc, 1 << 30),
+                         lucet_error_runtime_terminated);
+        assert_int_equal(r.val.terminated.reason, lucet_terminated_reason_signal);
+        assert_int_equal(asked, 2);
+        assert_int_equal(run("five", 0, 0), lucet_error_instance_not_returned);
+        assert_int_equal(lucet_instance_reset(inst), lucet_error_ok);
+        if (i == 0)
+            continue; /* it would come for ever */
+        answer = lucet_signal_behavior_continue;
+        assert_int_equal(run(faults[i].name, faults[i].argc, 1 << 30), lucet_error_runtime_fault);
+        assert_int_equal(lucet_instance_reset(inst), lucet_error_ok);
+    }
+    /* It goes on where it was. */
+    memcpy(lucet_instance_heap(inst), "\x2a\0\0\0", 4);
+    mprotect(lucet_instance_heap(inst), 4096, PROT_NONE);
+    asked = 0;
+    answer = lucet_signal_behavior_continue;
+    assert_int_equal(run("load", 1, 0), lucet_error_ok);
+    assert_int_equal(asked, 1);
+    assert_int_equal(lucet_retval_gp(&r.val.returned), 42);
+    assert_int_equal(lucet_instance_set_signal_handler(inst, NULL), lucet_error_ok);
+    assert_int_equal(run("unreachable", 0, 0), lucet_error_runtime_fault);
+    assert_int_equal(asked, 1);
+    assert_true(r.val.fault.rip_addr_details.in_module_code);
+    assert_string_equal(r.val.fault.rip_addr_details.sym_name, "unreachable");
+}
+
+static unsigned fatal;
+static void on_fatal(struct lucet_instance *i)
+{
+    fatal += i == inst;
+}
+
+static int32_t terminate(struct lucet_vmctx *ctx, int32_t n)
+{
+    lucet_vmctx_terminate(ctx, NULL);
+    return n;
+}
+
+static int32_t trap(struct lucet_vmctx *ctx, int32_t n)
+{
+    lucet_vmctx_trap(ctx, (enum lucet_trapcode)n);
+}
+
+static void statistics_are_kept_per_module(void **state)
+{
+    struct lucet_module_statistics s;
+    struct lucet_kill_switch *k;
+
+    (void)state;
+    guest_begin();
+    assert_int_equal(lucet_instance_set_fatal_handler(inst, on_fatal), lucet_error_ok);
+    lucet_dl_module_statistics(module, &s);
+    assert_int_equal(s.faulted, 0);
+    assert_int_equal(s.terminated, 0);
+    for (int i = 0; i < 3; i++) {
+        run("load", 1, 1 << 30);
+        lucet_instance_reset(inst);
+    }
+    run("five", 0, 0);
+    run("unreachable", 0, 0);
+    lucet_instance_reset(inst);
+    host_body = terminate;
+    run("host", 1, 0);
+    lucet_instance_reset(inst);
+    host_body = trap;
+    run("host", 1, lucet_trapcode_unknown);
+    lucet_instance_reset(inst);
+    lucet_instance_kill_switch(inst, &k);
+    lucet_kill_switch_terminate(k);
+    run("five", 0, 0);
+    lucet_kill_switch_release(k);
+    lucet_dl_module_statistics(module, &s);
+    assert_int_equal(s.faulted, 5);
+    assert_int_equal(s.faults[lucet_trapcode_heap_out_of_bounds], 3);
+    assert_int_equal(s.faults[lucet_trapcode_unreachable], 1);
+    assert_int_equal(s.faults[0], 1);
+    assert_int_equal(s.terminated, 2);
+    assert_int_equal(s.terminations[lucet_terminated_reason_provided], 1);
+    assert_int_equal(s.terminations[lucet_terminated_reason_remote], 1);
+    assert_int_equal(s.fatal, 0);
+    assert_int_equal(fatal, 0);
+    lucet_dl_module_statistics(NULL, &s);
+}
+
+static int32_t look(struct lucet_vmctx *ctx, int32_t n)
+{
+    const int64_t *globals = lucet_vmctx_get_globals(ctx);
+
+    assert_int_equal((int32_t)globals[0], 77);
+    assert_int_equal(globals[1], 0x123456789abcdef0);
+    assert_null(lucet_vmctx_get_func_from_idx(ctx, 0, 0));
+    assert_non_null(lucet_vmctx_get_func_from_idx(ctx, 0, 1));
+    assert_null(lucet_vmctx_get_func_from_idx(ctx, 0, 3));
+    assert_null(lucet_vmctx_get_func_from_idx(ctx, 1, 1));
+    assert_int_equal(lucet_thread_detach(), lucet_error_instance_not_returned);
+    return n;
+}
+
+static void host_functions_see_tables_and_globals(void **state)
+{
+    (void)state;
+    guest_begin();
+    host_body = look;
+    assert_int_equal(run("host", 1, 3), lucet_error_ok);
+    assert_int_equal(lucet_retval_gp(&r.val.returned), 3);
+}
+
+static void *attach(void *arg)
+{
+    stack_t before, during, after;
+
+    sigaltstack(NULL, &before);
+    bool good = lucet_thread_attach(1 << 20) == lucet_error_ok;
+    sigaltstack(NULL, &during);
+    good = good && !(during.ss_flags & SS_DISABLE) && during.ss_size >= 1 << 20;
+    good = good && run("five", 0, 0) == lucet_error_ok;
+    good = good && lucet_thread_detach() == lucet_error_ok && lucet_thread_detach() == 0;
+    sigaltstack(NULL, &after);
+    good = good && after.ss_flags == before.ss_flags;
+    good = good && run("unreachable", 0, 0) == lucet_error_runtime_fault; /* attaches again */
+    *(bool *)arg = good;
+    return NULL;
+}
+
+static void threads_attach_and_detach(void **state)
+{
+    pthread_t thread;
+    bool good = false;
+
+    (void)state;
+    guest_begin();
+    assert_int_equal(pthread_create(&thread, NULL, attach, &good), 0);
+    pthread_join(thread, NULL);
+    assert_true(good);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(the_handler_decides),
+        TEST(statistics_are_kept_per_module),
+        TEST(host_functions_see_tables_and_globals),
+        TEST(threads_attach_and_detach),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
