@@ -1,12 +1,16 @@
 /* The N-th system call or allocation fails, for every N: each time a clean error, and nothing is
  * left behind. */
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "run/guest.h"
@@ -16,7 +20,7 @@
 static bool armed;
 static long countdown; /* calls until one fails */
 static unsigned kinds; /* which may fail */
-enum { MAPPING = 1, ALLOCATION = 2, FILES = 4 };
+enum { MAPPING = 1, ALLOCATION = 2, FILES = 4, THREADS = 8 };
 
 static bool fails(unsigned kind)
 {
@@ -82,6 +86,29 @@ int ftruncate(int fd, off_t size)
         return -1;
     }
     return (int)syscall(SYS_ftruncate, fd, size);
+}
+
+/* What a thread needs at its first run, and with its first time limit or slice. */
+int sigaltstack(const stack_t *stack, stack_t *old)
+{
+    if (stack && fails(THREADS)) {
+        errno = ENOMEM;
+        return -1;
+    }
+    return (int)syscall(SYS_sigaltstack, stack, old);
+}
+
+int timer_create(clockid_t clock, struct sigevent *event, timer_t *timer)
+{
+    static int (*real)(clockid_t, struct sigevent *, timer_t *);
+
+    if (fails(THREADS)) {
+        errno = EAGAIN;
+        return -1;
+    }
+    if (!real)
+        *(void **)&real = dlsym(RTLD_NEXT, "timer_create");
+    return real(clock, event, timer);
 }
 
 extern void *__libc_malloc(size_t);
@@ -156,7 +183,10 @@ static enum lucet_error live(struct lucet_region **region_left)
     if ((e = lucet_region_new_instance_with(region, m, &o, &one)) != lucet_error_ok ||
         (e = lucet_region_new_instance_with(region, m, &o, &two)) != lucet_error_ok ||
         (e = lucet_instance_run(one, "run", 0, NULL, &r)) != lucet_error_ok ||
-        (e = lucet_instance_reset(one)) != lucet_error_ok)
+        (e = lucet_instance_reset(one)) != lucet_error_ok ||
+        (e = lucet_instance_set_timeout(one, 100000)) != lucet_error_ok ||
+        (e = lucet_instance_set_slice(one, UINT64_C(1000000000))) != lucet_error_ok ||
+        (e = lucet_instance_run(one, "run", 0, NULL, &r)) != lucet_error_ok)
         goto out;
     if (lucet_instance_run(one, "trap", 0, NULL, &r) != lucet_error_runtime_fault)
         e = lucet_error_internal;
@@ -172,6 +202,37 @@ out:
     return e;
 }
 
+struct life {
+    struct lucet_region *region;
+    enum lucet_error e;
+};
+
+static void *live_there(void *arg)
+{
+    struct life *life = arg;
+
+    armed = true;
+    life->e = live(&life->region);
+    armed = false;
+    return NULL;
+}
+
+/* On a thread of its own, which is new to Lucet, when that may fail. */
+static enum lucet_error live_somewhere(struct lucet_region **region)
+{
+    struct life life = {0};
+    pthread_t thread;
+
+    if (kinds & THREADS) {
+        assert_int_equal(pthread_create(&thread, NULL, live_there, &life), 0);
+        pthread_join(thread, NULL);
+    } else {
+        live_there(&life);
+    }
+    *region = life.region;
+    return life.e;
+}
+
 static void fail_each(unsigned which, bool may_succeed)
 {
     struct lucet_region *region = NULL;
@@ -180,9 +241,7 @@ static void fail_each(unsigned which, bool may_succeed)
     for (long n = 0;; n++) {
         kinds = which;
         countdown = n;
-        armed = true;
-        enum lucet_error e = live(&region);
-        armed = false;
+        enum lucet_error e = live_somewhere(&region);
         bool over = countdown >= 0;
         if (region) {
             /* A slot may be given up when it cannot be cleaned; with everything else gone the
@@ -236,6 +295,7 @@ static void every_failure_is_clean(void **state)
     fail_each(MAPPING, true);
     fail_each(ALLOCATION, true);
     fail_each(FILES, true);
+    fail_each(THREADS, true);
     free(artifact);
 }
 

@@ -1,4 +1,4 @@
-/* Many instances that return, trap, overflow, and are killed: memory, descriptors, mappings and
+/* Many instances that return, trap, overflow, yield, and are killed: memory, descriptors, mappings and
  * threads stay as they were. LUCET_SOAK = number of instances (default 6000). */
 #include <dirent.h>
 #include <pthread.h>
@@ -8,13 +8,15 @@
 
 #include "run/guest.h"
 
-static const char wat[] = "(module (memory 2 16) (table 10 funcref) (type $v (func))"
+static const char wat[] = "(module (import \"h\" \"yield\" (func $yield)) (memory 2 16) (table 10 "
+                          "funcref) (type $v (func))"
                           " (func $f) (elem (i32.const 0) $f)"
                           " (func $deep (export \"overflow\") (call $deep) (call $deep))"
                           " (func (export \"unreachable\") unreachable)"
                           " (func (export \"oob\") (drop (i32.load (i32.const 100000000))))"
                           " (func (export \"null\") (call_indirect (type $v) (i32.const 5)))"
                           " (func (export \"loop\") (loop (br 0)))"
+                          " (func (export \"yield\") (call $yield) (call $yield))"
                           " (func (export \"work\") (drop (memory.grow (i32.const 3)))"
                           "   (memory.fill (i32.const 0) (i32.const 7) (i32.const 200000))"
                           "   (call_indirect (type $v) (i32.const 0))))";
@@ -56,6 +58,13 @@ static struct lucet_dl_module *module;
 static struct lucet_region *region;
 static atomic_uint unexpected;
 
+static void yield(struct lucet_vmctx *ctx)
+{
+    lucet_vmctx_yield(ctx, NULL);
+}
+
+static struct lucet_linker *linker;
+
 static void *fire(void *k)
 {
     lucet_kill_switch_terminate(k);
@@ -75,6 +84,33 @@ static void killed(struct lucet_instance *inst)
     lucet_kill_switch_release(k);
 }
 
+/* Dropped in the middle, or resumed; by a host function or by a slice. */
+static void put_aside(struct lucet_instance *inst, unsigned i)
+{
+    struct lucet_result r;
+
+    unexpected += lucet_instance_run(inst, "yield", 0, NULL, &r) != lucet_error_ok ||
+                  r.tag != lucet_result_tag_yielded;
+    if (i % 3) {
+        unexpected += lucet_instance_resume(inst, NULL, &r) != lucet_error_ok ||
+                      r.tag != lucet_result_tag_yielded;
+        unexpected += lucet_instance_resume(inst, NULL, &r) != lucet_error_ok ||
+                      r.tag != lucet_result_tag_returned;
+    } else {
+        unexpected += lucet_instance_reset(inst) != lucet_error_ok;
+    }
+    if (i % 20)
+        return;
+    unexpected += lucet_instance_set_slice(inst, 50000) != lucet_error_ok;
+    unexpected += lucet_instance_run(inst, "loop", 0, NULL, &r) != lucet_error_ok ||
+                  r.tag != lucet_result_tag_yielded;
+    unexpected += lucet_instance_resume(inst, NULL, &r) != lucet_error_ok ||
+                  r.tag != lucet_result_tag_yielded;
+    unexpected += lucet_instance_set_slice(inst, 0) != lucet_error_ok;
+    if (i % 40) /* else it is released as it is, or killed */
+        unexpected += lucet_instance_reset(inst) != lucet_error_ok;
+}
+
 static void one(unsigned i)
 {
     static const struct {
@@ -88,7 +124,8 @@ static void one(unsigned i)
     struct lucet_instance *inst;
     struct lucet_result r;
 
-    if (lucet_region_new_instance(region, module, &inst) != lucet_error_ok) {
+    const struct lucet_instance_options o = {.linker = linker};
+    if (lucet_region_new_instance_with(region, module, &o, &inst) != lucet_error_ok) {
         unexpected++;
         return;
     }
@@ -97,7 +134,8 @@ static void one(unsigned i)
         unexpected += lucet_instance_run(inst, kinds[kind].name, 0, NULL, &r) != kinds[kind].error;
         unexpected += lucet_instance_reset(inst) != lucet_error_ok;
     }
-    if (i % 50 == 0)
+    put_aside(inst, i);
+    if (i % 50 == 0 && i % 40)
         killed(inst);
     lucet_instance_release(inst);
 }
@@ -119,6 +157,8 @@ static void nothing_accumulates(void **state)
     guest_begin();
     module = guest_module(wat, &guest_default);
     region = guest_region(8);
+    assert_int_equal(lucet_linker_new(&linker), lucet_error_ok);
+    lucet_linker_func(linker, "h", "yield", ":", (void (*)(void))yield);
     unsigned warm = 500;
     for (int i = 0; i < 3; i++) /* so that every thread's arena exists before */
         pthread_create(&threads[i], NULL, many, &warm);
@@ -140,6 +180,7 @@ static void nothing_accumulates(void **state)
     assert_true(after.maps <= before.maps + 20);
     assert_int_equal(after.fds, before.fds);
     assert_int_equal(after.threads, before.threads);
+    lucet_linker_release(linker);
     lucet_dl_module_release(module);
     lucet_region_release(region);
 }
