@@ -349,6 +349,8 @@ static enum lucet_error run(const struct call *c, const struct lucet_module_type
     if (!begin(i, &act, result))
         return lucet_error_runtime_terminated;
     lucet__throw_begin(&act, c->ctx);
+    if (i->depth == 1)
+        lucet__stack_unused(i->slot);
     if (choose_stack(&act, i->slot)) {
         enter(&act, c->ctx, lucet__enter, NULL);
     } else {

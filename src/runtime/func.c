@@ -265,6 +265,7 @@ static inline enum outcome_of_quick call_quickly(const struct lucet_func *f,
 
     act->entry = f->entry;
     act->callee = f->code;
+    lucet__stack_unused(i->slot);
     push(t, i, act);
     i->area.ready = LUCET__NOT_READY;
     i->depth = 1;

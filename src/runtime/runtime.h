@@ -582,6 +582,20 @@ struct store_members lucet__store_members(const struct lucet_instance *i);
 
 /* ---- Running ---- */
 
+/* Before an instance's outermost run: AddressSanitizer may remember frames of host functions on this
+ * stack that a stop, or the end of a run that had yielded, has cut off. */
+#ifdef LUCET_SANITIZE
+void __asan_unpoison_memory_region(void const volatile *p, size_t size);
+#endif
+static inline void lucet__stack_unused(const struct slot *s)
+{
+#ifdef LUCET_SANITIZE
+    __asan_unpoison_memory_region(s->stack, s->region->limits.stack_size);
+#else
+    (void)s;
+#endif
+}
+
 /* The thread that an activation's values belong to. After a run was put aside, builtins find it by their
  * context's `activation` only: the address of lucet__thread may be one kept from before. */
 static inline struct thread *lucet__activation_thread(const struct lucet_activation *abi)
