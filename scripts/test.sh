@@ -74,7 +74,8 @@ case $mode in
     run_ctest unit -L unit
     run_ctest run -LE unit
     LUCET_SPEC=quick run_script spec tests/spec/run.sh
-    run_script fuzz-diff fuzz/diff/run.sh --count 40 --seed 1 --generator smith --generator ttf
+    run_script fuzz-diff fuzz/diff/run.sh --count 60 --seed 1 --some-modes 3 --generator ops --generator smith \
+        --generator ttf --generator calls
     ;;
 *)
     echo "usage: test.sh [--spec | --real | --sanitize]" >&2

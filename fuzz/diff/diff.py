@@ -256,7 +256,8 @@ def shard(o, k, until, queue):
 
 
 class Totals:
-    def __init__(self):
+    def __init__(self, processes):
+        self.open = processes
         self.start = time.time()
         self.passed = self.failed = self.skipped = self.calls = self.traps = self.runs = 0
         self.notes, self.reasons, self.times, self.generators = Counter(), Counter(), Counter(), Counter()
@@ -313,12 +314,12 @@ def check(o):
     return 0 if any(mode != "v8" for mode, _ in case.failures) else 1
 
 
-def collect(totals, queue, open_shards):
+def collect(totals, queue):
     shown = time.time()
-    while open_shards:
+    while totals.open:
         case = queue.get()
         if case is None:
-            open_shards -= 1
+            totals.open -= 1
         elif isinstance(case, Exception):
             totals.failed += 1
         else:
@@ -341,12 +342,13 @@ def main():
     for s in shards:
         s.start()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    totals = Totals()
+    totals = Totals(len(shards))
     try:
-        collect(totals, queue, len(shards))
+        collect(totals, queue)
     except KeyboardInterrupt:
         for s in shards:
             os.kill(s.pid, signal.SIGINT)
+        collect(totals, queue)
     for s in shards:
         s.join()
     totals.summary()
