@@ -14,7 +14,7 @@ TRAPS = {
     "TABLE_OUT_OF_BOUNDS": "table_out_of_bounds", "INDIRECT_CALL_TO_NULL": "indirect_call_to_null",
     "BAD_SIGNATURE": "bad_signature", "INTEGER_OVERFLOW": "integer_overflow",
     "INTEGER_DIVISION_BY_ZERO": "integer_div_by_zero", "BAD_CONVERSION_TO_INTEGER": "bad_conversion_to_integer",
-    "UNREACHABLE": "unreachable", "INTERRUPT": "timeout",
+    "NULL_REFERENCE": "null_reference", "UNREACHABLE": "unreachable", "INTERRUPT": "timeout",
 }
 TIMEOUT = 5.0
 
