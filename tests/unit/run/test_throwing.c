@@ -401,6 +401,54 @@ static void what_an_exception_refers_to_lives_on(void **state)
     }
 }
 
+/* By a function's result, parameter and a global: then the two are one store, and know each other's. */
+static void references_go_between_linked_instances(void **state)
+{
+    static const char maker[] =
+        "(module (tag $a (export \"tag\") (param i64))"
+        " (global $g (export \"g\") (mut exnref) (ref.null exn))"
+        " (func $make (export \"make\") (param i64) (result exnref)"
+        "   (block $h (result exnref)"
+        "     (try_table (catch_all_ref $h) (throw $a (local.get 0))) unreachable))"
+        " (func (export \"value\") (param exnref) (result i64)"
+        "   (block $h (result i64)"
+        "     (try_table (catch $a $h) (throw_ref (local.get 0))) unreachable)))";
+    static const char user[] =
+        "(module (import \"m\" \"tag\" (tag $a (param i64)))"
+        " (import \"m\" \"make\" (func $make (param i64) (result exnref)))"
+        " (import \"m\" \"value\" (func $value (param exnref) (result i64)))"
+        " (import \"m\" \"g\" (global $g (mut exnref)))"
+        " (global $mine (mut exnref) (ref.null exn))"
+        " (func $own (param exnref) (result i64)"
+        "   (block $h (result i64)"
+        "     (try_table (catch $a $h) (throw_ref (local.get 0))) unreachable))"
+        " (func $catch (param i64) (result exnref)"
+        "   (block $h (result exnref)"
+        "     (try_table (catch_all_ref $h) (throw $a (local.get 0))) unreachable))"
+        " (func (export \"f\") (param $n i64) (result i64)"
+        "   (global.set $mine (call $make (i64.const 1)))"
+        "   (global.set $g (call $catch (i64.const 20)))"
+        /* Both make so many that those which are not in use go. */
+        "   (loop $l"
+        "     (drop (call $make (local.get $n))) (drop (call $catch (local.get $n)))"
+        "     (br_if $l (i32.wrap_i64"
+        "       (local.tee $n (i64.sub (local.get $n) (i64.const 1))))))"
+        "   (call $own (global.get $mine))"
+        "   (i64.add (call $value (global.get $mine)))"
+        "   (i64.add (call $own (global.get $g)))"
+        "   (i64.add (call $value (global.get $g)))))";
+
+    (void)state;
+    EACH_MODE(s)
+    {
+        struct lucet_instance *m = add(&s, "m", maker), *u = add(&s, NULL, user);
+        assert_int_equal(guest_call(u, "f", ARGS(I64(20000))), 42);
+        lucet_instance_release(m);
+        assert_int_equal(guest_call(u, "f", ARGS(I64(20000))), 42);
+        lucet_instance_release(u);
+    }
+}
+
 /* ---- Host functions ---- */
 
 static struct lucet_tag *host_tag;
@@ -903,6 +951,7 @@ int main(void)
         cmocka_unit_test(tags_are_the_same_only_when_they_are_shared),
         cmocka_unit_test(an_unknown_exception_can_be_kept_and_thrown_again),
         cmocka_unit_test(what_an_exception_refers_to_lives_on),
+        cmocka_unit_test(references_go_between_linked_instances),
         cmocka_unit_test(host_functions_throw),
         cmocka_unit_test(a_trap_after_throwing_is_a_trap),
         cmocka_unit_test(host_functions_pass_on_what_a_guest_threw),
