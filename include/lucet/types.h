@@ -245,7 +245,7 @@ union lucet_raw {
 
 struct lucet_exception; /* exception.h */
 
-/* What became of a call. */
+/* What became of a call. One member has two names: NOLINTNEXTLINE(bugprone-tagged-union-member-count) */
 struct lucet_result {
     enum lucet_result_tag tag;
     union {
@@ -254,7 +254,7 @@ struct lucet_result {
             void *val; /* the host function's; NULL for other reasons */
             enum lucet_yield_reason reason;
         } yielded;
-        struct lucet_runtime_fault faulted, fault; /* the same */
+        struct lucet_runtime_fault faulted, fault; /* the same; `fault` is the original's name */
         struct {
             enum lucet_terminated_reason reason;
             void *provided;

@@ -100,8 +100,11 @@ static bool gather(struct gathered *g, uint64_t offset, const uint8_t *bytes, si
 
 static bool write_segments(const struct lucet_artifact *a, int fd, uint64_t start)
 {
-    struct gathered g = {.fd = fd, .start = start, .at = start, .capacity = 64 << 10};
-    bool good = (g.bytes = malloc(g.capacity)) != NULL;
+    const size_t capacity = 64 << 10;
+    uint8_t *bytes = malloc(capacity);
+    struct gathered g = {
+        .fd = fd, .start = start, .at = start, .capacity = capacity, .bytes = bytes};
+    bool good = bytes != NULL;
 
     for (uint32_t i = 0; good && i < a->ndatas; i++) {
         const struct lucet_module_data *d = &a->datas[i];
@@ -110,7 +113,7 @@ static bool write_segments(const struct lucet_artifact *a, int fd, uint64_t star
             good = gather(&g, offset, a->data_bytes + d->bytes, d->size);
     }
     good = good && flush(&g);
-    free(g.bytes);
+    free(bytes);
     return good;
 }
 

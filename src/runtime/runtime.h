@@ -582,7 +582,7 @@ struct store_members lucet__store_members(const struct lucet_instance *i);
 
 /* ---- Running ---- */
 
-/* Before an instance's outermost run: AddressSanitizer may remember frames of host functions on this
+/* Before an instance's outermost run, and before its stack is cleaned: AddressSanitizer may remember frames of host functions on this
  * stack that a stop, or the end of a run that had yielded, has cut off. */
 #ifdef LUCET_SANITIZE
 void __asan_unpoison_memory_region(void const volatile *p, size_t size);

@@ -234,6 +234,7 @@ static bool clean(struct slot *s, struct lucet_dl_module *module)
 {
     const struct image *image = s->content == module->id ? lucet__image(module) : NULL;
 
+    lucet__stack_unused(s);
     s->warm = lucet__free_lists_may_keep(s->region->free) && put_back(s, s->stack, image);
     s->heap_used = false;
     /* One call over stack and heap: what lies between is inaccessible. It fails for locked memory; new
