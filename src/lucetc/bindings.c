@@ -1,5 +1,6 @@
 #include "lucetc/bindings.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -157,7 +158,7 @@ enum lucet_error lucetc_bindings_add_file(struct lucetc_bindings *b, const char 
     json_error_t error = {0};
     FILE *file = fopen(path, "re");
     if (!file) {
-        say(message, message_size, "cannot be opened", NULL, NULL);
+        say(message, message_size, strerror(errno), NULL, NULL);
         return lucet_error_io;
     }
     json_t *root = json_loadf(file, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);

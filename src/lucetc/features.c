@@ -16,7 +16,10 @@ bool features_of(const char *list, uint32_t *features, struct lucetc_diagnostic 
     if (wrong.size == 3 && word[1] == 'g' && word[2] == 'c')
         diagnose(d, "unsupported", "features: garbage collection (gc) is not supported");
     else
-        diagnose(d, "unsupported", "features: \"%s\" is none", word);
+        diagnose(
+            d, "unsupported",
+            "features: \"%s\" is neither an edition (1.0, 2.0, 3.0, all) nor a feature with + or -",
+            word);
     return false;
 }
 

@@ -64,9 +64,9 @@ check "simd is none of 1.0" yes "$(says lucetc --features 1.0 simd.wasm -o x.so 
 check "simd is of 2.0" "0 " "$(says lucetc --features 2.0 simd.wasm -o x.so)"
 check "the last word counts" "0 " "$(says lucetc --features 1.0,-simd,+simd simd.wasm -o x.so)"
 
-check "no such feature" '2 lucetc: --features: "+sims" is none' "$(says lucetc --features +sims simd.wasm)"
-check "no sign" '2 lucetc: --features: "simd" is none' "$(says lucetc --features simd simd.wasm)"
-check "empty" '2 lucetc: --features: "" is none' "$(says lucetc --features '' simd.wasm)"
+check "no such feature" '2 lucetc: --features: "+sims" is neither an edition (1.0, 2.0, 3.0, all) nor a feature with + or -' "$(says lucetc --features +sims simd.wasm)"
+check "no sign" '2 lucetc: --features: "simd" is neither an edition (1.0, 2.0, 3.0, all) nor a feature with + or -' "$(says lucetc --features simd simd.wasm)"
+check "empty" '2 lucetc: --features: "" is neither an edition (1.0, 2.0, 3.0, all) nor a feature with + or -' "$(says lucetc --features '' simd.wasm)"
 check "garbage collection" '2 lucetc: --features: garbage collection (gc) is not supported' \
     "$(says lucetc --features +gc simd.wasm)"
 wasm-tools parse -o gc.wasm <(echo '(module (type (struct)))')

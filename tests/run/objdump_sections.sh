@@ -121,9 +121,10 @@ refuses 1 '^lucet-objdump: module\.wasm: error: ' module.wasm
 refuses 1 '^lucet-objdump: nothing: error: No such file' nothing
 refuses 1 'error: ' "$objdump"
 refuses 1 'error: no function of that name' --disassemble=nothing module.so
-refuses 2 'error: no input file'
-refuses 2 'error: more than one' a b
+refuses 2 'lucet-objdump: no input file'
+refuses 2 'lucet-objdump: more than one' a b
 refuses 2 'unrecognized option' --nonsense module.so
+refuses 2 'Try "lucet-objdump --help"' --nonsense module.so
 refuses 2 'verbose' --audit=yes module.so
 size=$(stat -c %s module.so)
 for part in 0 1 63 64 500 $((size / 2)) $((size - 1)); do

@@ -60,10 +60,16 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
-static void usage_error(const char *what)
+static _Noreturn void suggest_help(void)
 {
-    fprintf(stderr, "lucet-objdump: error: %s (lucet-objdump --help)\n", what);
+    fputs("Try \"lucet-objdump --help\".\n", stderr);
     exit(EXIT_USAGE);
+}
+
+static _Noreturn void usage_error(const char *what)
+{
+    fprintf(stderr, "lucet-objdump: %s\n", what);
+    suggest_help();
 }
 
 static void apply(struct options *o, int id)
@@ -82,7 +88,7 @@ static void apply(struct options *o, int id)
         o->sections |= SECTION_DISASSEMBLY;
         o->disassemble = optarg;
         break;
-    case '?': exit(EXIT_USAGE); /* getopt has said why */
+    case '?': suggest_help(); /* getopt has said why */
     default: o->sections |= (unsigned)(id - OPT_SECTIONS); break;
     }
 }

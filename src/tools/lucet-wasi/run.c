@@ -1,5 +1,6 @@
 #include "tools/lucet-wasi/run.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,7 +94,8 @@ static bool give_dirs(const struct cli *cli, struct lucet_wasi_ctx *ctx)
         const struct cli_dir *d = &cli->dirs[i];
         enum lucet_error error = lucet_wasi_ctx_preopen(ctx, d->host, d->guest, d->read_only);
         if (error != lucet_error_ok) {
-            cli_complain("directory %s: %s", d->host, lucet_error_message(error));
+            cli_complain("directory %s: %s", d->host,
+                         error == lucet_error_io ? strerror(errno) : lucet_error_message(error));
             return false;
         }
     }
@@ -188,7 +190,8 @@ int finish(const struct cli *cli, struct lucet_instance *inst, struct lucet_wasi
         return report_result(cli, inst, result);
     }
     if (error == lucet_error_symbol_not_found) {
-        cli_complain("%s exports no function \"%.200s\"", cli->module, cli->entrypoint);
+        cli_complain("%s exports no function \"%.200s\"%s", cli->module, cli->entrypoint,
+                     strcmp(cli->entrypoint, "_start") == 0 ? "; --invoke calls others" : "");
     } else {
         complain_error(cli->module, error);
     }

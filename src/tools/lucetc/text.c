@@ -108,6 +108,22 @@ static bool not_installed(int status)
     return status >= 0 && WIFEXITED(status) && WEXITSTATUS(status) == NOT_INSTALLED;
 }
 
+/* Converters show the source with a caret below, for which one line has no room: what is wrong and where
+ * is kept. */
+static void keep_first_line(char *text)
+{
+    char *end = text + strcspn(text, "\n");
+    const char *place = end + strspn(end, "\n ");
+
+    if (strncmp(place, "--> ", 4) == 0) {
+        const size_t size = strcspn(place, "\n");
+        *end++ = ' ';
+        memmove(end, place, size);
+        end += size;
+    }
+    *end = '\0';
+}
+
 static void report_refusal(const struct cli *cli, const char *name, const char *converter,
                            int status, int messages)
 {
@@ -115,8 +131,7 @@ static void report_refusal(const struct cli *cli, const char *name, const char *
     const ssize_t n = pread(messages, text, sizeof text - 1, 0);
 
     text[n > 0 ? n : 0] = '\0';
-    for (ssize_t end = n; end > 0 && text[end - 1] == '\n'; end--)
-        text[end - 1] = '\0';
+    keep_first_line(text);
     if (WIFSIGNALED(status))
         snprintf(all, sizeof all, "%s, which reads WebAssembly text, was ended by a signal: %s",
                  converter, strsignal(WTERMSIG(status)));
