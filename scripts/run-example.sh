@@ -6,7 +6,9 @@ build=${BUILD:-build}
 out=$build/examples
 mkdir -p "$out"
 
-say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+bold='' plain=''
+[ ! -t 1 ] || { bold=$'\033[1m' plain=$'\033[0m'; }
+say() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
 show() {
     printf '  $ %s\n' "$*"
     "$@" | sed 's/^/    /'
