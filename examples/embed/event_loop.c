@@ -4,6 +4,8 @@
  * epoll says that there is something to read. Those that compute do so in slices of a millisecond,
  * so that one that loops for ever, as guest 0 does, costs the others no more than its turn.
  *
+ * In this folder:
+ *
  *     clang-22 --target=wasm32 -O2 -nostdlib -Wl,--no-entry -o worker.wasm guests/worker.c
  *     lucetc --bindings event_loop.json worker.wasm -o worker.so
  *     cc -o event_loop event_loop.c $(pkg-config --cflags --libs lucet) -pthread

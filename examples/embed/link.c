@@ -2,6 +2,8 @@
  * Two guests, one of which imports a function of the other. Each has a memory of its own; a call
  * from one to the other is a change of tenant, made by generated code.
  *
+ * In this folder:
+ *
  *     for guest in counter client; do
  *         clang-22 --target=wasm32 -O2 -nostdlib -Wl,--no-entry -o $guest.wasm guests/$guest.c
  *         lucetc --allow-undefined $guest.wasm -o $guest.so

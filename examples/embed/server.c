@@ -2,6 +2,8 @@
  * A server that embeds Lucet. It gives its guest one host function, calls it, survives its faults,
  * stops it when it takes too long, and uses the instance again after a reset.
  *
+ * In this folder:
+ *
  *     clang-22 --target=wasm32 -O2 -nostdlib -Wl,--no-entry -o service.wasm guests/service.c
  *     lucetc --bindings bindings.json service.wasm -o service.so
  *     cc -o server server.c $(pkg-config --cflags --libs lucet)

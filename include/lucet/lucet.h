@@ -105,8 +105,8 @@ struct lucet_alloc_limits {
     uint64_t stack_size;              /* guest stack;                          default 128 KiB */
     uint64_t hostcall_reservation;    /* part of it kept for host functions;   default 32 KiB */
     uint64_t globals_size;            /* globals and scratch space;            default 4 KiB */
-    uint64_t
-        signal_stack_size; /* alternate signal stack per thread;    default max(MINSIGSTKSZ, 16 KiB) */
+    /* Alternate signal stack per thread, at least the kernel's frame and 48 KiB; default 16 KiB */
+    uint64_t signal_stack_size;
     /* 0 = the default, for programs that know the ones above only: */
     uint64_t context_size;    /* the rest of the context;              default 64 KiB */
     uint64_t table_entries;   /* entries over all tables of an instance; default 10,000,000 */

@@ -1,5 +1,6 @@
 /* liblucet-wasi: WASI preview 1 for guests, capability by capability. Nothing is granted unless
- * the embedder grants it. Built on lucet.h alone. */
+ * the embedder grants it. Built on lucet.h alone: functions here that call nothing of it leave
+ * lucet_error_detail() as it was. */
 #ifndef LUCET_WASI_H
 #define LUCET_WASI_H
 
@@ -23,7 +24,8 @@ LUCET_API enum lucet_error lucet_wasi_ctx_inherit_stdio(struct lucet_wasi_ctx *c
 /* Puts host descriptor `host_fd` at 0, 1 or 2; with `owned` it is closed with the context. */
 LUCET_API enum lucet_error lucet_wasi_ctx_stdio(struct lucet_wasi_ctx *ctx, int guest_fd,
                                                 int host_fd, bool owned);
-/* Opens a directory that the guest sees as `guest_path`. Error io: cannot be opened. */
+/* Opens a directory that the guest sees as `guest_path`. Errors: io (cannot be opened; errno says why),
+ * invalid_argument (guest_path is empty or too long), no_memory (also: too many open files). */
 LUCET_API enum lucet_error lucet_wasi_ctx_preopen(struct lucet_wasi_ctx *ctx, const char *host_path,
                                                   const char *guest_path, bool read_only);
 
