@@ -232,10 +232,14 @@ bool lucet__slot_heap_zero(struct slot *s)
 /* False: it could not be cleaned, and is never used again. */
 static bool clean(struct slot *s, struct lucet_dl_module *module)
 {
-    const struct image *image = s->content == module->id ? lucet__image(module) : NULL;
+    /* A tenant without a heap here, or whose making failed, leaves another module's content behind, which
+     * cannot be put back page by page. */
+    const bool foreign = s->content != 0 && s->content != module->id;
+    const struct image *image = s->content ? lucet__image(module) : NULL;
 
     lucet__stack_unused(s);
-    s->warm = lucet__free_lists_may_keep(s->region->free) && put_back(s, s->stack, image);
+    s->warm =
+        !foreign && lucet__free_lists_may_keep(s->region->free) && put_back(s, s->stack, image);
     s->heap_used = false;
     /* One call over stack and heap: what lies between is inaccessible. It fails for locked memory; new
      * mappings do not. */

@@ -168,6 +168,43 @@ static void every_tenant_begins_like_the_first(void **state)
     lucet_region_release(region);
 }
 
+/* Modules without a heap in the slot, and instances that could not be made, come in between. */
+static void what_others_left_in_between_is_not_taken_for_fresh(void **state)
+{
+    (void)state;
+    guest_begin();
+    struct lucet_dl_module *m[2] = {module_with_data(false), module_with_data(true)};
+    struct lucet_dl_module *none =
+        guest_module("(module (func (export \"f\") (result i32) (i32.const 1)))", &guest_default);
+    struct lucet_dl_module *impossible =
+        guest_module("(module (import \"no\" \"where\" (func)))", &guest_default);
+    struct lucet_region *region = guest_region(1);
+    for (unsigned round = 0; round < 8; round++) {
+        const bool large = round & 1, fails = round & 2;
+        struct lucet_instance *inst = guest_instance(region, m[large], NULL, NULL);
+        check_fresh(inst, large);
+        spoil(inst, 3, 18 + round); /* pages of the data, too */
+        lucet_instance_release(inst);
+        if (fails) {
+            assert_int_not_equal(lucet_region_new_instance(region, impossible, &inst),
+                                 lucet_error_ok);
+        } else {
+            inst = guest_instance(region, none, NULL, NULL);
+            assert_int_equal((uint32_t)guest_call(inst, "f", 0, NULL), 1);
+            lucet_instance_release(inst);
+        }
+        inst = guest_instance(region, m[large], NULL, NULL);
+        check_stack_and_scratch(inst);
+        check_fresh(inst, large);
+        lucet_instance_release(inst);
+    }
+    lucet_dl_module_release(m[0]);
+    lucet_dl_module_release(m[1]);
+    lucet_dl_module_release(none);
+    lucet_dl_module_release(impossible);
+    lucet_region_release(region);
+}
+
 /* A child that asked about its parent's pages would find nothing to remove in its own. */
 static void a_child_asks_about_its_own_pages(void **state)
 {
@@ -474,6 +511,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_tenant_begins_like_the_first),
+        cmocka_unit_test(what_others_left_in_between_is_not_taken_for_fresh),
         cmocka_unit_test(a_child_asks_about_its_own_pages),
         cmocka_unit_test(kill_switches_of_a_former_tenant_do_nothing),
         cmocka_unit_test(limits_hold_for_each_tenant_anew),
