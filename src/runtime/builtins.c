@@ -17,7 +17,7 @@ bool lucet__stop_pending(void)
            lucet__stop_requested(t->current->instance->stop, &reason);
 }
 
-void lucet__poll(struct lucet_vmctx *ctx)
+void lucet__poll_stop(struct lucet_vmctx *ctx)
 {
     const struct lucet_activation *abi = ctx->activation;
     const struct activation *act = lucet__activation_thread(abi)->current;
@@ -27,7 +27,13 @@ void lucet__poll(struct lucet_vmctx *ctx)
         return;
     if (lucet__stop_requested(act->instance->stop, &reason))
         lucet__terminate(lucet__in_host(ctx), reason, NULL);
-    lucet__slice_yield(ctx);
+}
+
+void lucet__poll(struct lucet_vmctx *ctx)
+{
+    lucet__poll_stop(ctx);
+    if (*(const volatile uint32_t *)&ctx->activation->pending != 0)
+        lucet__slice_yield(ctx);
 }
 
 static void check(struct lucet_vmctx *ctx, const struct lucet_memory *m, uint64_t at, uint64_t n)

@@ -100,8 +100,10 @@ static void enter(struct activation *act, struct lucet_vmctx *ctx, void (*how)(s
     if (suspended && suspended->sp) /* it goes on in a host function */
         __atomic_store_n(&lucet__thread.abi.guest_frame, suspended->abi.guest_frame,
                          __ATOMIC_RELAXED);
-    if (suspended)
+    if (suspended) {
+        lucet__in_transit_restore(suspended);
         lucet__throw_resume(act, suspended);
+    }
     uint64_t put_back = lucet__gs_enter(t, (uintptr_t)ctx->gs_base, act->outer != NULL);
     how(act);
     lucet__gs_leave(t, put_back, act->outcome == OUTCOME_RETURNED);
@@ -221,6 +223,13 @@ static enum lucet_error yielded(struct lucet_instance *i, struct activation *act
     uint64_t now = act->deadline ? lucet__now() : 0;
 
     lucet__throw_suspend(act, s);
+    if (lucet__in_transit_save(s) != lucet_error_ok) {
+        lucet__suspended_drop(i);
+        i->state = INSTANCE_TERMINATED;
+        lucet__stop_disable(i->stop);
+        result->tag = lucet_result_tag_errored;
+        return result->val.errored = lucet_error_no_memory;
+    }
     s->time_left = act->deadline > now ? act->deadline - now : act->deadline != 0;
     result->tag = lucet_result_tag_yielded;
     result->val.yielded.val = s->value;

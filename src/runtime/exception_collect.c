@@ -38,7 +38,7 @@ static void search_words(struct search *w, const void *from, const void *to)
     for (uint64_t n = 0; (uintptr_t)(p + 1) <= (uintptr_t)to; p++, n++) {
         found(w, lucet__exception_find(w->s, *p));
         if (n % CHUNK == CHUNK - 1 && w->ctx)
-            lucet__poll(w->ctx);
+            lucet__poll_stop(w->ctx); /* others would change what is being searched */
     }
 }
 
@@ -74,6 +74,7 @@ static void search_suspended(struct search *w, const struct lucet_instance *i)
     search_words(w, sp, slot->stack + slot->region->limits.stack_size);
     search_values(w, s->throwing);
     search_values(w, s->passing);
+    search_words(w, s->in_transit, s->in_transit + s->in_transit_size);
     const struct lucet_module_type *t = lucet__func_type(s->module, s->func);
     search_words(w, s->values, s->values + t->nparams);
 }

@@ -366,6 +366,9 @@ struct suspended {
     uint32_t func;
     struct lucet_vmctx *begun, *left;           /* see struct activation */
     struct lucet_exception *throwing, *passing; /* see struct activation */
+    /* Copies of scratch space and pending exception of the context abi.ctx; malloc(). */
+    uint8_t *in_transit;
+    size_t in_transit_size;
     uint64_t (*values)[2]; /* its arguments and results: few, the call area, or from malloc() */
     uint64_t few[16][2] __attribute__((aligned(16))); /* entries load vectors from it */
 };
@@ -672,6 +675,10 @@ bool lucet__yield(struct lucet_vmctx *ctx, enum lucet_yield_reason reason, void 
 /* Ends the slice, if it is over, of the run that called the builtin; the activation is ctx->activation
  * afterwards, whichever thread that is. True: it was put aside and goes on. */
 bool lucet__slice_yield(struct lucet_vmctx *ctx);
+/* What is on its way between two functions of the running context: after the run was put aside, and before it
+ * goes on. no_memory. */
+enum lucet_error lucet__in_transit_save(struct suspended *s);
+void lucet__in_transit_restore(const struct suspended *s);
 /* Forgets the run that was put aside. */
 void lucet__suspended_drop(struct lucet_instance *i);
 
@@ -784,7 +791,10 @@ void lucet__builtin_bound_expired(struct lucet_vmctx *ctx); /* count.c */
 extern const void *const lucet__builtins[LUCET_BUILTIN_SLOTS];
 /* Whether the current run was asked to stop. */
 bool lucet__stop_pending(void);
-/* Between chunks of long work: ends the run when a stop was requested. */
+/* Between chunks of long work: ends the run when a stop was requested, and puts it aside when its slice is
+ * over; it may go on on another thread, after others have run. */
 void lucet__poll(struct lucet_vmctx *ctx);
+/* The same for work during which nobody else may run: it only ends. */
+void lucet__poll_stop(struct lucet_vmctx *ctx);
 
 #endif

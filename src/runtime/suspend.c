@@ -9,6 +9,7 @@
  * There is at most one host function on a stack that is put aside, the innermost, because a stack on
  * which an outer run waits is not: what the outer one does next would overwrite the inner one. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "runtime/runtime.h"
 
@@ -51,11 +52,53 @@ bool lucet__yield(struct lucet_vmctx *ctx, enum lucet_yield_reason reason, void 
     return true;
 }
 
+/* ---- What is on its way between two functions ---- */
+
+/* Results and parameters without a register, and an exception between one frame and the next, stand in the
+ * context of the instance whose functions run. Others may run them while this run is put aside, and their
+ * numbers would become its references. */
+enum lucet_error lucet__in_transit_save(struct suspended *s)
+{
+    const struct lucet_vmctx *ctx = s->abi.ctx;
+    const struct lucet_layout *l = &lucet__instance(ctx)->module->artifact.header->layout;
+    const size_t size = (size_t)l->scratch_size + l->exception_size;
+
+    if (size != s->in_transit_size) {
+        free(s->in_transit);
+        s->in_transit_size = 0;
+        s->in_transit = size ? malloc(size) : NULL;
+        if (size && !s->in_transit)
+            return lucet__no_memory();
+        s->in_transit_size = size;
+    }
+    if (size) {
+        memcpy(s->in_transit, LUCET__AT(ctx, uint8_t, l->scratch), l->scratch_size);
+        memcpy(s->in_transit + l->scratch_size, LUCET__AT(ctx, uint8_t, l->exception),
+               l->exception_size);
+    }
+    return lucet_error_ok;
+}
+
+void lucet__in_transit_restore(const struct suspended *s)
+{
+    const struct lucet_vmctx *ctx = s->abi.ctx;
+    const struct lucet_layout *l = &lucet__instance(ctx)->module->artifact.header->layout;
+
+    if (s->in_transit_size == 0)
+        return;
+    memcpy(LUCET__AT(ctx, uint8_t, l->scratch), s->in_transit, l->scratch_size);
+    memcpy(LUCET__AT(ctx, uint8_t, l->exception), s->in_transit + l->scratch_size,
+           l->exception_size);
+}
+
 void lucet__suspended_drop(struct lucet_instance *i)
 {
     struct suspended *s = &i->suspended;
 
     lucet__throw_forget(s);
+    free(s->in_transit);
+    s->in_transit = NULL;
+    s->in_transit_size = 0;
     if (s->values && s->values != s->few && (const void *)s->values != i->area.values)
         free(s->values);
     s->values = NULL;

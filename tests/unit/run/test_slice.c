@@ -468,6 +468,109 @@ static void kill_switches_win_against_slices(void **state)
     tear_down(&s);
 }
 
+/* A search for unused exceptions takes many slices here. Others who ran in the middle of it could throw or
+ * search themselves, and it would go on with what is no more; and it may go on on another thread. */
+static const char wat_exceptions[] =
+    "(module (tag $t) (table $kept 1000000 exnref)"
+    " (func (export \"catch\") (param $n i32) (result i32) (local $i i32)"
+    "   (loop $l"
+    "     (table.set $kept (i32.const 0)"
+    "       (block $h (result exnref) (try_table (catch_all_ref $h) (throw $t)) (unreachable)))"
+    "     (local.set $i (i32.add (local.get $i) (i32.const 1)))"
+    "     (br_if $l (i32.lt_u (local.get $i) (local.get $n))))"
+    "   (local.get $i)))";
+
+static void searches_for_exceptions_are_not_interrupted(void **state)
+{
+    struct lucet_alloc_limits limits = lucet_alloc_limits_default();
+    struct lucet_region *region;
+    struct lucet_result r;
+    unsigned slices = 0;
+
+    (void)state;
+    guest_begin();
+    limits.exceptions_size = 4096;
+    assert_int_equal(lucet_mmap_region_create_with(1, &limits, NULL, &region), lucet_error_ok);
+    struct lucet_dl_module *m = guest_module(wat_exceptions, &guest_default);
+    struct lucet_instance *inst = guest_instance(region, m, NULL, NULL);
+    assert_int_equal(lucet_instance_set_slice(inst, 50000), lucet_error_ok);
+    enum lucet_error e = lucet_instance_run(inst, "catch", ARGS(I32(600)), &r);
+    for (; is_slice(e, &r); e = lucet_instance_resume(inst, NULL, &r))
+        slices++;
+    assert_int_equal(lucet_retval_gp(&r.val.returned), 600);
+    /* 600 are less than 20 times what fits; each search lasts for some dozens. */
+    assert_in_range(slices, 1, 100);
+    lucet_instance_release(inst);
+    lucet_dl_module_release(m);
+    lucet_region_release(region);
+}
+
+/* Results in scratch space and exceptions between two frames are the run's, whoever runs the same
+ * instance's functions between two slices. */
+static const char wat_in_transit[] =
+    "(module (tag $t)"
+    " (func $three (export \"three\") (param i64) (result i64 i64 i64) (local.get 0)"
+    "   (i64.add (local.get 0) (i64.const 1)) (i64.add (local.get 0) (i64.const 2)))"
+    " (func (export \"results\") (param $n i32) (result i32)"
+    "   (local $i i64) (local $a i64) (local $b i64) (local $c i64) (local $wrong i32)"
+    "   (loop $l"
+    "     (call $three (local.get $i))"
+    "     (local.set $c) (local.set $b) (local.set $a)"
+    "     (local.set $wrong (i32.add (local.get $wrong)"
+    "       (i64.ne (local.get $c) (i64.add (local.get $i) (i64.const 2)))))"
+    "     (local.set $wrong (i32.add (local.get $wrong) (i64.ne (local.get $a) (local.get $i))))"
+    "     (local.set $wrong (i32.add (local.get $wrong)"
+    "       (i64.ne (local.get $b) (i64.add (local.get $i) (i64.const 1)))))"
+    "     (local.set $i (i64.add (local.get $i) (i64.const 1)))"
+    "     (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))"
+    "   (local.get $wrong))"
+    " (func $dig (param i32) (result i64)"
+    "   (if (i32.eqz (local.get 0)) (then (throw $t)))"
+    "   (i64.add (call $dig (i32.sub (local.get 0) (i32.const 1))) (i64.const 1)))"
+    " (func (export \"exceptions\") (param $n i32) (result i32) (local $lost i32)"
+    "   (loop $l"
+    "     (block $h (try_table (catch $t $h) (drop (call $dig (i32.const 500))))"
+    "       (local.set $lost (i32.add (local.get $lost) (i32.const 1))))"
+    "     (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))"
+    "   (local.get $lost)))";
+static const char wat_meanwhile[] =
+    "(module (import \"a\" \"three\" (func $three (param i64) (result i64 i64 i64)))"
+    " (func (export \"call\") (call $three (i64.const -1000)) (drop) (drop) (drop)))";
+
+static void what_is_in_transit_is_kept(void **state)
+{
+    static const struct work runs[] = {{"results", 2000000}, {"exceptions", 20000}};
+
+    (void)state;
+    guest_begin();
+    struct lucet_region *region = guest_region(2);
+    struct lucet_dl_module *m[] = {guest_module(wat_in_transit, &guest_default),
+                                   guest_module(wat_meanwhile, &guest_default)};
+    struct lucet_linker *linker;
+    assert_int_equal(lucet_linker_new(&linker), lucet_error_ok);
+    struct lucet_instance *a = guest_instance(region, m[0], NULL, NULL);
+    assert_int_equal(lucet_linker_instance(linker, "a", a), lucet_error_ok);
+    struct lucet_instance *b = guest_instance(region, m[1], linker, NULL);
+    assert_int_equal(lucet_instance_set_slice(a, 20000), lucet_error_ok);
+    for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
+        struct lucet_result r;
+        unsigned slices = 0;
+        enum lucet_error e = lucet_instance_run(a, runs[i].name, ARGS(I32(runs[i].n)), &r);
+        for (; is_slice(e, &r); e = lucet_instance_resume(a, NULL, &r)) {
+            guest_call(b, "call", 0, NULL);
+            slices++;
+        }
+        assert_int_equal(lucet_retval_gp(&r.val.returned), 0);
+        assert_true(slices > 20);
+    }
+    lucet_instance_release(b);
+    lucet_instance_release(a);
+    lucet_linker_release(linker);
+    lucet_dl_module_release(m[0]);
+    lucet_dl_module_release(m[1]);
+    lucet_region_release(region);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -479,6 +582,8 @@ int main(void)
         cmocka_unit_test(a_timer_and_signal_of_the_embedder_may_end_them),
         cmocka_unit_test(the_timer_stops),
         cmocka_unit_test(kill_switches_win_against_slices),
+        cmocka_unit_test(searches_for_exceptions_are_not_interrupted),
+        cmocka_unit_test(what_is_in_transit_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
