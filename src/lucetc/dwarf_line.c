@@ -97,6 +97,9 @@ static struct input part(struct input *in, uint64_t size)
     return p;
 }
 
+/* Longer than any path: an entry of a few bytes must not ask for a search through all of a section. */
+#define NAME_LIMIT 8192u
+
 static struct wasm_bytes string_at(struct wasm_bytes section, uint64_t offset, struct input *in)
 {
     if (offset >= section.size) {
@@ -104,7 +107,10 @@ static struct wasm_bytes string_at(struct wasm_bytes section, uint64_t offset, s
         return (struct wasm_bytes){NULL, 0};
     }
     struct input at = {section.data + offset, section.data + section.size, false};
-    return string(&at);
+    at = part(&at, section.size - offset < NAME_LIMIT ? section.size - offset : NAME_LIMIT);
+    const struct wasm_bytes found = string(&at);
+    in->bad |= at.bad;
+    return found;
 }
 
 /* ---- Directories and files ---- */

@@ -148,6 +148,21 @@ static void entries_without_room_are_refused(void **state)
     assert_int_equal(read_rows(bytes, sizeof bytes, (struct wasm_bytes){NULL, 0}, &s), 0);
 }
 
+/* Otherwise entries of four bytes could each ask for a search through megabytes. */
+static void names_longer_than_paths_are_refused(void **state)
+{
+    static uint8_t text[1 << 16];
+    static const unsigned lengths[] = {100, 8000, 8192, 60000};
+    struct seen s;
+    (void)state;
+    for (unsigned i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        memset(text, 'a', sizeof text);
+        text[2] = text[3 + lengths[i]] = 0; /* directory 1 is at 3 */
+        read_rows(version5, sizeof version5, (struct wasm_bytes){text, sizeof text}, &s);
+        assert_int_equal(s.count, lengths[i] < 8192 ? 2 : 0);
+    }
+}
+
 static void the_sink_can_stop_it(void **state)
 {
     struct seen s = {.most = 2};
@@ -165,6 +180,7 @@ int main(void)
         cmocka_unit_test(version_5_gives_its_rows),
         cmocka_unit_test(damage_everywhere_ends),
         cmocka_unit_test(entries_without_room_are_refused),
+        cmocka_unit_test(names_longer_than_paths_are_refused),
         cmocka_unit_test(the_sink_can_stop_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
