@@ -252,7 +252,7 @@ end_slowly(const struct lucet_func *f, struct lucet_instance *i, struct lucet_re
 static inline bool is_quick(const struct lucet_func *f, const struct lucet_instance *i,
                             const struct thread *t)
 {
-    return i->area.ready == f->module_id && !t->current && t->ready &&
+    return i->area.ready == f->module_id && f->quick && !t->current && t->ready &&
            atomic_load_explicit(&lucet__handlers_installed, memory_order_relaxed);
 }
 

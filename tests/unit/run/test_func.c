@@ -16,6 +16,7 @@ static const char wat[] =
     " (func (export \"many\") (param i64 i64 i64 i64 i64 i64 i64 i64 i64 i64) (result i64)"
     "   (i64.sub (local.get 0) (local.get 9)))"
     " (func (export \"ref\") (param funcref) (result i32) (ref.is_null (local.get 0)))"
+    " (func (export \"held\") (param (ref extern)) (result i32) (i32.const 5))"
     " (func (export \"trap\") unreachable)"
     " (func (export \"host\") (param i32) (result i32) (call $f (local.get 0)))"
     " (func (export \"spin\") (loop (br 0))))";
@@ -127,6 +128,24 @@ static void wrong_handles_are_refused(void **state)
     assert_int_equal(lucet_func_call(&add, NULL, v, &r), lucet_error_invalid_argument);
     lucet_instance_release(foreign);
     lucet_dl_module_release(other);
+    end(&w);
+}
+
+/* A stub was written for another module of the same signature, in letters. */
+static void the_call_area_does_not_get_round_checks(void **state)
+{
+    struct lucet_result result;
+
+    (void)state;
+    struct world w = begin();
+    struct lucet_func held = handle(&w, "held", "e:i");
+    union lucet_raw *values = lucet_instance_call_area(inst)->values;
+    assert_int_equal(lucet_instance_call_area(inst)->ready, held.module_id);
+    values[0].u64 = 0;
+    assert_int_equal(lucet_func_call_area(&held, inst, &result), lucet_error_type_mismatch);
+    values[0].u64 = 1;
+    assert_int_equal(lucet_func_call_area(&held, inst, &result), lucet_error_ok);
+    assert_int_equal(values[0].u32, 5);
     end(&w);
 }
 
@@ -275,6 +294,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_of_all_types_pass),
         cmocka_unit_test(wrong_handles_are_refused),
+        cmocka_unit_test(the_call_area_does_not_get_round_checks),
         cmocka_unit_test(faults_end_the_run_and_ask_for_a_reset),
         cmocka_unit_test(an_instance_runs_again_within_itself),
         cmocka_unit_test(a_run_yields_and_goes_on_without_its_caller),
