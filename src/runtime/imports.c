@@ -87,6 +87,18 @@ static enum lucet_error hold(const struct import *p)
     return e;
 }
 
+static enum lucet_error other_signature(const struct import *p, const char *who)
+{
+    const struct lucet_dl_module *m = p->instance->module;
+    char wanted[64];
+
+    lucet_artifact_signature(&m->artifact, lucet__func_type(m, p->record->index), wanted,
+                             sizeof(wanted));
+    return fail(p, lucet_error_type_mismatch,
+                "incompatible import type: the module wants \"%s\", %s is of another type", wanted,
+                who);
+}
+
 static enum lucet_error import_func(const struct import *p)
 {
     struct lucet_instance *i = p->instance;
@@ -98,12 +110,12 @@ static enum lucet_error import_func(const struct import *p)
 
     if (p->definition.host) {
         if (p->definition.signature != type)
-            return mismatch(p, "the host function has another signature");
+            return other_signature(p, "the host function");
         e = lucet__host_record(i, func, p->definition.host, &record);
     } else {
         e = lucet__export_record(p->definition.instance, p->definition.export_index, &record);
         if (e == lucet_error_ok && record->type != type)
-            return mismatch(p, "the function has another type");
+            return other_signature(p, "the function");
     }
     if (e == lucet_error_ok)
         LUCET__AT(i->ctx, const struct lucet_funcref *, h->layout.imported_funcs)[func] = record;

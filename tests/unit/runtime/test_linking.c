@@ -101,6 +101,8 @@ static void imports_must_have_the_declared_types(void **state)
             fail_msg("%s: %s (%s)", cases[i].import, lucet_error_name(e), lucet_error_detail());
         if (e != lucet_error_ok) /* the detail names it */
             assert_non_null(strstr(lucet_error_detail(), "import \""));
+        if (strstr(cases[i].import, "(param i64)"))
+            assert_non_null(strstr(lucet_error_detail(), "the module wants \"I:\""));
         /* Who could have put references in the table stays as long as it does; nobody else. */
         table_users += e == lucet_error_ok && strstr(cases[i].import, "funcref");
         assert_int_equal(lucet_region_used_slots(s.region), table_users);
