@@ -133,13 +133,14 @@ struct lucet_val {
 };
 
 #ifdef __cplusplus
+/* Captures nothing, so that it may stand outside of functions. */
 #define LUCET_VAL(t, f, x)                                                                         \
-    ([&] {                                                                                         \
+    ([](decltype(lucet_val().inner_val.f) lucet_x) -> struct lucet_val {                           \
         struct lucet_val lucet_made = {};                                                          \
         lucet_made.ty = lucet_val_type_##t;                                                        \
-        lucet_made.inner_val.f = (x);                                                              \
+        lucet_made.inner_val.f = lucet_x;                                                          \
         return lucet_made;                                                                         \
-    }())
+    }(x))
 #else
 #define LUCET_VAL(t, f, x) ((struct lucet_val){.ty = lucet_val_type_##t, .inner_val = {.f = (x)}})
 #endif

@@ -113,7 +113,7 @@ for header in "$usr"/include/lucet/*.h; do
         check "${header##*/} in $std" gcc -std=$std -Wall -Wextra -pedantic -Werror \
             -fsyntax-only -x c -include "$header" -I "$usr/include" /dev/null
     done
-    for std in c++17 c++20; do
+    for std in c++11 c++17 c++20; do
         check "${header##*/} in $std" g++ -std=$std -Wall -Wextra -pedantic -Werror \
             -fsyntax-only -x c++ -include "$header" -I "$usr/include" /dev/null
     done
@@ -158,11 +158,17 @@ C
 # An embedder in C++ has the same values to pass.
 cat >cxx.cc <<'CC'
 #include <lucet/lucet.h>
+static const lucet_val args[] = {LUCET_VAL_I32(40), LUCET_VAL_F64(2)};
+struct holder {
+    lucet_val v = LUCET_VAL_C_PTR(nullptr);
+};
 int main()
 {
     lucet_dl_module *module;
-    lucet_val v = LUCET_VAL_I32(1);
-    return lucet_dl_module_load("/nonexistent", &module) != lucet_error_dl || v.inner_val.as_i32 != 1;
+    int n = 1;
+    lucet_val v = LUCET_VAL_I32(n);
+    return lucet_dl_module_load("/nonexistent", &module) != lucet_error_dl || v.inner_val.as_i32 != 1 ||
+           args[0].inner_val.as_i32 != 40 || args[1].inner_val.as_f64 != 2 || holder().v.inner_val.as_c_ptr;
 }
 CC
 flags() {
