@@ -493,7 +493,9 @@ LUCET_API void *lucet_vmctx_guest_range(const struct lucet_vmctx *vmctx, uint64_
 LUCET_API void *lucet_vmctx_get_delegate(const struct lucet_vmctx *vmctx);
 LUCET_API uint32_t lucet_vmctx_current_memory(const struct lucet_vmctx *vmctx); /* pages */
 /* The function at an index of a table: a reference, for LUCET_VAL(funcref, as_ref, ...) and
- * lucet_instance_run_func_idx()'s like; NULL when it is null or out of bounds. */
+ * lucet_instance_run_func_idx()'s like; NULL when it is null or out of bounds, or when the module has nothing
+ * of function references among its imports and exports: then its functions belong to no instance, and none
+ * but its own code may call them (lucet_instance_run_func_idx() can). */
 LUCET_API const void *lucet_vmctx_get_func_from_idx(const struct lucet_vmctx *vmctx, uint32_t table,
                                                     uint32_t index);
 /* The guest's globals, 8 bytes each, in the order of the module: those of its own and copies of imported

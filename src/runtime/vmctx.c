@@ -61,7 +61,8 @@ const void *lucet_vmctx_get_func_from_idx(const struct lucet_vmctx *vmctx, uint3
 {
     const struct lucet_instance *i = lucet_vmctx_instance(vmctx);
 
-    if (!i || table >= i->module->artifact.ntables)
+    /* References of private modules name no instance: they would run in whoever got them. */
+    if (!i || lucet__module_private(i->module) || table >= i->module->artifact.ntables)
         return NULL;
     const struct lucet_table *t = lucet__table_desc(i, table);
     const struct table *own = t->owner;

@@ -11,7 +11,7 @@
 
 static const char wat[] =
     "(module (import \"h\" \"f\" (func $f (param i32) (result i32))) (memory 2)"
-    " (table 3 funcref) (elem (i32.const 1) $five) (global i32 (i32.const 77))"
+    " (table (export \"t\") 3 funcref) (elem (i32.const 1) $five) (global i32 (i32.const 77))"
     " (global $g (mut i64) (i64.const 0x123456789abcdef0))"
     " (func $five (export \"five\") (result i32) (i32.const 5))"
     " (func (export \"load\") (param i32) (result i32) (i32.load (local.get 0)))"
@@ -215,6 +215,33 @@ static void host_functions_see_tables_and_globals(void **state)
     assert_int_equal(lucet_retval_gp(&r.val.returned), 3);
 }
 
+/* Such a reference would run its function with the context of whoever it is handed to. */
+static int32_t look_at_private(struct lucet_vmctx *ctx, int32_t n)
+{
+    assert_null(lucet_vmctx_get_func_from_idx(ctx, 0, 0));
+    return n + 1;
+}
+
+static void functions_of_private_modules_stay_there(void **state)
+{
+    struct lucet_result result;
+
+    (void)state;
+    guest_begin();
+    host_body = look_at_private;
+    struct lucet_region *own = guest_region(1);
+    struct lucet_dl_module *m = guest_module(
+        "(module (import \"h\" \"f\" (func $f (param i32) (result i32))) (table 1 funcref)"
+        " (elem (i32.const 0) $g) (func $g (result i32) (call $f (i32.const 4))))",
+        &guest_default);
+    struct lucet_instance *i = guest_instance(own, m, linker, NULL);
+    assert_int_equal(lucet_instance_run_func_idx(i, 0, 0, 0, NULL, &result), lucet_error_ok);
+    assert_int_equal(lucet_retval_gp(&result.val.returned), 5);
+    lucet_instance_release(i);
+    lucet_dl_module_release(m);
+    lucet_region_release(own);
+}
+
 static void *attach(void *arg)
 {
     stack_t before, during, after;
@@ -256,6 +283,7 @@ int main(void)
         TEST(the_handler_decides),
         TEST(statistics_are_kept_per_module),
         TEST(host_functions_see_tables_and_globals),
+        TEST(functions_of_private_modules_stay_there),
         TEST(threads_attach_and_detach),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
