@@ -394,7 +394,7 @@ LUCET_API enum lucet_error lucet_instance_set_fatal_handler(struct lucet_instanc
  * that returned or yielded are not counted. */
 struct lucet_module_statistics {
     uint64_t faulted, terminated; /* in all */
-    uint64_t faults[12];          /* by enum lucet_trapcode; [0] = unknown */
+    uint64_t faults[32];          /* by enum lucet_trapcode; [0] = unknown */
     uint64_t terminations[8];     /* by enum lucet_terminated_reason */
     uint64_t fatal;               /* of the faults */
 };

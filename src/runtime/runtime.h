@@ -125,7 +125,7 @@ struct lucet_dl_module {
     bool pristine_possible;
     struct pristine *_Atomic pristine; /* pristine.c; NULL: not made yet */
     struct {
-        _Atomic uint64_t faults[12], terminations[8], fatal;
+        _Atomic uint64_t faults[32], terminations[8], fatal;
     } statistics; /* as in struct lucet_module_statistics */
 
     pthread_mutex_t mutex; /* guards what is made on demand, below */

@@ -5,6 +5,14 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+/* Every trap that is known has a count of its own. */
+#define X(code, id, text)                                                                          \
+    _Static_assert((code) == LUCET_TRAP_unknown ||                                                 \
+                       (code) < COUNT(((struct lucet_module_statistics *)NULL)->faults),           \
+                   #id);
+LUCET_TRAP_CODES(X)
+#undef X
+
 void lucet__count_fault(struct lucet_dl_module *m, enum lucet_trapcode code, bool fatal)
 {
     size_t k = (size_t)code < COUNT(m->statistics.faults) ? (size_t)code : 0;

@@ -175,12 +175,21 @@ static void statistics_are_kept_per_module(void **state)
     host_body = trap;
     run("host", 1, lucet_trapcode_unknown);
     lucet_instance_reset(inst);
+    for (int32_t code = lucet_trapcode_unshared_wait; code <= lucet_trapcode_exceptions_exhausted;
+         code++) {
+        run("host", 1, code);
+        lucet_instance_reset(inst);
+    }
     lucet_instance_kill_switch(inst, &k);
     lucet_kill_switch_terminate(k);
     run("five", 0, 0);
     lucet_kill_switch_release(k);
     lucet_dl_module_statistics(module, &s);
-    assert_int_equal(s.faulted, 5);
+    assert_int_equal(s.faulted, 10);
+    assert_int_equal(s.faults[lucet_trapcode_unshared_wait], 1);
+    assert_int_equal(s.faults[lucet_trapcode_null_reference], 1);
+    assert_int_equal(s.faults[lucet_trapcode_null_exception], 1);
+    assert_int_equal(s.faults[lucet_trapcode_exceptions_exhausted], 1);
     assert_int_equal(s.faults[lucet_trapcode_heap_out_of_bounds], 3);
     assert_int_equal(s.faults[lucet_trapcode_unreachable], 1);
     assert_int_equal(s.faults[0], 1);
