@@ -68,6 +68,8 @@ struct lucet_extern_desc {
     const char
         *symbol; /* imported functions: the native symbol that the bindings gave, else NULL */
 };
+/* What a module exports and imports, by index from 0. Names and signatures are owned by the module. Error
+ * invalid_argument: there is no such index. Any thread. */
 LUCET_API size_t lucet_dl_module_export_count(const struct lucet_dl_module *m);
 LUCET_API enum lucet_error lucet_dl_module_export(const struct lucet_dl_module *m, size_t i,
                                                   struct lucet_extern_desc *out);
@@ -255,8 +257,8 @@ LUCET_API enum lucet_error lucet_instance_run_func_idx(struct lucet_instance *in
                                                        uint32_t index, size_t argc,
                                                        const struct lucet_val *argv,
                                                        struct lucet_result *result);
-/* The same with all results: `results` has room for `nresults` values, whose `ty` are set. The name
- * may hold any bytes. */
+/* lucet_instance_run() with all results: `results` has room for `nresults` values, whose `ty` are set. The
+ * name may hold any bytes. */
 LUCET_API enum lucet_error lucet_instance_call(struct lucet_instance *inst, const char *name,
                                                size_t name_len, size_t argc,
                                                const struct lucet_val *argv, size_t nresults,
@@ -349,6 +351,8 @@ LUCET_API uint64_t lucet_instance_heap_len(const struct lucet_instance *inst);
 /* True when [ptr, ptr+len) (host addresses) lies wholly in memory 0. */
 LUCET_API bool lucet_instance_check_heap(const struct lucet_instance *inst, const void *ptr,
                                          size_t len);
+/* Grows memory 0 by so many of its pages, as memory.grow does. *previous_pages (NULL is allowed) is the
+ * size before. Errors: no_linear_memory, limits_exceeded. */
 LUCET_API enum lucet_error lucet_instance_grow_heap(struct lucet_instance *inst,
                                                     uint32_t additional_pages,
                                                     uint32_t *previous_pages);
@@ -356,6 +360,7 @@ LUCET_API enum lucet_error lucet_instance_grow_heap(struct lucet_instance *inst,
  * the same for the instance's life. Error symbol_not_found. */
 LUCET_API enum lucet_error lucet_instance_memory(struct lucet_instance *inst, const char *name,
                                                  size_t name_len, uint8_t **base, uint64_t *size);
+/* `embed_ctx` of its options. */
 LUCET_API void *lucet_instance_embed_ctx(struct lucet_instance *inst);
 
 /* ---- Faults -------------------------------------------------------------------------------- */
