@@ -16,12 +16,16 @@ struct lucet_wasi_ctx;
  * instance that uses it; used by one thread at a time, but for the guest's own. Starts with no arguments, no
  * environment, no descriptors at all. Errors: no_memory. */
 LUCET_API enum lucet_error lucet_wasi_ctx_new(struct lucet_wasi_ctx **out);
+/* Not while the instance runs. NULL is allowed. */
 LUCET_API void lucet_wasi_ctx_release(struct lucet_wasi_ctx *ctx);
+/* Appends an argument, the program's name first, or a variable "NAME=VALUE". Both are copied. Errors:
+ * invalid_argument (NULL; no '='; more than 32-bit guests can count), no_memory. */
 LUCET_API enum lucet_error lucet_wasi_ctx_arg(struct lucet_wasi_ctx *ctx, const char *arg);
 LUCET_API enum lucet_error lucet_wasi_ctx_env(struct lucet_wasi_ctx *ctx, const char *key_value);
 /* Gives the guest descriptors 0, 1 and 2 of the process (not closed with the context). */
 LUCET_API enum lucet_error lucet_wasi_ctx_inherit_stdio(struct lucet_wasi_ctx *ctx);
-/* Puts host descriptor `host_fd` at 0, 1 or 2; with `owned` it is closed with the context. */
+/* Puts host descriptor `host_fd` at 0, 1 or 2; with `owned` it is closed with the context. Errors: io (it is
+ * not open, or a directory), invalid_argument, no_memory. */
 LUCET_API enum lucet_error lucet_wasi_ctx_stdio(struct lucet_wasi_ctx *ctx, int guest_fd,
                                                 int host_fd, bool owned);
 /* Opens a directory that the guest sees as `guest_path`. Errors: io (cannot be opened; errno says why),

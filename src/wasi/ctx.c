@@ -109,12 +109,13 @@ static enum lucet_error strings_add(struct wasi_strings *s, const char *text)
 
 enum lucet_error lucet_wasi_ctx_arg(struct lucet_wasi_ctx *ctx, const char *arg)
 {
-    return strings_add(&ctx->process->args, arg);
+    return ctx == NULL || arg == NULL ? lucet_error_invalid_argument
+                                      : strings_add(&ctx->process->args, arg);
 }
 
 enum lucet_error lucet_wasi_ctx_env(struct lucet_wasi_ctx *ctx, const char *key_value)
 {
-    if (strchr(key_value, '=') == NULL) {
+    if (ctx == NULL || key_value == NULL || strchr(key_value, '=') == NULL) {
         return lucet_error_invalid_argument;
     }
     return strings_add(&ctx->process->environment, key_value);
@@ -139,7 +140,7 @@ enum lucet_error lucet_wasi_ctx_stdio(struct lucet_wasi_ctx *ctx, int guest_fd, 
                                       bool owned)
 {
     struct wasi_fd entry;
-    if (guest_fd < 0 || guest_fd > 2) {
+    if (ctx == NULL || guest_fd < 0 || guest_fd > 2) {
         return lucet_error_invalid_argument;
     }
     if (wasi_fd_describe(host_fd, owned, &entry) || entry.filetype == WASI_FILETYPE_DIRECTORY) {
@@ -152,6 +153,9 @@ enum lucet_error lucet_wasi_ctx_stdio(struct lucet_wasi_ctx *ctx, int guest_fd, 
 
 enum lucet_error lucet_wasi_ctx_inherit_stdio(struct lucet_wasi_ctx *ctx)
 {
+    if (ctx == NULL) {
+        return lucet_error_invalid_argument;
+    }
     for (int fd = 0; fd < 3; fd++) {
         /* A process may have been started with some of them closed; so is the guest, then. */
         if (fcntl(fd, F_GETFD) < 0) {
@@ -168,7 +172,8 @@ enum lucet_error lucet_wasi_ctx_inherit_stdio(struct lucet_wasi_ctx *ctx)
 enum lucet_error lucet_wasi_ctx_preopen(struct lucet_wasi_ctx *ctx, const char *host_path,
                                         const char *guest_path, bool read_only)
 {
-    if (guest_path[0] == '\0' || strlen(guest_path) >= WASI_PATH_SIZE) {
+    if (ctx == NULL || host_path == NULL || guest_path == NULL || guest_path[0] == '\0' ||
+        strlen(guest_path) >= WASI_PATH_SIZE) {
         return lucet_error_invalid_argument;
     }
     int host = open(host_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -197,7 +202,8 @@ enum lucet_error lucet_wasi_ctx_preopen(struct lucet_wasi_ctx *ctx, const char *
 
 enum lucet_error lucet_wasi_ctx_max_descriptors(struct lucet_wasi_ctx *ctx, uint32_t count)
 {
-    if (count < 8 || count < ctx->process->fds.size || count > INT32_MAX / sizeof(struct wasi_fd)) {
+    if (ctx == NULL || count < 8 || count < ctx->process->fds.size ||
+        count > INT32_MAX / sizeof(struct wasi_fd)) {
         return lucet_error_invalid_argument;
     }
     ctx->process->fds.limit = count;

@@ -159,6 +159,16 @@ static void bad_gifts(void **state)
     assert_int_equal(lucet_wasi_ctx_preopen(c, "/nowhere", "/", false), lucet_error_io);
     assert_int_equal(lucet_wasi_ctx_preopen(c, "/etc/passwd", "/", false), lucet_error_io);
     assert_int_equal(lucet_wasi_ctx_preopen(c, "/", "", false), lucet_error_invalid_argument);
+    assert_int_equal(lucet_wasi_ctx_preopen(c, NULL, "/", false), lucet_error_invalid_argument);
+    assert_int_equal(lucet_wasi_ctx_preopen(c, "/", NULL, false), lucet_error_invalid_argument);
+    assert_int_equal(lucet_wasi_ctx_preopen(NULL, "/", "/", false), lucet_error_invalid_argument);
+    assert_int_equal(lucet_wasi_ctx_arg(c, NULL), lucet_error_invalid_argument);
+    assert_int_equal(lucet_wasi_ctx_arg(NULL, "a"), lucet_error_invalid_argument);
+    assert_int_equal(lucet_wasi_ctx_env(c, NULL), lucet_error_invalid_argument);
+    assert_int_equal(lucet_wasi_ctx_env(NULL, "a=b"), lucet_error_invalid_argument);
+    assert_int_equal(lucet_wasi_ctx_inherit_stdio(NULL), lucet_error_invalid_argument);
+    assert_int_equal(lucet_wasi_ctx_stdio(NULL, 0, 0, false), lucet_error_invalid_argument);
+    assert_int_equal(lucet_wasi_ctx_max_descriptors(NULL, 100), lucet_error_invalid_argument);
     assert_int_equal(lucet_wasi_ctx_stdio(c, 3, 0, false), lucet_error_invalid_argument);
     assert_int_equal(lucet_wasi_ctx_stdio(c, -1, 0, false), lucet_error_invalid_argument);
     assert_int_equal(lucet_wasi_ctx_stdio(c, 1, -1, false), lucet_error_io);
