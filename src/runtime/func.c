@@ -284,8 +284,7 @@ static inline enum outcome_of_quick call_quickly(const struct lucet_func *f,
     i->area.ready = i->timeout_ns || i->slice_ns ? LUCET__NOT_READY : f->module_id;
     /* The state: of a run of the same instance within it. */
     return __builtin_expect(act->outcome == OUTCOME_RETURNED && i->state == INSTANCE_READY &&
-                                !lucet__throw_left(act) && !t->armed &&
-                                lucet__stop_running(i->stop, false),
+                                !lucet__throw_left(act) && !t->armed && lucet__stop_ended(i->stop),
                             1)
                ? QUICK_RETURNED
                : QUICK_ENDED;

@@ -189,13 +189,13 @@ enum lucet_error lucet_instance_set_global(struct lucet_instance *i, const char 
     const struct lucet_module_global *g = &i->module->artifact.globals[index];
     if (!g->mutable)
         return lucet__fail(lucet_error_invalid_argument, "the global is immutable");
-    if (!lucet__value_store(&value, lucet_valtype_plain(g->type), bytes) ||
-        !lucet__value_is(i->module, g->type, bytes))
+    const uint8_t type = lucet_valtype_plain(g->type);
+    if (!lucet__value_store(&value, type, bytes) || !lucet__value_is(i->module, g->type, bytes))
         return lucet__fail(lucet_error_type_mismatch, "the global is of type %s",
                            lucet_valtype_name(g->type));
     e = lucet__value_hold(i, &value);
     if (e == lucet_error_ok)
-        e = lucet__arguments_admit(i, &(uint8_t){lucet_valtype_plain(g->type)}, 1, &value, &bytes);
+        e = lucet__arguments_admit(i, &type, 1, &value, &bytes);
     if (e == lucet_error_ok)
         memcpy(lucet__global_cell(i, index), bytes, g->type == LUCET_V128 ? 16 : 8);
     return e;

@@ -590,13 +590,18 @@ struct store_members lucet__store_members(const struct lucet_instance *i);
 #ifdef LUCET_SANITIZE
 void __asan_unpoison_memory_region(void const volatile *p, size_t size);
 #endif
-static inline void lucet__stack_unused(const struct slot *s)
+static inline void lucet__stack_range_unused(const uint8_t *from, size_t size)
 {
 #ifdef LUCET_SANITIZE
-    __asan_unpoison_memory_region(s->stack, s->region->limits.stack_size);
+    __asan_unpoison_memory_region(from, size);
 #else
-    (void)s;
+    (void)from;
+    (void)size;
 #endif
+}
+static inline void lucet__stack_unused(const struct slot *s)
+{
+    lucet__stack_range_unused(s->stack, s->region->limits.stack_size);
 }
 
 /* The thread that an activation's values belong to. After a run was put aside, builtins find it by their
@@ -742,6 +747,12 @@ static inline bool lucet__stop_running(struct stop *s, bool running)
         atomic_thread_fence(memory_order_seq_cst);
     atomic_signal_fence(memory_order_seq_cst);
     return atomic_load_explicit(&s->state, memory_order_acquire) == STOP_NONE;
+}
+/* The quick part of the end: the same, but nothing is changed while somebody is deciding. */
+static inline bool lucet__stop_ended(struct stop *s)
+{
+    return atomic_load_explicit(&s->state, memory_order_acquire) == STOP_NONE &&
+           lucet__stop_running(s, false);
 }
 /* A run begins; false: it was cancelled before. */
 bool lucet__stop_begin(struct stop *s, struct activation *act);

@@ -159,9 +159,10 @@ void lucet__signature_release(uint64_t first_id)
     if (first_id == 0)
         return;
     pthread_mutex_lock(&mutex);
-    struct group **n = id_bucket(first_id), *g;
-    while ((g = *n)->first_id != first_id)
-        n = &g->next_by_id;
+    struct group **n = id_bucket(first_id);
+    while ((*n)->first_id != first_id)
+        n = &(*n)->next_by_id;
+    struct group *g = *n;
     if (--g->refs == 0) {
         struct group **k = key_bucket(g);
         while (*k != g)

@@ -124,17 +124,21 @@ bool lucet__stop_begin(struct stop *s, struct activation *act)
     return lucet__stop_running(s, true) || begin_slowly(s);
 }
 
+/* A killer that is deciding may have cut the run off already: it must find it running. */
 static bool end_slowly(struct stop *s, enum lucet_terminated_reason *reason)
 {
-    int state = decided(s);
+    int state;
 
+    decided(s);
+    lucet__stop_running(s, false);
+    state = decided(s);
     lucet__stop_requested(s, reason);
     return (state == STOP_REMOTE || state == STOP_TIMEOUT) && change(s, state, STOP_DISABLED);
 }
 
 bool lucet__stop_end(struct stop *s, bool usable, enum lucet_terminated_reason *reason)
 {
-    if (!lucet__stop_running(s, false) && end_slowly(s, reason))
+    if (!lucet__stop_ended(s) && end_slowly(s, reason))
         return true;
     if (!usable)
         lucet__stop_disable(s);

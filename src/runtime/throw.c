@@ -118,6 +118,7 @@ LUCET_NORETURN static void land(struct activation *act, struct lucet_catcher *c,
     /* It lies above on the same stack, or something has written to it. */
     if ((uintptr_t)c <= here || (uintptr_t)c + sizeof(*c) > (uintptr_t)act->stack_high)
         abort();
+    lucet__stack_range_unused(act->stack_low, (uintptr_t)c - (uintptr_t)act->stack_low);
     if (!put(act, c->ctx, f))
         exhausted(act);
     *(void *volatile *)&abi->guest_frame = c;

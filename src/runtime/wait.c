@@ -96,7 +96,7 @@ uint32_t lucet__memory_wait(struct lucet_vmctx *ctx, struct lucet_memory *m, uin
                             unsigned width, uint64_t expected, int64_t timeout)
 {
     struct shared_memory *s = ((struct memory *)m->owner)->shared;
-    struct thread *t = &lucet__thread;
+    struct thread *t = lucet__activation_thread(ctx->activation);
     struct waiter w = {.address = address};
     struct timespec deadline = {0};
 
