@@ -38,11 +38,8 @@ static const char *keep_signature(struct lucet_dl_module *m, size_t slot, uint32
 
 static bool make_room(struct lucet_dl_module *m)
 {
-    const struct lucet_artifact *a = &m->artifact;
-
     if (!m->extern_names)
-        m->extern_names =
-            calloc(2 * (size_t)a->nexports + 4 * (size_t)a->nimports + 1, sizeof(char *));
+        m->extern_names = calloc(lucet__extern_name_count(m) + 1, sizeof(char *));
     return m->extern_names != NULL;
 }
 

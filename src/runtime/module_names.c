@@ -147,13 +147,11 @@ void lucet__describe_pc(struct lucet_dl_module *m, uintptr_t pc, struct lucet_fr
 
 void lucet__names_release(struct lucet_dl_module *m)
 {
-    const struct lucet_artifact *a = &m->artifact;
-
     if (m->function_names)
         for (size_t i = 0; i < m->nfunctions; i++)
             free(m->function_names[i]);
     if (m->extern_names)
-        for (size_t i = 0; i < 2 * (size_t)a->nexports + 3 * (size_t)a->nimports; i++)
+        for (size_t i = 0; i < lucet__extern_name_count(m); i++)
             free(m->extern_names[i]);
     for (struct source_file *s = m->source_files, *next; s; s = next) {
         next = s->next;

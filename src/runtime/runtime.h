@@ -139,6 +139,10 @@ struct lucet_dl_module {
     char *name; /* of the module, printable */
 };
 
+static inline size_t lucet__extern_name_count(const struct lucet_dl_module *m)
+{
+    return 2 * (size_t)m->artifact.nexports + 4 * (size_t)m->artifact.nimports;
+}
 void lucet__module_retain(struct lucet_dl_module *m);
 static inline bool lucet__module_private(const struct lucet_dl_module *m)
 {
