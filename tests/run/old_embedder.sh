@@ -7,6 +7,7 @@ skip() {
     echo "skipped: $*"
     exit 77
 }
+[ "${LUCET_SANITIZE:-0}" != 1 ] || skip "programs of others are not linked with the sanitizers"
 [ -e "$LUCET_BUILD/lib/liblucet.so" ] || skip "the runtime is not built"
 [ -x "$LUCET_BIN/lucetc" ] || skip "lucetc is not built"
 command -v wasm-tools >/dev/null || skip "there is no wasm-tools"
