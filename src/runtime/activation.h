@@ -96,6 +96,13 @@ LUCET_STATIC_OFFSET(thread, abi, 8);
 extern _Thread_local struct thread lucet__thread
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
+/* The thread that an activation's values belong to. After a run was put aside, builtins find it by their
+ * context's `activation` only: the address of lucet__thread may be one kept from before. */
+static inline struct thread *lucet__activation_thread(const struct lucet_activation *abi)
+{
+    return (struct thread *)((uintptr_t)abi - offsetof(struct thread, abi));
+}
+
 /* pthread_self() without a call into the C library. */
 static inline pthread_t lucet__self(void)
 {

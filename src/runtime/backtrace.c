@@ -1,10 +1,17 @@
 /* The chain of guest frames, from a program counter and a stack pointer. The return address of a
  * frame lies below its frame address. Nothing is believed: addresses outside the stack and program
  * counters outside guest text end it. */
+#include "runtime/backtrace.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/runtime.h"
+#include "runtime/activation.h"
+#include "runtime/code_ranges.h"
+#include "runtime/frames.h"
+#include "runtime/instance.h"
+#include "runtime/module.h"
+#include "runtime/module_names.h"
 
 /* A stack of 128 KiB holds 16,384 frames of 8 bytes; beyond this the outer end is not looked for. */
 #define WALK_LIMIT 100000u

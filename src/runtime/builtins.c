@@ -1,9 +1,21 @@
 /* Memory operations that compiled code calls. They run in host state on the guest's stack: nothing
  * interrupts them, so long ones look at stop requests themselves. They may be put aside there for others, who
  * may change what was checked: it is checked again. */
+#include "runtime/builtins.h"
+
+#include <stdatomic.h>
 #include <string.h>
 
-#include "runtime/runtime.h"
+#include "runtime/activation.h"
+#include "runtime/fault.h"
+#include "runtime/instance.h"
+#include "runtime/memory.h"
+#include "runtime/module.h"
+#include "runtime/segments.h"
+#include "runtime/stop.h"
+#include "runtime/suspend.h"
+#include "runtime/throw.h"
+#include "runtime/wait.h"
 #include "runtime/x86_64/machine.h"
 
 #define CHUNK (UINT64_C(64) << 10)

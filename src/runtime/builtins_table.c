@@ -1,7 +1,12 @@
 /* Table operations that compiled code calls; see builtins.c. */
 #include <string.h>
 
-#include "runtime/runtime.h"
+#include "runtime/builtins.h"
+#include "runtime/fault.h"
+#include "runtime/instance.h"
+#include "runtime/module.h"
+#include "runtime/segments.h"
+#include "runtime/table.h"
 
 #define CHUNK 8192u /* entries between looks at stop requests */
 

@@ -1,10 +1,31 @@
 /* Runs a function of an instance. */
+#include "runtime/call.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/activation.h"
+#include "runtime/backtrace.h"
+#include "runtime/count.h"
+#include "runtime/error.h"
+#include "runtime/exception.h"
 #include "runtime/gs.h"
-#include "runtime/runtime.h"
+#include "runtime/guest_stack.h"
+#include "runtime/instance.h"
+#include "runtime/module.h"
+#include "runtime/signals.h"
+#include "runtime/sizes.h"
+#include "runtime/slice.h"
+#include "runtime/slot.h"
+#include "runtime/statistics.h"
+#include "runtime/stop.h"
+#include "runtime/suspend.h"
+#include "runtime/throw.h"
+#include "runtime/timeout.h"
+#include "runtime/value.h"
 
 /* What a guest must have to begin with: less is a stack overflow. */
 #define LEAST_STACK (UINT64_C(8) << 10)

@@ -2,9 +2,13 @@
  * entry carries a sequence number that is odd while it is being changed. A reader that looks for
  * code which is executing need not wait for such an entry: the module it is about is not running.
  * Entries are never freed, only used again. */
+#include "runtime/code_ranges.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
-#include "runtime/runtime.h"
+#include "runtime/module.h"
 
 #define CHUNK 256u
 #define CHUNKS 4096u

@@ -1,6 +1,13 @@
 /* Counting the instructions of guests that were compiled for it: what lucetc's count.c leaves in the context is how
  * many may still be executed, counted down. */
-#include "runtime/runtime.h"
+#include "runtime/count.h"
+
+#include "runtime/builtins.h"
+#include "runtime/call.h"
+#include "runtime/error.h"
+#include "runtime/instance.h"
+#include "runtime/module.h"
+#include "runtime/suspend.h"
 
 #define ENDLESS INT64_MAX
 

@@ -1,13 +1,17 @@
 /* Which pages of a range hold something of their own: written since they were last given back. The kernel
  * says it (PAGEMAP_SCAN, since 6.7) for a third of what giving one page back and touching it again
  * costs; where it does not, everything is given back. */
+#include "runtime/dirty.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "runtime/runtime.h"
+#include "runtime/sizes.h"
 
 /* Of linux/fs.h, where that is recent enough. */
 struct scan {

@@ -1,10 +1,13 @@
 /* Error and trap names, and the detail of a thread's last error. */
+#include "runtime/error.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "runtime/runtime.h"
+#include "lucet/lucet.h"
+#include "module/abi.h"
 
 static _Thread_local char detail[512];
 

@@ -1,8 +1,15 @@
 /* Exceptions as objects, and the set of those that the instances of a store may hold. */
 #include "runtime/exception.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "runtime/error.h"
+#include "runtime/instance.h"
+#include "runtime/region.h"
+#include "runtime/store.h"
+#include "runtime/value.h"
 
 uint64_t lucet__exception_size(const struct lucet_tag *tag)
 {

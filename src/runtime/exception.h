@@ -9,7 +9,10 @@
 #ifndef LUCET_RUNTIME_EXCEPTION_H
 #define LUCET_RUNTIME_EXCEPTION_H
 
-#include "runtime/runtime.h"
+#include <stdatomic.h>
+
+#include "lucet/lucet.h"
+#include "module/abi.h"
 
 #define LUCET__TAG_VALUES 1000u
 
@@ -75,6 +78,11 @@ enum lucet_error lucet__exception_admit(struct lucet_instance *i, struct lucet_e
  * is to live as long as `to`. no_memory. */
 enum lucet_error lucet__exception_share(const struct lucet_tag *tag, const uint64_t (*values)[2],
                                         struct lucet_instance *from, struct lucet_instance *to);
+
+/* The instance is going away. */
+void lucet__exceptions_leave(struct lucet_instance *i);
+/* Two stores with these instances (by store_next; NULL: none) become one. */
+void lucet__exceptions_unite(struct lucet_instance *one, struct lucet_instance *two);
 
 /* ---- exception_collect.c ---- */
 

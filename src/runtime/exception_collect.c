@@ -7,7 +7,17 @@
  * what looks like the number of an exception counts as one, which can only keep too much. */
 #include <stdlib.h>
 
+#include "runtime/activation.h"
+#include "runtime/builtins.h"
 #include "runtime/exception.h"
+#include "runtime/instance.h"
+#include "runtime/linker.h"
+#include "runtime/module.h"
+#include "runtime/region.h"
+#include "runtime/slot.h"
+#include "runtime/store.h"
+#include "runtime/suspend.h"
+#include "runtime/table.h"
 
 #define CHUNK 8192u                /* words between looks at stop requests */
 enum { RSP = 15, RED_ZONE = 128 }; /* in struct registers; below it */

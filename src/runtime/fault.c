@@ -1,9 +1,20 @@
 /* Faults: which are a guest's, and how they end its run (docs/abi.md T1 to T3). */
+#include "runtime/fault.h"
+
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/runtime.h"
+#include "runtime/activation.h"
+#include "runtime/backtrace.h"
+#include "runtime/code_ranges.h"
+#include "runtime/error.h"
+#include "runtime/instance.h"
+#include "runtime/memory.h"
+#include "runtime/module.h"
+#include "runtime/signals.h"
+#include "runtime/sizes.h"
 #include "runtime/x86_64/machine.h"
 
 struct fault {

@@ -8,10 +8,13 @@
  *
  * Everything is read through a cursor that knows its end. The index is made at load, because
  * handlers, which use it, may not allocate. */
+#include "runtime/frames.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/runtime.h"
+#include "runtime/error.h"
+#include "runtime/module.h"
 
 enum { STACK_POINTER = 7, PROBE_REGISTER = 11 }; /* DWARF's numbers on x86-64: rsp, r11 */
 enum { POINTER_ENCODING = 0x1b, STATES = 8, STEPS = 100000 };

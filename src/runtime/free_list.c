@@ -5,11 +5,15 @@
  *
  * With the random strategy all are in one array, from which each free slot is taken with equal
  * probability: where an instance lies tells nothing about where the next will. */
+#include "runtime/free_list.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "runtime/runtime.h"
+#include "runtime/slot.h"
 
 #define NONE UINT32_MAX
 #define DEPTH 16u /* how far down to look */

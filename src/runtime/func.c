@@ -1,11 +1,24 @@
 /* Calls through handles: what a call by name looks up and checks, done once per module, and what a run
  * needs, kept in the instance. A run that is anything but plain (nested, limited, after a fault, ...) goes
  * the general way. */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/activation.h"
+#include "runtime/call.h"
+#include "runtime/error.h"
 #include "runtime/gs.h"
-#include "runtime/runtime.h"
+#include "runtime/guest_stack.h"
+#include "runtime/instance.h"
+#include "runtime/module.h"
+#include "runtime/names.h"
+#include "runtime/signals.h"
+#include "runtime/sizes.h"
+#include "runtime/stop.h"
+#include "runtime/throw.h"
+#include "runtime/timeout.h"
+#include "runtime/value.h"
 
 #define barrier() atomic_signal_fence(memory_order_seq_cst) /* between here and signal handlers */
 

@@ -2,12 +2,18 @@
  * segments have constant places within the initial size and are not too far apart. Large ones are a
  * sealed file that instances map copy-on-write, small ones are copied. Both can be read here, to put
  * single pages back into their initial state. */
+#include "runtime/image.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "runtime/runtime.h"
+#include "runtime/memfd.h"
+#include "runtime/module.h"
+#include "runtime/sizes.h"
 
 /* Below this, copying is cheaper than another mapping and its page faults. */
 #define WORTHWHILE (UINT64_C(64) << 10)

@@ -1,9 +1,22 @@
 /* Satisfies an instance's imports from a linker. */
+#include "runtime/imports.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/error.h"
 #include "runtime/exception.h"
+#include "runtime/instance.h"
+#include "runtime/linker.h"
+#include "runtime/memory.h"
+#include "runtime/module.h"
+#include "runtime/names.h"
+#include "runtime/record.h"
+#include "runtime/signature.h"
+#include "runtime/sizes.h"
+#include "runtime/store.h"
+#include "runtime/table.h"
 
 struct import {
     struct lucet_instance *instance;

@@ -2,7 +2,8 @@
  * left. */
 #include <string.h>
 
-#include "runtime/runtime.h"
+#include "runtime/instance.h"
+#include "runtime/module.h"
 
 static void make_value(const struct lucet_instance *i, const struct lucet_init_op *op,
                        uint64_t out[2])

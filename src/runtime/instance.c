@@ -1,7 +1,16 @@
 /* What embedders ask of an instance between runs. */
+#include "runtime/instance.h"
+
 #include <string.h>
 
-#include "runtime/runtime.h"
+#include "runtime/call.h"
+#include "runtime/error.h"
+#include "runtime/memory.h"
+#include "runtime/module.h"
+#include "runtime/names.h"
+#include "runtime/stop.h"
+#include "runtime/suspend.h"
+#include "runtime/value.h"
 
 struct lucet_memory *lucet__memory_desc(const struct lucet_instance *i, uint32_t index)
 {

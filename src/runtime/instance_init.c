@@ -1,7 +1,20 @@
 /* The initial state of an instance: what it owns, by the module's declarations. */
+#include <stdatomic.h>
 #include <string.h>
 
-#include "runtime/runtime.h"
+#include "runtime/count.h"
+#include "runtime/error.h"
+#include "runtime/image.h"
+#include "runtime/instance.h"
+#include "runtime/memory.h"
+#include "runtime/module.h"
+#include "runtime/pristine.h"
+#include "runtime/region.h"
+#include "runtime/segments.h"
+#include "runtime/signature.h"
+#include "runtime/sizes.h"
+#include "runtime/slot.h"
+#include "runtime/table.h"
 
 static uint64_t least(uint64_t a, uint64_t b)
 {

@@ -2,7 +2,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/builtins.h"
+#include "runtime/call.h"
+#include "runtime/error.h"
 #include "runtime/exception.h"
+#include "runtime/imports.h"
+#include "runtime/instance.h"
+#include "runtime/memory.h"
+#include "runtime/module.h"
+#include "runtime/park.h"
+#include "runtime/record.h"
+#include "runtime/region.h"
+#include "runtime/segments.h"
+#include "runtime/sizes.h"
+#include "runtime/slot.h"
+#include "runtime/stop.h"
+#include "runtime/store.h"
+#include "runtime/table.h"
 
 /* What the code assumes about the slot it runs in, against what the region offers. */
 static enum lucet_error check_region(const struct lucet_region *r, const struct lucet_artifact *a)

@@ -1,9 +1,22 @@
 /* Linkers: names that imports may be satisfied from. One hash table holds native symbols, single
  * names of modules, and instances registered under a module name. */
+#include "runtime/linker.h"
+
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/error.h"
 #include "runtime/exception.h"
+#include "runtime/instance.h"
+#include "runtime/memory.h"
+#include "runtime/module.h"
+#include "runtime/record.h"
+#include "runtime/signature.h"
+#include "runtime/sizes.h"
+#include "runtime/store.h"
+#include "runtime/table.h"
+#include "runtime/value.h"
 
 #define TABLE_LIMIT 10000000u
 /* Reservation and guard, as lucetc assumes by default; and how far larger kinds may grow. */

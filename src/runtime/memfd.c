@@ -1,4 +1,6 @@
 /* Bytes that nobody can change any more: memory files, sealed. */
+#include "runtime/memfd.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -7,7 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "runtime/runtime.h"
+#include "runtime/error.h"
+#include "runtime/names.h"
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U

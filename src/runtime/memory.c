@@ -3,10 +3,17 @@
  * All memories of an instance together may have as many bytes as it is allowed (`bytes_left`). A
  * memory's base never changes, and its size changes after the pages have: whoever reads a size may
  * use that many bytes. */
+#include "runtime/memory.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "runtime/runtime.h"
+#include "runtime/error.h"
+#include "runtime/instance.h"
+#include "runtime/region.h"
+#include "runtime/sizes.h"
 
 /* When the kernel runs out of mappings in the middle, what comes before is accessible already: it must not
  * stay so, for it lies beyond the memory's size. */

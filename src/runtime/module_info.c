@@ -1,8 +1,10 @@
 /* What a module imports, exports and needs, for embedders. */
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/runtime.h"
+#include "runtime/error.h"
+#include "runtime/module.h"
 
 /* extern_names: [exports] names, [exports] signatures, then of imports modules, names, signatures,
  * native symbols;

@@ -2,12 +2,23 @@
  * there: text readable and executable, everything else readable. Nothing is writable, nothing is
  * relocated, nothing runs. */
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "module/cpu.h"
-#include "runtime/runtime.h"
+#include "runtime/code_ranges.h"
+#include "runtime/error.h"
+#include "runtime/frames.h"
+#include "runtime/image.h"
+#include "runtime/memfd.h"
+#include "runtime/module.h"
+#include "runtime/module_names.h"
+#include "runtime/pristine.h"
+#include "runtime/record.h"
+#include "runtime/signature.h"
 
 static atomic_uint_least64_t last_id;
 

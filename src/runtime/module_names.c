@@ -1,10 +1,14 @@
 /* What stands at a program counter, by name. Made when first needed: most modules never fault. */
+#include "runtime/module_names.h"
+
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "module/lines.h"
-#include "runtime/runtime.h"
+#include "runtime/module.h"
+#include "runtime/names.h"
 
 static int by_start(const void *a, const void *b)
 {

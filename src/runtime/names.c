@@ -1,8 +1,9 @@
 /* Names from guests, made harmless for terminals and logs. */
+#include "runtime/names.h"
+
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "runtime/runtime.h"
 
 /* Length of the well-formed UTF-8 sequence at p, 0 = none. */
 static size_t sequence(const unsigned char *p, size_t left)

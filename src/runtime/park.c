@@ -1,10 +1,20 @@
 /* Instances that wait in a free slot to be used again: their structures, context and records are as the next
  * instance of the same module needs them, so that making one allocates nothing. Nothing refers to them:
  * neither other instances nor kill switches, and not the module, which may be released meanwhile. */
+#include "runtime/park.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "runtime/exception.h"
+#include "runtime/instance.h"
+#include "runtime/memory.h"
+#include "runtime/module.h"
+#include "runtime/region.h"
+#include "runtime/slot.h"
+#include "runtime/stop.h"
+#include "runtime/suspend.h"
+#include "runtime/table.h"
 
 /* All of an instance but its slot. */
 static void free_parts(struct lucet_instance *i)

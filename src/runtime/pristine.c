@@ -1,10 +1,16 @@
 /* What globals and tables begin with, remembered: where nothing of it depends on imports it is computed once
  * and copied from then on. Function references of a private module are the module's, so all its instances
  * share one copy; otherwise they are the instance's, which keeps a copy when it is used again. */
+#include "runtime/pristine.h"
+
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/runtime.h"
+#include "runtime/instance.h"
+#include "runtime/module.h"
+#include "runtime/sizes.h"
+#include "runtime/table.h"
 
 #define LARGEST (UINT64_C(256) << 10) /* bytes; above, filling tables anew is not what costs */
 

@@ -1,8 +1,12 @@
 /* Functions as values (docs/abi.md C5): which functions need a record, and their records. */
+#include "runtime/record.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "runtime/runtime.h"
+#include "runtime/error.h"
+#include "runtime/instance.h"
+#include "runtime/module.h"
 
 static void want(struct lucet_dl_module *m, uint32_t func)
 {

@@ -1,8 +1,17 @@
 /* Regions: address space for many slots, reserved at once. */
+#include "runtime/region.h"
+
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "runtime/runtime.h"
+#include "runtime/dirty.h"
+#include "runtime/error.h"
+#include "runtime/free_list.h"
+#include "runtime/park.h"
+#include "runtime/signals.h"
+#include "runtime/sizes.h"
+#include "runtime/slot.h"
 
 /* Heaps begin at multiples of this, so that large pages are possible. */
 #define HEAP_ALIGNMENT (UINT64_C(2) << 20)

@@ -1,7 +1,13 @@
 /* The public ways of calling into an instance: by export, by table index, its start function. */
 #include <string.h>
 
-#include "runtime/runtime.h"
+#include "runtime/call.h"
+#include "runtime/error.h"
+#include "runtime/instance.h"
+#include "runtime/module.h"
+#include "runtime/names.h"
+#include "runtime/record.h"
+#include "runtime/table.h"
 
 static enum lucet_error errored(enum lucet_error e, struct lucet_result *result)
 {

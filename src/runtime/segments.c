@@ -1,8 +1,14 @@
 /* Element and data segments. Active ones are applied in order, elements before data; the first
  * that does not fit traps, and what was written before it stays. */
+#include "runtime/segments.h"
+
 #include <string.h>
 
-#include "runtime/runtime.h"
+#include "runtime/error.h"
+#include "runtime/instance.h"
+#include "runtime/memory.h"
+#include "runtime/module.h"
+#include "runtime/slot.h"
 
 static _Thread_local enum lucet_trapcode last_trap;
 

@@ -1,10 +1,18 @@
 /* Signal handlers: put in place, taken away, and passed on to those that were there before. */
+#include "runtime/signals.h"
+
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "runtime/runtime.h"
+#include "runtime/activation.h"
+#include "runtime/error.h"
+#include "runtime/fault.h"
+#include "runtime/stop.h"
 #include "runtime/x86_64/machine.h"
 
 atomic_bool lucet__handlers_installed;

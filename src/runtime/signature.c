@@ -8,11 +8,14 @@
  *
  *     1 << 62 | place in this group << 8 | low byte      1 << 63 | id << 8 | low byte
  */
+#include "runtime/signature.h"
+
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
-#include "runtime/runtime.h"
+#include "runtime/module.h"
 
 #define IN_GROUP (UINT64_C(1) << 62)
 

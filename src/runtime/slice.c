@@ -8,12 +8,25 @@
  * the instance's save area: the general ones here, the others in lucet__preempted. Everything else
  * finds its `pending` set, which is tested on the way back to guest code; and if it is code that has no
  * such way, a moment later the signal comes again. */
+#include "runtime/slice.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "runtime/runtime.h"
+#include "runtime/activation.h"
+#include "runtime/call.h"
+#include "runtime/code_ranges.h"
+#include "runtime/error.h"
+#include "runtime/frames.h"
+#include "runtime/instance.h"
+#include "runtime/module.h"
+#include "runtime/signals.h"
+#include "runtime/sizes.h"
+#include "runtime/stop.h"
+#include "runtime/suspend.h"
+#include "runtime/timeout.h"
 #include "runtime/x86_64/machine.h"
 
 #define LEAST_SLICE 20000

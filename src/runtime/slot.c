@@ -1,10 +1,22 @@
 /* Slots: memory that tenants have one after the other. What a tenant left is removed when the slot comes
  * back: few pages are put back into their initial state one by one, which costs a tenth of the page
  * faults after giving them to the kernel; many are given. */
+#include "runtime/slot.h"
+
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#include "runtime/runtime.h"
+#include "runtime/dirty.h"
+#include "runtime/error.h"
+#include "runtime/free_list.h"
+#include "runtime/guest_stack.h"
+#include "runtime/image.h"
+#include "runtime/instance.h"
+#include "runtime/module.h"
+#include "runtime/park.h"
+#include "runtime/region.h"
+#include "runtime/sizes.h"
 
 /* Pages, and runs of pages, that are put back singly. More: all are given to the kernel. */
 #define FEW_PAGES 96u

@@ -1,7 +1,10 @@
 /* What became of the runs of a module's instances. */
+#include "runtime/statistics.h"
+
+#include <stdatomic.h>
 #include <string.h>
 
-#include "runtime/runtime.h"
+#include "runtime/module.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -15,14 +15,25 @@
  * sees the other's store; and a run that sees STOP_DECIDING, as it begins or ends, waits for the decision.
  * While a killer that found the instance running is deciding, the activation stays. The same holds for
  * STOP_LOOKING, from STOP_NONE and back: somebody ends a time slice. */
+#include "runtime/stop.h"
+
 #include <errno.h>
 #include <linux/membarrier.h>
 #include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "runtime/runtime.h"
+#include "runtime/activation.h"
+#include "runtime/code_ranges.h"
+#include "runtime/error.h"
+#include "runtime/instance.h"
+#include "runtime/signals.h"
+#include "runtime/slice.h"
+#include "runtime/timeout.h"
+#include "runtime/wait.h"
 #include "runtime/x86_64/machine.h"
 
 struct lucet_kill_switch {

@@ -8,9 +8,15 @@
  *
  * A store is counted by its holders outside: owners of instances, linkers, linked stores. Stores
  * change rarely; one mutex guards them all. */
+#include "runtime/store.h"
+
+#include <pthread.h>
 #include <stdlib.h>
 
-#include "runtime/runtime.h"
+#include "runtime/error.h"
+#include "runtime/exception.h"
+#include "runtime/instance.h"
+#include "runtime/linker.h"
 
 struct link {
     struct link *next;

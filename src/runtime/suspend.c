@@ -8,10 +8,19 @@
  *
  * There is at most one host function on a stack that is put aside, the innermost, because a stack on
  * which an outer run waits is not: what the outer one does next would overwrite the inner one. */
+#include "runtime/suspend.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/runtime.h"
+#include "runtime/activation.h"
+#include "runtime/call.h"
+#include "runtime/error.h"
+#include "runtime/fault.h"
+#include "runtime/instance.h"
+#include "runtime/module.h"
+#include "runtime/stop.h"
+#include "runtime/throw.h"
 
 /* The C library may be called here by host functions of another thread afterwards: nothing that
  * depends on the thread may live across lucet__suspend(), not even in a register. */

@@ -1,8 +1,10 @@
 /* Tables: arrays of references. Compiled code loads address and size anew at every access. */
+#include "runtime/table.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/runtime.h"
+#include "runtime/error.h"
 
 static bool resize(struct table *t, uint64_t n)
 {

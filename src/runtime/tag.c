@@ -1,8 +1,14 @@
 /* Tags: what an exception is, as an object whose address is its identity. */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/error.h"
 #include "runtime/exception.h"
+#include "runtime/instance.h"
+#include "runtime/module.h"
+#include "runtime/names.h"
+#include "runtime/signature.h"
 
 struct lucet_tag *lucet__tag_new(const uint8_t *types, uint32_t n, uint64_t signature,
                                  uint64_t group)

@@ -1,12 +1,20 @@
 /* What a thread needs before it can run guests: an alternate stack for signal handlers, which must
  * not run on a guest's; unblocked signals; a timer. Made at its first run, gone with the thread. */
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "runtime/runtime.h"
+#include "runtime/activation.h"
+#include "runtime/error.h"
+#include "runtime/signals.h"
+#include "runtime/sizes.h"
+#include "runtime/slice.h"
+#include "runtime/stop.h"
+#include "runtime/timeout.h"
 
 #ifndef AT_MINSIGSTKSZ
 #define AT_MINSIGSTKSZ 51

@@ -1,9 +1,18 @@
 /* Exceptions on their way: from one instance's context to another's, over the frames of those that do
  * not look for exceptions, from host functions and to the host (docs/abi.md E1 to E7). */
+#include "runtime/throw.h"
+
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/activation.h"
+#include "runtime/error.h"
 #include "runtime/exception.h"
+#include "runtime/fault.h"
+#include "runtime/guest_stack.h"
+#include "runtime/instance.h"
+#include "runtime/suspend.h"
 
 #define barrier() atomic_signal_fence(memory_order_seq_cst)
 

@@ -1,11 +1,18 @@
 /* Time limits. Every thread that runs guests with one has a POSIX timer that sends the stop signal
  * to that thread. A timer needs no thread of ours (which would be lost in a fork, and would have to
  * be woken for every run), and setting it is one system call of some 300 ns. */
+#include "runtime/timeout.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 
-#include "runtime/runtime.h"
+#include "runtime/activation.h"
+#include "runtime/call.h"
+#include "runtime/error.h"
+#include "runtime/instance.h"
+#include "runtime/signals.h"
+#include "runtime/stop.h"
 
 #define REPEAT_NS 10000000 /* how often a waiting stop request interrupts system calls */
 

@@ -1,7 +1,14 @@
 /* Values that cross the boundary: the host's types and the guest's. */
+#include "runtime/value.h"
+
 #include <string.h>
 
+#include "runtime/error.h"
 #include "runtime/exception.h"
+#include "runtime/instance.h"
+#include "runtime/module.h"
+#include "runtime/record.h"
+#include "runtime/store.h"
 
 uint8_t lucet__valtype_of(enum lucet_val_type t)
 {

@@ -1,7 +1,14 @@
 /* What host functions may do with the instance that called them. */
+#include <stdatomic.h>
 #include <stdlib.h>
 
-#include "runtime/runtime.h"
+#include "runtime/activation.h"
+#include "runtime/fault.h"
+#include "runtime/instance.h"
+#include "runtime/memory.h"
+#include "runtime/module.h"
+#include "runtime/stop.h"
+#include "runtime/table.h"
 
 struct lucet_instance *lucet_vmctx_instance(const struct lucet_vmctx *vmctx)
 {

@@ -2,13 +2,21 @@
  * order in which they came: tenants never meet in a queue, and an address can only mean a place in
  * that memory. Nobody sleeps on a word of the guest's: each waiter has a word on its own stack, which
  * notifiers and stop requests change, so that a kill switch or a time limit ends a wait at once. */
+#include "runtime/wait.h"
+
 #include <errno.h>
 #include <linux/futex.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "runtime/runtime.h"
+#include "runtime/activation.h"
+#include "runtime/builtins.h"
+#include "runtime/fault.h"
+#include "runtime/memory.h"
+#include "runtime/timeout.h"
 
 enum { NOTIFIED = 1, STOP = 2 };
 

@@ -11,7 +11,12 @@
 #include <unistd.h>
 
 #include "run/guest.h"
-#include "runtime/runtime.h"
+#include "runtime/dirty.h"
+#include "runtime/instance.h"
+#include "runtime/module.h"
+#include "runtime/region.h"
+#include "runtime/sizes.h"
+#include "runtime/slot.h"
 
 static bool no_scan;
 static unsigned scans;

@@ -2,7 +2,10 @@
 #include <stdlib.h>
 
 #include "run/guest.h"
-#include "runtime/runtime.h"
+#include "runtime/image.h"
+#include "runtime/instance.h"
+#include "runtime/module.h"
+#include "runtime/region.h"
 
 enum { SIZE = 8 * 65536, ROUNDS = 6 };
 

@@ -5,7 +5,8 @@
 
 #include <cmocka.h>
 
-#include "runtime/runtime.h"
+#include "runtime/names.h"
+#include "runtime/signature.h"
 
 static void names_are_made_harmless(void **state)
 {

@@ -1,6 +1,7 @@
 /* What a guest finds in registers and flags when it begins, and what the host finds in its own
  * afterwards: the way in and out is tried with functions in assembly instead of guests. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +9,9 @@
 
 #include <cmocka.h>
 
-#include "runtime/runtime.h"
+#include "lucet/lucet.h"
+#include "runtime/activation.h"
+#include "runtime/sizes.h"
 #include "runtime/x86_64/machine.h"
 
 /* Entered like a guest's entry; stores what it finds to argv, spoils everything, and returns or

@@ -8,7 +8,9 @@
 #include <cmocka.h>
 
 #include "run/guest.h"
-#include "runtime/runtime.h"
+#include "runtime/instance.h"
+#include "runtime/module.h"
+#include "runtime/region.h"
 #include "runtime/x86_64/machine.h"
 
 static const char wat[] =

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "runtime/runtime.h"
+#include "runtime/store.h"
 
 enum { MANY = 4000, LAYERS = 60 };
 

@@ -8,7 +8,10 @@
 #include <unistd.h>
 
 #include "run/guest.h"
-#include "runtime/runtime.h"
+#include "runtime/instance.h"
+#include "runtime/module.h"
+#include "runtime/region.h"
+#include "runtime/signals.h"
 
 static const char wat[] =
     "(module (import \"h\" \"f\" (func $f)) (memory 64)"

@@ -1,0 +1,26 @@
+/* Regions: address space for a number of instances. */
+#ifndef LUCET_RUNTIME_REGION_H
+#define LUCET_RUNTIME_REGION_H
+
+#include <stdatomic.h>
+
+#include "lucet/lucet.h"
+#include "runtime/slot.h"
+
+struct free_lists; /* free_list.h */
+
+struct lucet_region {
+    atomic_uint refs;
+    struct lucet_alloc_limits limits;
+    struct lucet_region_options options;
+    size_t capacity;
+    uint8_t *base;
+    uint64_t size, stride;
+    struct slot *slots;
+    struct free_lists *free;
+    atomic_bool guards; /* those within slots are lucet__guard()'s, else mappings without access */
+};
+
+void lucet__region_retain(struct lucet_region *r);
+
+#endif

@@ -1,0 +1,15 @@
+/* Signal handlers of the process. */
+#ifndef LUCET_RUNTIME_SIGNALS_H
+#define LUCET_RUNTIME_SIGNALS_H
+
+#include <signal.h>
+#include <stdatomic.h>
+
+#include "lucet/lucet.h"
+
+extern atomic_bool lucet__handlers_installed;
+enum lucet_error lucet__handlers_ensure(void);
+void lucet__chain(int sig, siginfo_t *info, void *context);
+int lucet__stop_signal(void);
+
+#endif
