@@ -16,6 +16,7 @@
 #include "runtime/guest_stack.h"
 #include "runtime/instance.h"
 #include "runtime/module.h"
+#include "runtime/probe.h"
 #include "runtime/signals.h"
 #include "runtime/sizes.h"
 #include "runtime/slice.h"
@@ -224,9 +225,11 @@ static void store_results(const struct call *c, const struct lucet_module_type *
         memset(result->val.returned.fp + 4, 0, 12);
 }
 
-static enum lucet_error terminated(struct lucet_result *result, enum lucet_terminated_reason reason,
-                                   void *provided)
+static enum lucet_error terminated(struct lucet_instance *i, enum lucet_terminated_reason reason,
+                                   void *provided, struct lucet_result *result)
 {
+    lucet__count_termination(i->module, reason);
+    LUCET__PROBE2(terminate, i, reason);
     result->tag = lucet_result_tag_terminated;
     result->val.terminated.reason = reason;
     result->val.terminated.provided = provided;
@@ -243,6 +246,7 @@ static enum lucet_error yielded(struct lucet_instance *i, struct activation *act
     struct suspended *s = &i->suspended;
     uint64_t now = act->deadline ? lucet__now() : 0;
 
+    LUCET__PROBE2(yield, i, s->reason);
     lucet__throw_suspend(act, s);
     if (lucet__in_transit_save(s) != lucet_error_ok) {
         lucet__suspended_drop(i);
@@ -265,6 +269,7 @@ static enum lucet_error faulted(const struct activation *act, struct lucet_resul
     char number[32] = "generated code";
 
     lucet__count_fault(i->module, act->trapcode, act->fatal);
+    LUCET__PROBE4(fault, i, act->trapcode, act->pc, act->fault_addr);
     if (act->fatal && i->fatal_handler)
         i->fatal_handler(i);
     lucet__describe_fault(act, result);
@@ -291,9 +296,8 @@ static enum lucet_error threw(struct lucet_instance *i, struct activation *act,
                        (int)lucet_exception_count(e), lucet_tag_signature(lucet_exception_tag(e)));
 }
 
-/* What became of it. A stop request that was accepted wins over everything. */
-enum lucet_error lucet__finish(struct lucet_instance *i, struct activation *act,
-                               struct lucet_result *result)
+static enum lucet_error outcome(struct lucet_instance *i, struct activation *act,
+                                struct lucet_result *result)
 {
     static const enum instance_state states[] = {
         [OUTCOME_FAULTED] = INSTANCE_FAULTED,
@@ -312,19 +316,27 @@ enum lucet_error lucet__finish(struct lucet_instance *i, struct activation *act,
     if (stopped) {
         i->state = INSTANCE_TERMINATED;
         lucet_exception_release(act->thrown);
-        lucet__count_termination(i->module, reason);
-        return terminated(result, reason, NULL);
+        return terminated(i, reason, NULL, result);
     }
     lucet__callable_update(i);
     switch (act->outcome) {
     case OUTCOME_FAULTED: return faulted(act, result);
-    case OUTCOME_TERMINATED:
-        lucet__count_termination(i->module, act->reason);
-        return terminated(result, act->reason, act->provided);
+    case OUTCOME_TERMINATED: return terminated(i, act->reason, act->provided, result);
     case OUTCOME_YIELDED: return yielded(i, act, result);
     case OUTCOME_THREW: return threw(i, act, result);
     default: return lucet_error_ok;
     }
+}
+
+enum lucet_error lucet__finish(struct lucet_instance *i, struct activation *act,
+                               struct lucet_result *result)
+{
+    enum lucet_error e;
+
+    result->tag = lucet_result_tag_returned;
+    e = outcome(i, act, result);
+    LUCET__PROBE2(run_end, i, result->tag);
+    return e;
 }
 
 /* Counts the run in. False: it was cancelled before. */
@@ -332,8 +344,7 @@ static bool begin(struct lucet_instance *i, struct activation *act, struct lucet
 {
     if (i->depth == 0 && !lucet__stop_begin(i->stop, act)) {
         i->state = INSTANCE_TERMINATED;
-        lucet__count_termination(i->module, lucet_terminated_reason_remote);
-        terminated(result, lucet_terminated_reason_remote, NULL);
+        terminated(i, lucet_terminated_reason_remote, NULL, result);
         return false;
     }
     if (i->depth == 0 && i->instructions_bound)
@@ -381,6 +392,7 @@ static enum lucet_error run(const struct call *c, const struct lucet_module_type
     lucet__throw_begin(&act, c->ctx);
     if (i->depth == 1)
         lucet__stack_unused(i->slot);
+    LUCET__PROBE2(run_begin, i, c->func);
     if (choose_stack(&act, i->slot)) {
         enter(&act, c->ctx, lucet__enter, NULL);
     } else {
@@ -486,6 +498,7 @@ enum lucet_error lucet__call_resume(const struct call *c, void *value, struct lu
     result->tag = lucet_result_tag_errored;
     if (begin(i, &act, result)) {
         i->state = INSTANCE_READY;
+        LUCET__PROBE1(resume, i);
         enter(&act, s->abi.ctx, s->sp ? lucet__resume : lucet__continue, s);
         i->depth--;
         e = lucet__finish(i, &act, result);

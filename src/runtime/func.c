@@ -13,6 +13,7 @@
 #include "runtime/instance.h"
 #include "runtime/module.h"
 #include "runtime/names.h"
+#include "runtime/probe.h"
 #include "runtime/signals.h"
 #include "runtime/sizes.h"
 #include "runtime/stop.h"
@@ -288,6 +289,7 @@ static inline enum outcome_of_quick call_quickly(const struct lucet_func *f,
         i->depth = 0;
         return QUICK_NOT_BEGUN;
     }
+    LUCET__PROBE2(run_begin, i, f->index);
     uint64_t put_back = lucet__gs_enter(t, (uintptr_t)i->ctx->gs_base, false);
     lucet__enter(act);
     lucet__gs_leave(t, put_back, act->outcome == OUTCOME_RETURNED);
@@ -311,7 +313,7 @@ enum lucet_error lucet_func_call_area(const struct lucet_func *f, struct lucet_i
     if (__builtin_expect(!is_quick(f, i, t), 0))
         return call_generally(f, i, i->area.values, result);
     switch (call_quickly(f, i, t)) {
-    case QUICK_RETURNED: break;
+    case QUICK_RETURNED: LUCET__PROBE2(run_end, i, lucet_result_tag_returned); break;
     case QUICK_ENDED: return end_slowly(f, i, result);
     case QUICK_NOT_BEGUN: return call_generally(f, i, i->area.values, result);
     }

@@ -11,6 +11,7 @@
 #include "runtime/memory.h"
 #include "runtime/module.h"
 #include "runtime/park.h"
+#include "runtime/probe.h"
 #include "runtime/record.h"
 #include "runtime/region.h"
 #include "runtime/segments.h"
@@ -215,6 +216,7 @@ enum lucet_error lucet_region_new_instance_with(struct lucet_region *region,
         return e;
     }
     lucet__callable_update(i);
+    LUCET__PROBE2(instance_new, i, module);
     *out = i;
     return lucet_error_ok;
 }
@@ -254,6 +256,8 @@ void lucet__instance_drop(struct lucet_instance *i)
 void lucet_instance_release(struct lucet_instance *i)
 {
     lucet__clear_error();
-    if (i)
-        lucet__instance_drop(i);
+    if (!i)
+        return;
+    LUCET__PROBE1(instance_release, i);
+    lucet__instance_drop(i);
 }

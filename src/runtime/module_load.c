@@ -17,6 +17,7 @@
 #include "runtime/module.h"
 #include "runtime/module_names.h"
 #include "runtime/pristine.h"
+#include "runtime/probe.h"
 #include "runtime/record.h"
 #include "runtime/signature.h"
 
@@ -113,8 +114,8 @@ static void module_free(struct lucet_dl_module *m)
     free(m);
 }
 
-/* Closes fd: mappings keep the file. */
-static enum lucet_error load(int fd, size_t size, struct lucet_dl_module **out)
+/* Closes fd: mappings keep the file. `path`: for who looks on; NULL: it came as bytes. */
+static enum lucet_error load(int fd, size_t size, const char *path, struct lucet_dl_module **out)
 {
     struct lucet_dl_module *m = calloc(1, sizeof(*m));
     enum lucet_error e;
@@ -145,6 +146,7 @@ static enum lucet_error load(int fd, size_t size, struct lucet_dl_module **out)
         module_free(m);
         return e;
     }
+    LUCET__PROBE4(module_load, m, path, m->base, m->artifact.image_size);
     *out = m;
     return lucet_error_ok;
 }
@@ -159,7 +161,7 @@ enum lucet_error lucet_dl_module_load(const char *path, struct lucet_dl_module *
         return lucet__fail(lucet_error_invalid_argument, "lucet_dl_module_load: NULL");
     *out = NULL;
     enum lucet_error e = lucet__memfd_from_file(path, &fd, &size);
-    return e == lucet_error_ok ? load(fd, size, out) : e;
+    return e == lucet_error_ok ? load(fd, size, path, out) : e;
 }
 
 enum lucet_error lucet_dl_module_load_bytes(const void *bytes, size_t size,
@@ -172,7 +174,7 @@ enum lucet_error lucet_dl_module_load_bytes(const void *bytes, size_t size,
         return lucet__fail(lucet_error_invalid_argument, "lucet_dl_module_load_bytes: NULL");
     *out = NULL;
     enum lucet_error e = lucet__memfd_from_bytes(bytes, size, &fd);
-    return e == lucet_error_ok ? load(fd, size, out) : e;
+    return e == lucet_error_ok ? load(fd, size, NULL, out) : e;
 }
 
 void lucet__module_retain(struct lucet_dl_module *m)
@@ -183,6 +185,7 @@ void lucet__module_retain(struct lucet_dl_module *m)
 void lucet_dl_module_release(struct lucet_dl_module *m)
 {
     if (m && atomic_fetch_sub(&m->refs, 1) == 1) {
+        LUCET__PROBE1(module_unload, m);
         lucet__code_range_remove(m);
         module_free(m);
     }
