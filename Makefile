@@ -30,7 +30,8 @@ configure: deps
 build: configure ## build libraries and programs (the default)
 	@cmake --build $(BUILD) -j $(JOBS)
 
-run: build ## a short tour: compile a C program to WebAssembly, to native code, and run it
+run: configure ## a short tour: compile a C program to WebAssembly, to native code, and run it
+	@cmake --build $(BUILD) -j $(JOBS) --target lucetc lucet-wasi lucet-objdump
 	@scripts/install-deps.sh guest
 	@scripts/run-example.sh
 

@@ -24,7 +24,7 @@ static uint64_t least(uint64_t a, uint64_t b)
 static enum lucet_error too_much_memory(uint32_t index, uint64_t size, uint64_t limit)
 {
     return lucet__fail(lucet_error_limits_exceeded,
-                       "memory %u begins with %llu bytes, the limit is %llu", index,
+                       "memory %u begins with %llu bytes, the limit is %llu bytes", index,
                        (unsigned long long)size, (unsigned long long)limit);
 }
 
@@ -94,7 +94,7 @@ static enum lucet_error describe_memory(struct lucet_instance *i, uint32_t own, 
     m->desc->owner = m;
     const uint64_t size = lucet_memory_bytes(d->min, d->page_log2);
     if (size > *left || size > m->grow_limit)
-        return too_much_memory(index, size, least(*left, m->grow_limit));
+        return too_much_memory(index, size, least(*left, limit));
     *left -= size;
     return place_memory(i, own);
 }

@@ -31,6 +31,11 @@ check_match "the offset is that of a load" '^2[89]$' "$code"
 run "$lucet_wasi" plain.so bounds
 check_match "without -g there is neither" '0: out_of_bounds \(wasm function [0-9]+\) \+ 0x[0-9a-f]+'$'\n' "$err"
 
+run "$lucet_wasi" -g traps.wasm bounds
+check_match "lucet-wasi -g compiles with lines" "0: out_of_bounds .*traps.c:$where"$'\n' "$err"
+run "$lucet_wasi" traps.wasm bounds
+check_match "... which are not in the cache for those who do not ask" 'out_of_bounds \(wasm function [0-9]+\) \+ 0x[0-9a-f]+'$'\n' "$err"
+
 # A module without lines of source has its own offsets.
 "$WASM_CC" --target=wasm32-wasi --sysroot=/usr --no-wasm-opt -O1 -Wno-deprecated \
     "$LUCET_SRC/tests/guests/wasi/traps.c" -o no-dwarf.wasm -Wl,--strip-debug

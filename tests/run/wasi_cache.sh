@@ -34,11 +34,13 @@ run "$lucet_wasi" --opt-level 0 "$basic" args
 check "another word for the same level is not" 2 "$(calls)"
 run "$lucet_wasi" --precise-traps "$basic" args
 check "precise traps are another key" 3 "$(calls)"
+run "$lucet_wasi" -g "$basic" args
+check "debug information is another key" 4 "$(calls)"
 touch "$work/bin/lucetc"
 run "$lucet_wasi" "$basic" args
-check "a compiler that was replaced" 4 "$(calls)"
+check "a compiler that was replaced" 5 "$(calls)"
 run "$lucet_wasi" --no-cache "$basic" args
-check "--no-cache compiles" "[basic.wasm][args] 5" "$out $(calls)"
+check "--no-cache compiles" "[basic.wasm][args] 6" "$out $(calls)"
 mkdir "$work/named"
 run "$lucet_wasi" --cache-dir "$work/named/new" "$basic" args
 check "--cache-dir" 1 "$(find "$work/named/new" -name '*.so' | wc -l)"

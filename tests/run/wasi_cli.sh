@@ -43,16 +43,18 @@ refused() { # NAME REGEX ARGUMENT…
 refused "no such file" 'none.wasm: No such file' "$work/none.wasm"
 refused "a directory" 'directory' "$work"
 echo hello >"$work/text"
-refused "not WebAssembly" 'text:.*error:' "$work/text"
+refused "not WebAssembly" 'text: neither a WebAssembly module nor an artifact' "$work/text"
 : >"$work/empty"
-refused "an empty file" 'error:' "$work/empty"
+refused "an empty file" 'empty: neither a WebAssembly module nor an artifact' "$work/empty"
 echo '(module)' >"$work/text.wat"
 refused "WebAssembly text" 'text' "$work/text.wat"
 head -c 2000 "$basic" >"$work/cut.wasm"
 refused "half a module" 'cut.wasm:0x[0-9a-f]+: error:' "$work/cut.wasm"
 printf '\177ELFgarbage' >"$work/garbage.so"
-refused "not an artifact" 'garbage.so' "$work/garbage.so"
-refused "another ELF file" 'lucet-wasi' "$lucet_wasi"
+refused "not an artifact" 'garbage.so: no artifact made by this version of lucetc: too short' "$work/garbage.so"
+refused "another ELF file" 'no artifact made by this version of lucetc' "$lucet_wasi"
+refused "a limit below what it begins with" 'memory 0 begins with [0-9]+ bytes, the limit is 4096 bytes' --max-heap-size 1KiB "$basic"
+refused "a limit between two pages" 'the limit is 69632 bytes' --max-heap-size 68KiB "$basic"
 refused "no such entrypoint" 'exports no function "nowhere"' --entrypoint nowhere "$basic"
 refused "no such directory" 'directory /none: No such file' --dir /none "$basic"
 printf '\0asm\1\0\0\0' >"$work/nothing.wasm"
@@ -74,6 +76,28 @@ for program in "$LUCET_BIN"/*; do
     *::* | *:[!/]*) fail "run path of ${program##*/}: $path" ;;
     esac
 done
+
+# Standard input as the program: read to its end from where it stands, kept in the cache like any other.
+status=0
+out=$("$lucet_wasi" - args x < <(cat "$basic")) || status=$?
+check "a module from a pipe" "0 [-][args][x]" "$status $out"
+{
+    echo "a line that somebody has read"
+    cat "$basic"
+} >"$work/line-and-module"
+out=$({
+    read -r _
+    "$lucet_wasi" - args
+} <"$work/line-and-module")
+check "a module from the middle of a file" "[-][args]" "$out"
+"$LUCET_BIN/lucetc" --wasi "$basic" -o "$work/basic.so"
+check "an artifact from a pipe" "[-][args]" "$("$lucet_wasi" - args < <(cat "$work/basic.so"))"
+status=0
+err=$("$lucet_wasi" - 2>&1 </dev/null) || status=$?
+check "nothing on standard input" "1 lucet-wasi: -: neither a WebAssembly module nor an artifact made by lucetc" "$status $err"
+status=0
+err=$("$lucet_wasi" - 2>&1 <&-) || status=$?
+check "standard input that is closed" "1 lucet-wasi: -: Bad file descriptor" "$status $err"
 
 cat >"$work/functions.c" <<'C'
 #include <stdio.h>

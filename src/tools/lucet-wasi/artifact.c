@@ -1,5 +1,6 @@
 #include "tools/lucet-wasi/artifact.h"
 
+#include "tools/common/kind.h"
 #include "tools/lucet-wasi/cache.h"
 #include "tools/lucet-wasi/lucetc.h"
 
@@ -29,12 +30,14 @@ static struct lucet_dl_module *load_or_complain(const struct cli *cli, int fd)
         return module;
     }
     const char *detail = lucet_error_detail();
-    cli_complain("%s: %s", cli->module, detail[0] ? detail : lucet_error_message(error));
+    cli_complain("%s: %s%s", cli->module,
+                 error == lucet_error_module ? "no artifact made by this version of lucetc: " : "",
+                 detail[0] ? detail : lucet_error_message(error));
     return NULL;
 }
 
-/* The bytes as they are now, in memory, from the beginning: what is hashed must be what is compiled,
- * whatever happens to the file meanwhile. -1: errno. */
+/* The bytes as they are now, in memory, from the descriptor's position on: what is hashed must be what is
+ * compiled, whatever happens to the file meanwhile. -1: errno. */
 static int snapshot(int from)
 {
     char buffer[65536];
@@ -42,7 +45,6 @@ static int snapshot(int from)
     ssize_t n = -1;
 
     if (fd >= 0) {
-        lseek(from, 0, SEEK_SET); /* fails on pipes, which are at their beginning */
         while ((n = read(from, buffer, sizeof buffer)) > 0) {
             if (write(fd, buffer, (size_t)n) != n) {
                 n = -1;
@@ -112,7 +114,7 @@ static int compile_cached(const struct cli *cli, const struct cache *cache, cons
 
 static int compile(const struct cli *cli, const struct cache *cache, const char *lucetc, int file)
 {
-    int wasm = snapshot(file);
+    int wasm = lseek(file, 0, SEEK_SET) == 0 ? snapshot(file) : -1;
     if (wasm < 0) {
         cli_complain("%s: %s", cli->module, strerror(errno));
         return -1;
@@ -168,35 +170,49 @@ static struct lucet_dl_module *get_compiled(const struct cli *cli, int file)
     return module;
 }
 
+/* The file at its beginning; of what can be read only once, and of standard input, which is the program's
+ * too, a copy. -1: errno. */
+static int open_module(const char *path)
+{
+    struct stat st;
+    int copy = -1;
+
+    if (strcmp(path, "-") == 0) {
+        return fcntl(STDIN_FILENO, F_GETFD) < 0 ? -1 : snapshot(STDIN_FILENO);
+    }
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))) {
+        return fd;
+    }
+    copy = snapshot(fd); /* EISDIR, for a directory */
+    const int saved = errno;
+    close(fd);
+    errno = saved;
+    return copy;
+}
+
 /* By the first bytes, not by the name. */
 struct lucet_dl_module *artifact_get(const struct cli *cli)
 {
-    uint8_t magic[4] = {0};
-    struct stat st;
-    int fd = open(cli->module, O_RDONLY | O_CLOEXEC);
+    struct lucet_dl_module *module = NULL;
+    uint8_t bytes[TOOL_KIND_BYTES];
+    const int fd = open_module(cli->module);
+    const ssize_t n = fd < 0 ? -1 : pread(fd, bytes, sizeof bytes, 0);
 
-    if (fd < 0 || fstat(fd, &st) != 0) {
+    if (n < 0) {
         cli_complain("%s: %s", cli->module, strerror(errno));
-        return NULL;
-    }
-    if (!S_ISREG(st.st_mode)) { /* a pipe, say; its bytes are to be had once only */
-        int copy = S_ISDIR(st.st_mode) ? (errno = EISDIR, -1) : snapshot(fd);
-        if (copy < 0) {
-            cli_complain("%s: %s", cli->module, strerror(errno));
-            return NULL;
+    } else {
+        switch (tool_kind(bytes, (size_t)n)) {
+        case TOOL_KIND_ELF: return load_or_complain(cli, fd);
+        case TOOL_KIND_MODULE:
+        case TOOL_KIND_TEXT: module = get_compiled(cli, fd); break;
+        case TOOL_KIND_UNKNOWN:
+            cli_complain("%s: neither a WebAssembly module nor an artifact made by lucetc",
+                         cli->module);
         }
+    }
+    if (fd >= 0) {
         close(fd);
-        fd = copy;
     }
-    if (pread(fd, magic, sizeof magic, 0) < 0) {
-        cli_complain("%s: %s", cli->module, strerror(errno));
-        return NULL;
-    }
-    if (memcmp(magic, "\177ELF", 4) == 0) {
-        return load_or_complain(cli, fd);
-    }
-    /* Anything else is for lucetc to judge. */
-    struct lucet_dl_module *module = get_compiled(cli, fd);
-    close(fd);
     return module;
 }

@@ -19,8 +19,8 @@ struct cli_dir {
 };
 
 struct cli {
-    const char *module;
-    char **args; /* behind the module, NULL-terminated */
+    const char *module; /* "-": standard input */
+    char **args;        /* behind the module, NULL-terminated */
     const char *entrypoint;
     bool invoke; /* the entrypoint is a function whose arguments are `args` */
 
@@ -35,7 +35,7 @@ struct cli {
 
     const char *opt_level; /* for lucetc; NULL = its default */
     const char *features;  /* for lucetc, NULL = its default */
-    bool precise_traps;
+    bool precise_traps, debug_info;
     bool no_cache;
     const char *cache_dir; /* NULL = from the environment */
 

@@ -3,10 +3,10 @@
 #include <stdio.h>
 
 static const char help[] =
-    "Usage: lucet-wasi [options] program.wasm|program.so [--] [arguments…]\n"
+    "Usage: lucet-wasi [options] program.wasm|program.so|- [--] [arguments…]\n"
     "\n"
     "Runs a WebAssembly program contained. It sees its arguments, standard input and output,\n"
-    "and nothing else that is not given to it below.\n"
+    "and nothing else that is not given to it below. - is a program on standard input.\n"
     "\n"
     "What the program gets\n"
     "      --dir HOST[::GUEST]      a directory, under the name GUEST (default: HOST);\n"
@@ -31,6 +31,7 @@ static const char help[] =
     "\n"
     "Compiling (programs that are .wasm; see lucetc(1))\n"
     "      --opt-level LEVEL        0 or none, 1 or speed (default), 2 or speed_and_size\n"
+    "  -g, --debug-info             backtraces tell offsets in the module and lines of source\n"
     "      --precise-traps          state and kind of a trap are exact\n"
     "      --features LIST          what the program may use, such as -simd,-threads\n"
     "      --no-cache               compile anew, keep nothing\n"

@@ -94,6 +94,9 @@ bool lucetc_run(const struct cli *cli, const char *lucetc, int wasm, const char 
     if (cli->precise_traps) {
         argv[n++] = "--precise-traps";
     }
+    if (cli->debug_info) {
+        argv[n++] = "-g";
+    }
     argv[n++] = "--input-name";
     argv[n++] = cli->module;
     argv[n++] = "-o";

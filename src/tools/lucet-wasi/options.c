@@ -43,6 +43,7 @@ static const struct option long_options[] = {
     {"opt-level", required_argument, NULL, OPT_OPT_LEVEL},
     {"features", required_argument, NULL, OPT_FEATURES},
     {"precise-traps", no_argument, NULL, OPT_PRECISE_TRAPS},
+    {"debug-info", no_argument, NULL, 'g'},
     {"no-cache", no_argument, NULL, OPT_NO_CACHE},
     {"cache-dir", required_argument, NULL, OPT_CACHE_DIR},
     {"time", no_argument, NULL, OPT_TIME},
@@ -182,6 +183,7 @@ static void parse_option(struct cli *cli, int id, const char *name, const char *
     case OPT_TIMEOUT: cli->timeout = parse_timeout(argument); break;
     case OPT_OPT_LEVEL: cli->opt_level = parse_opt_level(argument); break;
     case OPT_FEATURES: cli->features = argument; break;
+    case 'g': cli->debug_info = true; break;
     case OPT_PRECISE_TRAPS: cli->precise_traps = true; break;
     case OPT_NO_CACHE: cli->no_cache = true; break;
     case OPT_CACHE_DIR: cli->cache_dir = argument; break;
@@ -231,7 +233,7 @@ void cli_parse(struct cli *cli, int argc, char **argv)
     };
     opterr = 0;
     /* '+': options end at the module. What follows is the program's. */
-    while ((id = getopt_long(argc, argv, "+:h", long_options, &index)) != -1) {
+    while ((id = getopt_long(argc, argv, "+:gh", long_options, &index)) != -1) {
         if (id == '?' || id == ':') {
             reject_option(id, argv);
         }

@@ -2,6 +2,7 @@
 #include "lucet/wasi.h"
 #include "tools/common/escape.h"
 #include "tools/common/file.h"
+#include "tools/common/kind.h"
 #include "tools/common/progress.h"
 #include "tools/lucetc/cli.h"
 #include "tools/lucetc/memory_limit.h"
@@ -57,7 +58,8 @@ static bool read_input(const struct cli *cli, uint8_t **bytes, size_t *size)
     else if (error != 0)
         report_message(cli, name, "io", strerror(error));
     else
-        return !text_is_it(*bytes, *size) || text_convert(cli, name, MAX_INPUT, bytes, size);
+        return tool_kind(*bytes, *size) != TOOL_KIND_TEXT ||
+               text_convert(cli, name, MAX_INPUT, bytes, size);
     return false;
 }
 

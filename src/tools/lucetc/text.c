@@ -29,15 +29,6 @@ struct streams {
     int in, out, messages;
 };
 
-bool text_is_it(const uint8_t *bytes, size_t size)
-{
-    size_t i = 0;
-    while (i < size && memchr(" \t\r\n", bytes[i], 4))
-        i++;
-    return i < size &&
-           (bytes[i] == '(' || (bytes[i] == ';' && i + 1 < size && bytes[i + 1] == ';'));
-}
-
 static void streams_close(const struct streams *s)
 {
     const int fds[] = {s->in, s->out, s->messages};

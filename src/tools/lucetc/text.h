@@ -8,9 +8,6 @@
 
 #include "tools/lucetc/cli.h"
 
-/* Whether the bytes can only be meant as text: no binary module begins with '(' or ";;". */
-bool text_is_it(const uint8_t *bytes, size_t size);
-
 /* Replaces the text in *bytes (malloc'd, owned by the caller before and after) by the binary module that
  * the first installed converter makes of it, of at most `limit` bytes. False: reported as an error of
  * `name`, *bytes as it was. */
