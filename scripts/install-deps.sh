@@ -28,6 +28,7 @@ test    libcmocka-dev            unit tests
 test    gdb                      tests of the debugger support
 test    linux-perf|perf          names of guest functions in profiles
 test    binutils                 tests that look at artifacts
+test    groff-base|groff         man pages are well-formed
 test    python3|python3          fetches test tools and sums up results
 test    python3-venv             fetches wasm-tools
 test    g++|g++                  public headers in C++
