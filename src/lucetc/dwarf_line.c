@@ -8,13 +8,8 @@
 #include "lucetc/dwarf_line.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-/* Bytes being read. Behind the end there are zeros, and `bad` stays set. */
-struct input {
-    const uint8_t *pos, *end;
-    bool bad;
-};
+#include "lucetc/dwarf_units.h"
 
 struct file_entry {
     uint64_t directory;
@@ -23,10 +18,11 @@ struct file_entry {
 
 struct dwarf_unit {
     const struct dwarf_sections *sections;
-    struct input in; /* of the unit, behind what has been read */
+    struct lucet_input in; /* of the unit, behind what has been read */
     uint32_t number;
     uint16_t version;
-    bool wide; /* 64-bit DWARF */
+    bool wide;              /* 64-bit DWARF */
+    struct wasm_bytes base; /* up to version 4: where the compilation ran */
     uint8_t minimum_length, line_range, opcode_base;
     int8_t line_base;
     const uint8_t *opcode_lengths;
@@ -35,83 +31,6 @@ struct dwarf_unit {
     uint32_t ndirectories, nfiles;
     bool no_memory;
 };
-
-/* ---- Bytes ---- */
-
-static uint64_t fixed(struct input *in, unsigned size)
-{
-    uint64_t v = 0;
-    if ((size_t)(in->end - in->pos) < size) {
-        in->bad = true;
-        in->pos = in->end;
-        return 0;
-    }
-    for (unsigned i = 0; i < size; i++)
-        v |= (uint64_t)*in->pos++ << 8 * i;
-    return v;
-}
-
-/* Bits beyond the 64th are dropped. */
-static uint64_t leb128(struct input *in, bool is_signed)
-{
-    uint64_t v = 0;
-    unsigned shift = 0;
-    uint8_t byte;
-    do {
-        byte = (uint8_t)fixed(in, 1);
-        if (shift < 64)
-            v |= (uint64_t)(byte & 0x7f) << shift;
-        shift += 7;
-    } while (byte & 0x80);
-    if (is_signed && byte & 0x40 && shift < 64)
-        v |= UINT64_MAX << shift;
-    return v;
-}
-
-static uint64_t uleb(struct input *in)
-{
-    return leb128(in, false);
-}
-
-static struct wasm_bytes string(struct input *in)
-{
-    const uint8_t *start = in->pos;
-    const uint8_t *nul = start == in->end ? NULL : memchr(start, 0, (size_t)(in->end - start));
-    if (!nul) {
-        in->bad = true;
-        in->pos = in->end;
-        return (struct wasm_bytes){NULL, 0};
-    }
-    in->pos = nul + 1;
-    return (struct wasm_bytes){start, (uint32_t)(nul - start)};
-}
-
-static struct input part(struct input *in, uint64_t size)
-{
-    struct input p = {in->pos, in->end, false};
-    if ((uint64_t)(in->end - in->pos) < size)
-        in->bad = true;
-    else
-        p.end = in->pos + size;
-    in->pos = p.end;
-    return p;
-}
-
-/* Longer than any path: an entry of a few bytes must not ask for a search through all of a section. */
-#define NAME_LIMIT 8192u
-
-static struct wasm_bytes string_at(struct wasm_bytes section, uint64_t offset, struct input *in)
-{
-    if (offset >= section.size) {
-        in->bad = true;
-        return (struct wasm_bytes){NULL, 0};
-    }
-    struct input at = {section.data + offset, section.data + section.size, false};
-    at = part(&at, section.size - offset < NAME_LIMIT ? section.size - offset : NAME_LIMIT);
-    const struct wasm_bytes found = string(&at);
-    in->bad |= at.bad;
-    return found;
-}
 
 /* ---- Directories and files ---- */
 
@@ -145,14 +64,14 @@ static void add_file(struct dwarf_unit *u, struct wasm_bytes name, uint64_t dire
 }
 
 /* Name, directory, time and size; nothing but a NUL ends the list. */
-static bool read_old_file(struct dwarf_unit *u, struct input *in)
+static bool read_old_file(struct dwarf_unit *u, struct lucet_input *in)
 {
-    struct wasm_bytes name = string(in);
+    struct wasm_bytes name = dwarf_read_string(in);
     if (name.size == 0)
         return false;
-    const uint64_t directory = uleb(in);
-    uleb(in);
-    uleb(in);
+    const uint64_t directory = lucet_read_uleb(in);
+    lucet_read_uleb(in);
+    lucet_read_uleb(in);
     add_file(u, name, directory);
     return !in->bad && !u->no_memory;
 }
@@ -164,60 +83,13 @@ static void read_old_lists(struct dwarf_unit *u)
     struct wasm_bytes name;
     add_directory(u, none);
     add_file(u, none, 0);
-    while (!u->no_memory && (name = string(&u->in)).size > 0)
+    while (!u->no_memory && (name = dwarf_read_string(&u->in)).size > 0)
         add_directory(u, name);
     while (read_old_file(u, &u->in))
         ;
 }
 
 enum { CONTENT_PATH = 1, CONTENT_DIRECTORY = 2 };
-enum {
-    FORM_block2 = 0x03,
-    FORM_block4 = 0x04,
-    FORM_data2 = 0x05,
-    FORM_data4 = 0x06,
-    FORM_data8 = 0x07,
-    FORM_string = 0x08,
-    FORM_block = 0x09,
-    FORM_block1 = 0x0a,
-    FORM_data1 = 0x0b,
-    FORM_strp = 0x0e,
-    FORM_udata = 0x0f,
-    FORM_data16 = 0x1e,
-    FORM_line_strp = 0x1f,
-};
-
-struct value {
-    struct wasm_bytes text;
-    uint64_t number;
-};
-
-static struct value read_form(struct dwarf_unit *u, uint64_t form)
-{
-    struct input *in = &u->in;
-    const unsigned offset_size = u->wide ? 8 : 4;
-    struct value v = {{NULL, 0}, 0};
-    switch (form) {
-    case FORM_string: v.text = string(in); break;
-    case FORM_strp: v.text = string_at(u->sections->str, fixed(in, offset_size), in); break;
-    case FORM_line_strp:
-        v.text = string_at(u->sections->line_str, fixed(in, offset_size), in);
-        break;
-    case FORM_udata: v.number = uleb(in); break;
-    case FORM_data1: v.number = fixed(in, 1); break;
-    case FORM_data2: v.number = fixed(in, 2); break;
-    case FORM_data4: v.number = fixed(in, 4); break;
-    case FORM_data8: v.number = fixed(in, 8); break;
-    case FORM_data16: part(in, 16); break;
-    case FORM_block: part(in, uleb(in)); break;
-    case FORM_block1: part(in, fixed(in, 1)); break;
-    case FORM_block2: part(in, fixed(in, 2)); break;
-    case FORM_block4: part(in, fixed(in, 4)); break;
-    default: in->bad = true; break;
-    }
-    return v;
-}
-
 /* Version 5: format, count, entries. An entry that takes no room would be a way to ask for any number of
  * them. */
 static void read_table(struct dwarf_unit *u, bool files)
@@ -225,18 +97,18 @@ static void read_table(struct dwarf_unit *u, bool files)
     struct {
         uint64_t content, form;
     } format[16] = {{0, 0}};
-    const unsigned n = (unsigned)fixed(&u->in, 1);
+    const unsigned n = (unsigned)lucet_read_fixed(&u->in, 1);
     if (n > sizeof format / sizeof *format)
         u->in.bad = true;
     for (unsigned i = 0; i < n && !u->in.bad; i++) {
-        format[i].content = uleb(&u->in);
-        format[i].form = uleb(&u->in);
+        format[i].content = lucet_read_uleb(&u->in);
+        format[i].form = lucet_read_uleb(&u->in);
     }
-    for (uint64_t left = uleb(&u->in); left > 0 && !u->in.bad && !u->no_memory; left--) {
+    for (uint64_t left = lucet_read_uleb(&u->in); left > 0 && !u->in.bad && !u->no_memory; left--) {
         const uint8_t *before = u->in.pos;
-        struct value name = {{NULL, 0}, 0}, directory = name;
+        struct dwarf_value name = {{NULL, 0}, 0}, directory = name;
         for (unsigned i = 0; i < n; i++) {
-            struct value v = read_form(u, format[i].form);
+            struct dwarf_value v = dwarf_read_form(&u->in, format[i].form, u->wide, u->sections);
             if (format[i].content == CONTENT_PATH)
                 name = v;
             else if (format[i].content == CONTENT_DIRECTORY)
@@ -255,10 +127,14 @@ bool dwarf_unit_file(const struct dwarf_unit *u, uint64_t file, struct dwarf_fil
 {
     if (file >= u->nfiles || u->files[file].name.size == 0)
         return false;
+    const uint64_t directory = u->files[file].directory;
     out->name = u->files[file].name;
+    out->base = u->base;
     out->directory = (struct wasm_bytes){NULL, 0};
-    if (u->files[file].directory < u->ndirectories)
-        out->directory = u->directories[u->files[file].directory];
+    if (directory < u->ndirectories)
+        out->directory = u->directories[directory];
+    if (u->version == 5 && directory != 0 && u->ndirectories > 0)
+        out->base = u->directories[0];
     return true;
 }
 
@@ -272,26 +148,26 @@ uint32_t dwarf_unit_number(const struct dwarf_unit *u)
 /* Leaves u->in at the program. */
 static bool read_header(struct dwarf_unit *u)
 {
-    struct input *in = &u->in;
-    u->version = (uint16_t)fixed(in, 2);
+    struct lucet_input *in = &u->in;
+    u->version = (uint16_t)lucet_read_fixed(in, 2);
     if (u->version < 2 || u->version > 5)
         return false;
     if (u->version == 5)
-        fixed(in, 2);
-    const uint64_t header_length = fixed(in, u->wide ? 8 : 4);
-    struct input rest = *in;
-    part(&rest, header_length);
-    u->minimum_length = (uint8_t)fixed(in, 1);
+        lucet_read_fixed(in, 2);
+    const uint64_t header_length = lucet_read_fixed(in, u->wide ? 8 : 4);
+    struct lucet_input rest = *in;
+    lucet_read_part(&rest, header_length);
+    u->minimum_length = (uint8_t)lucet_read_fixed(in, 1);
     if (u->version >= 4)
-        fixed(in, 1);
-    fixed(in, 1); /* default_is_stmt: every row counts here */
-    u->line_base = (int8_t)fixed(in, 1);
-    u->line_range = (uint8_t)fixed(in, 1);
-    u->opcode_base = (uint8_t)fixed(in, 1);
+        lucet_read_fixed(in, 1);
+    lucet_read_fixed(in, 1); /* default_is_stmt: every row counts here */
+    u->line_base = (int8_t)lucet_read_fixed(in, 1);
+    u->line_range = (uint8_t)lucet_read_fixed(in, 1);
+    u->opcode_base = (uint8_t)lucet_read_fixed(in, 1);
     if (rest.bad || u->opcode_base == 0 || u->line_range == 0)
         return false;
     u->opcode_lengths = in->pos;
-    part(in, u->opcode_base - 1u);
+    lucet_read_part(in, u->opcode_base - 1u);
     if (u->version < 5) {
         read_old_lists(u);
     } else {
@@ -320,11 +196,11 @@ static const struct dwarf_row first_row = {.file = 1, .line = 1};
 
 static void run_extended(struct dwarf_unit *u, struct dwarf_row *row)
 {
-    const uint64_t size = uleb(&u->in);
-    struct input in = part(&u->in, size);
-    switch (u->in.bad ? 0 : fixed(&in, 1)) {
+    const uint64_t size = lucet_read_uleb(&u->in);
+    struct lucet_input in = lucet_read_part(&u->in, size);
+    switch (u->in.bad ? 0 : lucet_read_fixed(&in, 1)) {
     case LNE_end_sequence: row->end = true; break;
-    case LNE_set_address: row->address = fixed(&in, size == 5 ? 4 : 8); break;
+    case LNE_set_address: row->address = lucet_read_fixed(&in, size == 5 ? 4 : 8); break;
     case LNE_define_file: read_old_file(u, &in); break;
     default: break;
     }
@@ -336,16 +212,16 @@ static bool run_standard(struct dwarf_unit *u, uint8_t opcode, struct dwarf_row 
 {
     switch (opcode) {
     case LNS_copy: return true;
-    case LNS_advance_pc: row->address += uleb(&u->in) * u->minimum_length; break;
-    case LNS_advance_line: row->line += (uint32_t)leb128(&u->in, true); break;
-    case LNS_set_file: row->file = uleb(&u->in); break;
+    case LNS_advance_pc: row->address += lucet_read_uleb(&u->in) * u->minimum_length; break;
+    case LNS_advance_line: row->line += (uint32_t)lucet_read_sleb(&u->in); break;
+    case LNS_set_file: row->file = lucet_read_uleb(&u->in); break;
     case LNS_const_add_pc:
         row->address += (uint64_t)((255 - u->opcode_base) / u->line_range) * u->minimum_length;
         break;
-    case LNS_fixed_advance_pc: row->address += fixed(&u->in, 2); break;
+    case LNS_fixed_advance_pc: row->address += lucet_read_fixed(&u->in, 2); break;
     default:
         for (unsigned i = u->opcode_lengths[opcode - 1]; i > 0 && !u->in.bad; i--)
-            uleb(&u->in);
+            lucet_read_uleb(&u->in);
         break;
     }
     return false;
@@ -363,7 +239,7 @@ static bool run_program(struct dwarf_unit *u, const struct dwarf_sink *sink)
 {
     struct dwarf_row row = first_row;
     while (u->in.pos < u->in.end) {
-        const uint8_t opcode = (uint8_t)fixed(&u->in, 1);
+        const uint8_t opcode = (uint8_t)lucet_read_fixed(&u->in, 1);
         bool complete;
         if (opcode >= u->opcode_base) {
             complete = run_special(u, opcode, &row);
@@ -385,23 +261,33 @@ static bool run_program(struct dwarf_unit *u, const struct dwarf_sink *sink)
 
 bool dwarf_lines_read(const struct dwarf_sections *s, const struct dwarf_sink *sink)
 {
-    struct input all = {s->line.data, s->line.data + s->line.size, false};
+    struct dwarf_directories directories = {0};
+    if (!dwarf_directories_read(&directories, s)) {
+        dwarf_directories_free(&directories);
+        return false;
+    }
+    struct lucet_input all = {s->line.data, s->line.data + s->line.size, false};
     bool go_on = true;
     for (uint32_t number = 0; go_on && all.pos < all.end; number++) {
+        const uint64_t offset = (uint64_t)(all.pos - s->line.data);
         struct dwarf_unit u = {.sections = s, .number = number};
-        uint64_t length = fixed(&all, 4);
+        uint64_t length = lucet_read_fixed(&all, 4);
         if (length == UINT32_MAX) {
             u.wide = true;
-            length = fixed(&all, 8);
+            length = lucet_read_fixed(&all, 8);
         }
-        u.in = part(&all, length);
+        u.in = lucet_read_part(&all, length);
         if (all.bad)
             break;
-        if (read_header(&u) && !u.no_memory)
+        const bool understood = read_header(&u) && !u.no_memory;
+        if (understood && u.version < 5)
+            u.base = dwarf_directories_of(&directories, offset);
+        if (understood)
             go_on = run_program(&u, sink);
         go_on = go_on && !u.no_memory;
         free(u.directories);
         free(u.files);
     }
+    dwarf_directories_free(&directories);
     return go_on;
 }

@@ -8,14 +8,12 @@
 
 #include <stdbool.h>
 
-#include "wasm/wasm.h"
+#include "lucetc/dwarf_read.h"
 
-struct dwarf_sections {
-    struct wasm_bytes line, line_str, str; /* .debug_line, ...; empty where absent */
-};
-
+/* A name, from a directory, from the one where the compilation ran: what comes before a path that begins with '/'
+ * does not count. Both are empty when unknown or of no use. */
 struct dwarf_file {
-    struct wasm_bytes directory, name; /* directory: empty when unknown or the compilation's own */
+    struct wasm_bytes base, directory, name;
 };
 
 struct dwarf_row {

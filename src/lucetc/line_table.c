@@ -10,6 +10,7 @@
 #include "lucetc/elf_sections.h"
 #include "lucetc/line_rows.h"
 #include "lucetc/version.h"
+#include "module/input.h"
 #include "module/lines.h"
 #include "module/reader.h"
 
@@ -81,32 +82,22 @@ static struct dwarf_sections sections_of_guest(const struct maker *k)
         .line = custom_section(m, ".debug_line"),
         .line_str = custom_section(m, ".debug_line_str"),
         .str = custom_section(m, ".debug_str"),
+        .info = custom_section(m, ".debug_info"),
+        .abbrev = custom_section(m, ".debug_abbrev"),
     };
-}
-
-static uint32_t read_u32(const uint8_t *bytes, uint64_t *at)
-{
-    uint32_t v = 0;
-    uint8_t byte;
-    unsigned shift = 0;
-    do {
-        byte = bytes[(*at)++];
-        v |= (uint32_t)(byte & 0x7f) << shift;
-        shift += 7;
-    } while (byte & 0x80);
-    return v;
 }
 
 /* Where the contents of the code section begin: what a guest's DWARF counts from. The module is valid, and
  * so are the sizes of its sections. */
 static uint64_t find_code_section(const struct wasm_module *m)
 {
-    for (uint64_t at = 8; at < m->size;) {
-        const uint8_t id = m->bytes[at++];
-        const uint32_t size = read_u32(m->bytes, &at);
+    struct lucet_input in = {m->bytes, m->bytes + m->size, false};
+    lucet_read_part(&in, 8);
+    while (in.pos < in.end) {
+        const uint64_t id = lucet_read_fixed(&in, 1), size = lucet_read_uleb(&in);
         if (id == 10)
-            return at;
-        at += size;
+            return (uint64_t)(in.pos - m->bytes);
+        lucet_read_part(&in, size);
     }
     return 0;
 }

@@ -4,20 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NAME_MAX_SIZE 1024u
-
-static uint32_t hash(const char *s)
-{
-    uint32_t h = 2166136261u; /* FNV-1a */
-    for (; *s; s++)
-        h = (h ^ (uint8_t)*s) * 16777619u;
-    return h;
-}
+#define NAME_MAX_SIZE 1536u
 
 /* The name's slot, or the empty one where it belongs. */
 static uint32_t *slot_of(const struct source_files *s, const char *name)
 {
-    for (uint32_t i = hash(name) & (s->nslots - 1);; i = (i + 1) & (s->nslots - 1)) {
+    const uint64_t hash = lucet_siphash(s->hash_key, name, strlen(name));
+    for (uint64_t i = hash & (s->nslots - 1);; i = (i + 1) & (s->nslots - 1)) {
         const uint32_t number = s->slots[i];
         if (number == 0 || strcmp(s->names[number - 1], name) == 0)
             return &s->slots[i];
@@ -31,6 +24,8 @@ static bool grow(struct source_files *s)
     if (names)
         s->names = names;
     uint32_t *slots = calloc(nslots, sizeof *slots);
+    if (s->nslots == 0)
+        s->hash_key = lucet_siphash_key();
     if (!names || !slots) {
         free(slots);
         return false;
@@ -64,14 +59,18 @@ static uint32_t intern(struct source_files *s, const char *name)
 
 static void make_name(char *out, size_t size, const struct dwarf_file *f)
 {
-    char directory[NAME_MAX_SIZE / 2], name[NAME_MAX_SIZE / 2];
-    const bool absolute = f->name.size > 0 && f->name.data[0] == '/';
-    wasm_escape(directory, sizeof directory, f->directory);
-    wasm_escape(name, sizeof name, f->name);
-    if (absolute || f->directory.size == 0)
-        snprintf(out, size, "%s", name);
-    else
-        snprintf(out, size, "%s/%s", directory, name);
+    const struct wasm_bytes parts[] = {f->base, f->directory, f->name};
+    char part[NAME_MAX_SIZE / 3];
+    size_t used = 0;
+    out[0] = '\0';
+    for (unsigned i = 0; i < sizeof parts / sizeof *parts; i++) {
+        if (parts[i].size == 0)
+            continue;
+        if (parts[i].data[0] == '/')
+            used = 0;
+        wasm_escape(part, sizeof part, parts[i]);
+        used += (size_t)snprintf(out + used, size - used, "%s%s", used ? "/" : "", part);
+    }
 }
 
 uint32_t source_files_intern(struct source_files *s, const struct dwarf_unit *u, uint64_t file)

@@ -3,6 +3,7 @@
 #define LUCETC_SOURCE_FILES_H
 
 #include "lucetc/dwarf_line.h"
+#include "module/siphash.h"
 
 #define SOURCE_FILES_MAX 20000u
 #define SOURCE_FILES_BYTES (16u << 20)
@@ -12,6 +13,7 @@ struct source_files {
     char **names;    /* [count], owned; names[i] has number i + 1 */
     uint32_t *slots; /* a hash table of numbers */
     uint32_t count, nslots;
+    struct lucet_siphash_key hash_key;
     size_t bytes;
     struct {
         uint64_t file;

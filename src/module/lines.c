@@ -1,5 +1,8 @@
 #include "module/lines.h"
 
+#include "module/input.h"
+#include "module/search.h"
+
 struct lines {
     const struct lucet_lines_header *header;
     const struct lucet_lines_func *funcs;
@@ -33,39 +36,18 @@ static bool open_lines(const struct lucet_artifact *a, struct lines *l)
     return l->funcs && l->files && l->rows;
 }
 
-struct row_reader {
-    const uint8_t *pos, *end;
-};
-
-/* Zeros behind the end; bits beyond the 64th are dropped. */
-static uint64_t leb128(struct row_reader *r, bool is_signed)
-{
-    uint64_t v = 0;
-    unsigned shift = 0;
-    uint8_t byte;
-    do {
-        byte = r->pos < r->end ? *r->pos++ : 0;
-        if (shift < 64)
-            v |= (uint64_t)(byte & 0x7f) << shift;
-        shift += 7;
-    } while (byte & 0x80);
-    if (is_signed && byte & 0x40 && shift < 64)
-        v |= UINT64_MAX << shift;
-    return v;
-}
-
-static bool find_row(struct row_reader r, uint64_t code, struct lucet_line *out)
+static bool find_row(struct lucet_input r, uint64_t code, struct lucet_line *out)
 {
     uint64_t at = 0;
     struct lucet_line row = {0, 0, 0};
     bool found = false;
-    for (uint64_t count = leb128(&r, false); count > 0 && r.pos < r.end; count--) {
-        at += leb128(&r, false);
+    for (uint64_t count = lucet_read_uleb(&r); count > 0 && r.pos < r.end; count--) {
+        at += lucet_read_uleb(&r);
         if (at > code)
             break;
-        row.wasm_offset += (uint32_t)leb128(&r, true);
-        row.file += (uint32_t)leb128(&r, true);
-        row.line += (uint32_t)leb128(&r, true);
+        row.wasm_offset += (uint32_t)lucet_read_sleb(&r);
+        row.file += (uint32_t)lucet_read_sleb(&r);
+        row.line += (uint32_t)lucet_read_sleb(&r);
         *out = row;
         found = true;
     }
@@ -75,20 +57,13 @@ static bool find_row(struct row_reader r, uint64_t code, struct lucet_line *out)
 bool lucet_artifact_line(const struct lucet_artifact *a, uint32_t code, struct lucet_line *out)
 {
     struct lines l;
-    uint32_t low = 0;
     if (!open_lines(a, &l))
         return false;
-    for (uint32_t high = l.header->nfuncs; low < high;) {
-        const uint32_t middle = low + (high - low) / 2;
-        if (l.funcs[middle].start <= code)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    const size_t low = lucet_count_started(l.funcs, l.header->nfuncs, sizeof *l.funcs, code);
     if (low == 0 || l.funcs[low - 1].rows > l.header->rows_size)
         return false;
     const struct lucet_lines_func *f = &l.funcs[low - 1];
-    const struct row_reader r = {l.rows + f->rows, l.rows + l.header->rows_size};
+    const struct lucet_input r = {l.rows + f->rows, l.rows + l.header->rows_size, false};
     return find_row(r, code - f->start, out);
 }
 

@@ -13,69 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "module/input.h"
+#include "module/search.h"
 #include "runtime/error.h"
 #include "runtime/module.h"
 
 enum { STACK_POINTER = 7, PROBE_REGISTER = 11 }; /* DWARF's numbers on x86-64: rsp, r11 */
 enum { POINTER_ENCODING = 0x1b, STATES = 8, STEPS = 100000 };
-
-struct cursor {
-    const uint8_t *p, *end;
-    bool bad;
-};
-
-static uint64_t take(struct cursor *c, size_t size)
-{
-    uint64_t value = 0;
-
-    if ((size_t)(c->end - c->p) < size) {
-        c->bad = true;
-        c->p = c->end;
-        return 0;
-    }
-    memcpy(&value, c->p, size); /* little-endian, as the reader has checked */
-    c->p += size;
-    return value;
-}
-
-static uint64_t uleb(struct cursor *c)
-{
-    uint64_t value = 0;
-
-    for (unsigned shift = 0; shift < 64; shift += 7) {
-        uint8_t byte = (uint8_t)take(c, 1);
-        value |= (uint64_t)(byte & 0x7f) << shift;
-        if (!(byte & 0x80))
-            return value;
-    }
-    c->bad = true;
-    return 0;
-}
-
-static int64_t sleb(struct cursor *c)
-{
-    uint64_t value = 0;
-
-    for (unsigned shift = 0; shift < 64; shift += 7) {
-        uint8_t byte = (uint8_t)take(c, 1);
-        value |= (uint64_t)(byte & 0x7f) << shift;
-        if (!(byte & 0x80)) {
-            if (byte & 0x40 && shift + 7 < 64)
-                value |= UINT64_MAX << (shift + 7);
-            return (int64_t)value;
-        }
-    }
-    c->bad = true;
-    return 0;
-}
-
-static void skip(struct cursor *c, uint64_t size)
-{
-    if ((uint64_t)(c->end - c->p) < size)
-        c->bad = true;
-    else
-        c->p += size;
-}
 
 struct section {
     const uint8_t *bytes;
@@ -90,37 +34,38 @@ static struct section eh_frame(const struct lucet_dl_module *m)
 }
 
 /* The record at `offset`, without its length; bad when there is none. */
-static struct cursor record_at(const struct section *s, uint64_t offset)
+static struct lucet_input record_at(const struct section *s, uint64_t offset)
 {
-    struct cursor c = {s->bytes, s->bytes + s->size, false};
+    struct lucet_input c = {s->bytes, s->bytes + s->size, false};
 
-    skip(&c, offset);
-    uint64_t length = take(&c, 4);
-    if (length == 0 || length > (uint64_t)(c.end - c.p))
+    lucet_read_part(&c, offset);
+    uint64_t length = lucet_read_fixed(&c, 4);
+    if (length == 0 || length > (uint64_t)(c.end - c.pos))
         c.bad = true;
     else
-        c.end = c.p + length;
+        c.end = c.pos + length;
     return c;
 }
 
 struct cie {
     uint64_t code_align;
     int64_t data_align;
-    struct cursor instructions;
+    struct lucet_input instructions;
 };
 
 static bool read_cie(const struct section *s, uint64_t offset, struct cie *out)
 {
-    struct cursor c = record_at(s, offset);
+    struct lucet_input c = record_at(s, offset);
 
-    if (take(&c, 4) != 0 || take(&c, 1) != 1)
+    if (lucet_read_fixed(&c, 4) != 0 || lucet_read_fixed(&c, 1) != 1)
         return false;
-    if (take(&c, 1) != 'z' || take(&c, 1) != 'R' || take(&c, 1) != 0)
+    if (lucet_read_fixed(&c, 1) != 'z' || lucet_read_fixed(&c, 1) != 'R' ||
+        lucet_read_fixed(&c, 1) != 0)
         return false;
-    out->code_align = uleb(&c);
-    out->data_align = sleb(&c);
-    uleb(&c);
-    if (uleb(&c) != 1 || take(&c, 1) != POINTER_ENCODING)
+    out->code_align = lucet_read_uleb(&c);
+    out->data_align = lucet_read_sleb(&c);
+    lucet_read_uleb(&c);
+    if (lucet_read_uleb(&c) != 1 || lucet_read_fixed(&c, 1) != POINTER_ENCODING)
         return false;
     out->instructions = c;
     return !c.bad;
@@ -129,21 +74,21 @@ static bool read_cie(const struct section *s, uint64_t offset, struct cie *out)
 struct fde {
     uint64_t cie;         /* offset */
     uint64_t start, size; /* of the code, from the image's base */
-    struct cursor instructions;
+    struct lucet_input instructions;
 };
 
 static bool read_fde(const struct section *s, uint64_t offset, struct fde *out)
 {
-    struct cursor c = record_at(s, offset);
-    uint64_t back = take(&c, 4);
+    struct lucet_input c = record_at(s, offset);
+    uint64_t back = lucet_read_fixed(&c, 4);
 
     if (c.bad || back == 0 || back > offset + 4)
         return false;
     out->cie = offset + 4 - back;
-    uint64_t at = s->vaddr + (uint64_t)(c.p - s->bytes);
-    out->start = at + (uint64_t)(int64_t)(int32_t)take(&c, 4);
-    out->size = take(&c, 4);
-    skip(&c, uleb(&c));
+    uint64_t at = s->vaddr + (uint64_t)(c.pos - s->bytes);
+    out->start = at + (uint64_t)(int64_t)(int32_t)lucet_read_fixed(&c, 4);
+    out->size = lucet_read_fixed(&c, 4);
+    lucet_read_part(&c, lucet_read_uleb(&c));
     out->instructions = c;
     return !c.bad;
 }
@@ -194,15 +139,8 @@ static bool collect(const struct lucet_dl_module *m, struct frame_entry *out, ui
 
 static const struct frame_entry *find(const struct lucet_dl_module *m, uint64_t offset)
 {
-    size_t low = 0, high = m->nframes;
+    const size_t low = lucet_count_started(m->frames, m->nframes, sizeof(*m->frames), offset);
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (m->frames[middle].start <= offset)
-            low = middle + 1;
-        else
-            high = middle;
-    }
     if (low == 0 || offset - m->frames[low - 1].start >= m->frames[low - 1].size)
         return NULL;
     return &m->frames[low - 1];
@@ -288,45 +226,45 @@ static enum step save_or_restore(struct machine *m, bool save)
     return STEP_ON;
 }
 
-static enum step one(struct machine *m, struct cursor *c)
+static enum step one(struct machine *m, struct lucet_input *c)
 {
-    uint8_t op = (uint8_t)take(c, 1);
+    uint8_t op = (uint8_t)lucet_read_fixed(c, 1);
 
     switch (op & 0xc0) {
     case 0x40: /* advance_loc */ return advance(m, op & 0x3f);
-    case 0x80: /* offset */ uleb(c); return STEP_ON;
+    case 0x80: /* offset */ lucet_read_uleb(c); return STEP_ON;
     case 0xc0: /* restore */ return STEP_ON;
     default: break;
     }
     switch (op) {
     case 0x00: /* nop */ return STEP_ON;
-    case 0x02: /* advance_loc1, 2, 4 */ return advance(m, take(c, 1));
-    case 0x03: return advance(m, take(c, 2));
-    case 0x04: return advance(m, take(c, 4));
+    case 0x02: /* advance_loc1, 2, 4 */ return advance(m, lucet_read_fixed(c, 1));
+    case 0x03: return advance(m, lucet_read_fixed(c, 2));
+    case 0x04: return advance(m, lucet_read_fixed(c, 4));
     case 0x05: /* offset_extended, register */
     case 0x09:
-        uleb(c);
-        uleb(c);
+        lucet_read_uleb(c);
+        lucet_read_uleb(c);
         return STEP_ON;
     case 0x06: /* restore_extended, undefined, same_value, GNU_args_size */
     case 0x07:
     case 0x08:
-    case 0x2e: uleb(c); return STEP_ON;
+    case 0x2e: lucet_read_uleb(c); return STEP_ON;
     case 0x0a: return save_or_restore(m, true);
     case 0x0b: return save_or_restore(m, false);
     case 0x0c: /* def_cfa, def_cfa_register, def_cfa_offset */
-        m->now.reg = uleb(c);
-        m->now.offset = (int64_t)uleb(c);
+        m->now.reg = lucet_read_uleb(c);
+        m->now.offset = (int64_t)lucet_read_uleb(c);
         return STEP_ON;
-    case 0x0d: m->now.reg = uleb(c); return STEP_ON;
-    case 0x0e: m->now.offset = (int64_t)uleb(c); return STEP_ON;
+    case 0x0d: m->now.reg = lucet_read_uleb(c); return STEP_ON;
+    case 0x0e: m->now.offset = (int64_t)lucet_read_uleb(c); return STEP_ON;
     default: return STEP_UNKNOWN;
     }
 }
 
-static bool execute(struct machine *m, struct cursor c)
+static bool execute(struct machine *m, struct lucet_input c)
 {
-    for (unsigned steps = 0; c.p < c.end && steps < STEPS; steps++) {
+    for (unsigned steps = 0; c.pos < c.end && steps < STEPS; steps++) {
         enum step s = one(m, &c);
         if (s == STEP_UNKNOWN || c.bad)
             return false;

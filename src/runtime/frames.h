@@ -5,7 +5,7 @@
 #include "lucet/lucet.h"
 
 struct frame_entry {      /* a function as .eh_frame describes it */
-    uint32_t start, size; /* of the code, from the image's base */
+    uint32_t start, size; /* of the code, from the image's base; first: lucet_count_started() */
     uint32_t fde;         /* offset in .eh_frame */
     bool pinned;          /* helper code that must not be put aside in the middle */
 };

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "module/siphash.h"
 #include "runtime/error.h"
 #include "runtime/exception.h"
 #include "runtime/instance.h"
@@ -43,18 +44,17 @@ struct lucet_linker {
     struct entry **buckets;
     size_t nbuckets, count; /* a power of two */
     uint64_t age;
+    struct lucet_siphash_key hash_key;
 };
 
-static uint64_t hash_of(const struct key *k)
+/* Names come from modules, too: those that instances export. */
+static uint64_t hash_of(const struct lucet_linker *l, const struct key *k)
 {
-    uint64_t h = 0xcbf29ce484222325u ^ (uint64_t)k->kind;
+    struct lucet_siphash_key key = l->hash_key;
 
-    for (size_t i = 0; i < k->module_len; i++)
-        h = (h ^ (uint8_t)k->module[i]) * 0x100000001b3u;
-    h = (h ^ 0x100) * 0x100000001b3u;
-    for (size_t i = 0; i < k->name_len; i++)
-        h = (h ^ (uint8_t)k->name[i]) * 0x100000001b3u;
-    return h ^ h >> 32;
+    key.words[1] ^= lucet_siphash(key, k->module, k->module_len);
+    key.words[0] ^= (uint64_t)k->kind;
+    return lucet_siphash(key, k->name, k->name_len);
 }
 
 static bool equal(const struct key *a, const struct key *b)
@@ -66,7 +66,7 @@ static bool equal(const struct key *a, const struct key *b)
 
 static struct entry *find(const struct lucet_linker *l, const struct key *k)
 {
-    uint64_t hash = hash_of(k);
+    uint64_t hash = hash_of(l, k);
     struct entry *e = l->nbuckets ? l->buckets[hash & (l->nbuckets - 1)] : NULL;
 
     while (e && (e->hash != hash || !equal(&e->key, k)))
@@ -106,7 +106,7 @@ static struct entry *add(struct lucet_linker *l, const struct key *k)
     names = (char *)(e + 1);
     memcpy(names, k->module, k->module_len);
     memcpy(names + k->module_len, k->name, k->name_len);
-    *e = (struct entry){.hash = hash_of(k), .key = *k};
+    *e = (struct entry){.hash = hash_of(l, k), .key = *k};
     e->key.module = names;
     e->key.name = names + k->module_len;
     e->next = l->buckets[e->hash & (l->nbuckets - 1)];

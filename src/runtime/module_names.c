@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "module/lines.h"
+#include "module/search.h"
 #include "runtime/module.h"
 #include "runtime/names.h"
 
@@ -48,15 +49,9 @@ static bool make_functions(struct lucet_dl_module *m)
 
 static const struct function_entry *find(const struct lucet_dl_module *m, uint32_t offset)
 {
-    size_t low = 0, high = m->nfunctions;
+    const size_t low =
+        lucet_count_started(m->functions, m->nfunctions, sizeof(*m->functions), offset);
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (m->functions[middle].start <= offset)
-            low = middle + 1;
-        else
-            high = middle;
-    }
     return low ? &m->functions[low - 1] : NULL;
 }
 

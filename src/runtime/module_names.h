@@ -5,8 +5,8 @@
 #include "lucet/lucet.h"
 
 struct function_entry { /* for names: by start */
-    uint32_t start;
-    uint32_t index; /* function, or number of functions + helper */
+    uint32_t start;     /* first: lucet_count_started() */
+    uint32_t index;     /* function, or number of functions + helper */
 };
 
 struct source_file { /* a name that some frame has been told */

@@ -13,8 +13,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
+#include "module/siphash.h"
 #include "runtime/module.h"
 
 #define IN_GROUP (UINT64_C(1) << 62)
@@ -30,42 +30,8 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct group **by_key, **by_id; /* 2^bits buckets each */
 static unsigned bits;
 static uint64_t count, last_id;
-static uint64_t hash_key[2];
+static struct lucet_siphash_key hash_key;
 static bool has_hash_key;
-
-/* ---- SipHash-2-4 with a random key: the authors of modules choose what is hashed ---- */
-
-static uint64_t rotate(uint64_t x, unsigned by)
-{
-    return x << by | x >> (64 - by);
-}
-
-static void sip_rounds(uint64_t v[4], unsigned rounds)
-{
-    for (unsigned i = 0; i < rounds; i++) {
-        v[0] += v[1], v[1] = rotate(v[1], 13) ^ v[0], v[0] = rotate(v[0], 32);
-        v[2] += v[3], v[3] = rotate(v[3], 16) ^ v[2];
-        v[0] += v[3], v[3] = rotate(v[3], 21) ^ v[0];
-        v[2] += v[1], v[1] = rotate(v[1], 17) ^ v[2], v[2] = rotate(v[2], 32);
-    }
-}
-
-static uint64_t hash_words(const uint64_t *words, size_t n)
-{
-    if (!has_hash_key)
-        has_hash_key = getrandom(hash_key, sizeof(hash_key), 0) == sizeof(hash_key);
-    uint64_t v[4] = {hash_key[0] ^ 0x736f6d6570736575u, hash_key[1] ^ 0x646f72616e646f6du,
-                     hash_key[0] ^ 0x6c7967656e657261u, hash_key[1] ^ 0x7465646279746573u};
-    for (size_t i = 0; i <= n; i++) {
-        const uint64_t word = i < n ? words[i] : (uint64_t)n;
-        v[3] ^= word;
-        sip_rounds(v, 2);
-        v[0] ^= word;
-    }
-    v[2] ^= 0xff;
-    sip_rounds(v, 4);
-    return v[0] ^ v[1] ^ v[2] ^ v[3];
-}
 
 /* ---- The table ---- */
 
@@ -129,7 +95,10 @@ static uint64_t intern(struct group *g)
     if (!g)
         return 0;
     pthread_mutex_lock(&mutex);
-    g->hash = hash_words(g->words, g->nwords);
+    if (!has_hash_key)
+        hash_key = lucet_siphash_key();
+    has_hash_key = true;
+    g->hash = lucet_siphash(hash_key, g->words, g->nwords * sizeof(*g->words));
     struct group *known = find(g);
     if (!known && ((bits && count >> bits <= 1) || grow())) {
         g->first_id = last_id + 1;

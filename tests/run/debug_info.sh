@@ -28,6 +28,17 @@ offset=$(sed -n 's/ *0: .*module offset \(0x[0-9a-f]*\),.*/\1/p' <<<"$err")
 code=$(od -An -tx1 -j $((offset)) -N 1 traps.wasm | tr -d ' ')
 check_match "the offset is that of a load" '^2[89]$' "$code"
 
+# Relative names begin where the compiler ran, in both forms of the tables.
+mkdir -p there/sub
+cp "$LUCET_SRC/tests/guests/wasi/traps.c" there/sub
+for version in 4 5; do
+    (cd there && "$WASM_CC" --target=wasm32-wasi --sysroot=/usr --no-wasm-opt -O1 -Wno-deprecated -gdwarf-$version \
+        sub/traps.c -o relative$version.wasm)
+    "$lucetc" --wasi -g there/relative$version.wasm -o relative$version.so
+    run "$lucet_wasi" relative$version.so bounds
+    check_match "a relative name in DWARF $version" "0: out_of_bounds .*, $work/there/sub/traps.c:$where"$'\n' "$err"
+done
+
 run "$lucet_wasi" plain.so bounds
 check_match "without -g there is neither" '0: out_of_bounds \(wasm function [0-9]+\) \+ 0x[0-9a-f]+'$'\n' "$err"
 

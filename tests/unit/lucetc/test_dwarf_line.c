@@ -31,7 +31,8 @@ static bool note(void *arg, const struct dwarf_unit *u, const struct dwarf_row *
 
 static unsigned read_rows(const void *line, size_t size, struct wasm_bytes strings, struct seen *s)
 {
-    const struct dwarf_sections sections = {{line, (uint32_t)size}, strings, strings};
+    const struct dwarf_sections sections = {
+        .line = {line, (uint32_t)size}, .line_str = strings, .str = strings};
     const struct dwarf_sink sink = {s, note};
     *s = (struct seen){.most = 1000000};
     assert_true(dwarf_lines_read(&sections, &sink));
@@ -167,7 +168,7 @@ static void the_sink_can_stop_it(void **state)
 {
     struct seen s = {.most = 2};
     (void)state;
-    const struct dwarf_sections sections = {{version4, sizeof version4}, {NULL, 0}, {NULL, 0}};
+    const struct dwarf_sections sections = {.line = {version4, sizeof version4}};
     const struct dwarf_sink sink = {&s, note};
     assert_false(dwarf_lines_read(&sections, &sink));
     assert_int_equal(s.count, 2);
