@@ -21,6 +21,10 @@ if(LUCET_SANITIZE)
         ASAN_OPTIONS=${asan_options} UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1)
 endif()
 
+# Those that are about memory, faults and slots.
+set(LUCET_TESTS_ON_DEMAND "_(bulk|faults|host|kill|memories|memory|neighbours|segments|shared|slice|stack|\
+threads|traps|yield|fresh|image|linking|region|segment|stores|timeout)$")
+
 file(GLOB unit_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/unit/*/test_*.c)
 if(unit_tests AND NOT (CMOCKA_INCLUDE AND CMOCKA_LIBRARY))
     message(WARNING "cmocka was not found (package libcmocka-dev): no unit tests")
@@ -49,6 +53,17 @@ foreach(source IN LISTS unit_tests)
     add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${PROJECT_BINARY_DIR})
     set_tests_properties(${name} PROPERTIES
         LABELS unit TIMEOUT 600 ENVIRONMENT "${test_environment}")
+    # Both kinds of regions pass the same tests.
+    if(dir MATCHES "^(run|runtime)$")
+        foreach(function lucet_mmap_region_create lucet_mmap_region_create_with)
+            target_link_options(${name} PRIVATE LINKER:--wrap=${function})
+        endforeach()
+        if(name MATCHES "${LUCET_TESTS_ON_DEMAND}")
+            add_test(NAME ${name}_on_demand COMMAND ${name} WORKING_DIRECTORY ${PROJECT_BINARY_DIR})
+            set_tests_properties(${name}_on_demand PROPERTIES LABELS unit TIMEOUT 600
+                ENVIRONMENT "${test_environment};LUCET_TEST_REGION=uffd")
+        endif()
+    endif()
 endforeach()
 
 # Tests that run the programs: every tests/run/NAME.sh. Exit code 77 means skipped.

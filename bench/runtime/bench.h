@@ -34,6 +34,7 @@ struct engine {
 };
 
 extern const struct engine bench_lucet;
+extern bool bench_pages_on_demand; /* Lucet's regions are of the userfaultfd kind */
 /* The library is loaded from `path`; NULL and a message on stderr: it cannot be. */
 const struct engine *bench_wasmtime(const char *path);
 

@@ -5,6 +5,7 @@
 #include "bench.h"
 #include "lucet/lucet.h"
 
+bool bench_pages_on_demand;
 static struct lucet_region *region;
 static struct lucet_dl_module *small, *image, *host, *bare;
 static struct lucet_linker *linker;
@@ -47,7 +48,9 @@ static void lucet_open(const char *folder, size_t capacity)
     struct lucet_alloc_limits limits = lucet_alloc_limits_default();
 
     limits.heap_memory_size = (uint64_t)16 << 20;
-    good(lucet_mmap_region_create(capacity, &limits, &region), "region");
+    good(bench_pages_on_demand ? lucet_uffd_region_create(capacity, &limits, &region)
+                               : lucet_mmap_region_create(capacity, &limits, &region),
+         "region");
     good(lucet_linker_new(&linker), "linker");
     good(lucet_linker_func(linker, "host", "f", "i:i", (void (*)(void))host_function), "linker");
     small = load(folder, "small.so");

@@ -1,4 +1,4 @@
-/* bench-runtime GUESTS [--wasmtime LIBRARY] [--json] [--quick] [--only ROW]
+/* bench-runtime GUESTS [--wasmtime LIBRARY] [--json] [--quick] [--only ROW] [--uffd]
  *
  * Measures each row on both engines in turns and prints a table, or JSON. */
 #include <pthread.h>
@@ -404,6 +404,8 @@ int main(int argc, char **argv)
             library = argv[++i];
         else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc)
             only = argv[++i];
+        else if (strcmp(argv[i], "--uffd") == 0)
+            bench_pages_on_demand = true;
         else if (argv[i][0] != '-' && !guests)
             guests = argv[i];
         else
@@ -411,7 +413,8 @@ int main(int argc, char **argv)
     }
     if (!guests)
         bench_die(
-            "usage: bench-runtime GUESTS [--wasmtime LIBRARY] [--json] [--quick] [--only ROW]");
+            "usage: bench-runtime GUESTS [--wasmtime LIBRARY] [--json] [--quick] [--only ROW] "
+            "[--uffd]");
     engines[LUCET] = &bench_lucet;
     engines[PEER] = library ? bench_wasmtime(library) : NULL;
     measure_clock();

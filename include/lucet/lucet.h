@@ -137,9 +137,29 @@ struct lucet_region_options { /* 0 = the default, for each */
     bool (*memory_limiter)(void *arg, struct lucet_instance *inst, uint64_t current,
                            uint64_t desired);
     void *memory_limiter_arg;
+    /* Of lucet_uffd_region_create_with() only: bytes of its slot's memory that each instance may have touched at a time,
+     * whatever its size. Beyond, the run ends as terminated, reason heap_out_of_memory, and
+     * lucet_vmctx_guest_range() and _check_heap() refuse. Counted in blocks of up to 64 KiB. */
+    uint64_t heap_resident_limit;
 };
 /* The same with options; NULL = the defaults. */
 LUCET_API enum lucet_error lucet_mmap_region_create_with(size_t capacity,
+                                                         const struct lucet_alloc_limits *limits,
+                                                         const struct lucet_region_options *options,
+                                                         struct lucet_region **out);
+/* A region whose memories' pages are provided by the runtime when they are touched (userfaultfd), instead of by the
+ * kernel. No image of a module is mapped, so that instances never take a mapping for one; how much each has
+ * touched is known, and can be limited (`heap_resident_limit`, lucet_instance_heap_resident()). A page's first touch
+ * costs a signal, so guests that touch many pages run faster in regions of the other kind. docs/embedding.md says
+ * what hosts must observe: above all that system calls fail with EFAULT at pages that nobody has touched, but for what
+ * lucet_vmctx_guest_range() or a _check_heap() function has vouched for.
+ *
+ * No privileges are needed. Errors besides those of the other kind: unsupported (the kernel has no userfaultfd or
+ * forbids it: detail says what to do). */
+LUCET_API enum lucet_error lucet_uffd_region_create(size_t capacity,
+                                                    const struct lucet_alloc_limits *limits,
+                                                    struct lucet_region **out);
+LUCET_API enum lucet_error lucet_uffd_region_create_with(size_t capacity,
                                                          const struct lucet_alloc_limits *limits,
                                                          const struct lucet_region_options *options,
                                                          struct lucet_region **out);
@@ -348,6 +368,11 @@ LUCET_API enum lucet_error lucet_instance_set_global(struct lucet_instance *inst
  * without a memory. */
 LUCET_API uint8_t *lucet_instance_heap(struct lucet_instance *inst);
 LUCET_API uint64_t lucet_instance_heap_len(const struct lucet_instance *inst);
+/* Bytes of memory 0 that were touched since it was empty, in a userfaultfd region: those of zero pages that were only read
+ * are counted, though they cost nothing; a few pages may be there from the beginning. Errors: unsupported (another
+ * kind of region), no_linear_memory. Any thread, while the instance lives. */
+LUCET_API enum lucet_error lucet_instance_heap_resident(const struct lucet_instance *inst,
+                                                        uint64_t *bytes);
 /* True when [ptr, ptr+len) (host addresses) lies wholly in memory 0. */
 LUCET_API bool lucet_instance_check_heap(const struct lucet_instance *inst, const void *ptr,
                                          size_t len);

@@ -7,11 +7,11 @@
 #include <string.h>
 
 #include "runtime/activation.h"
-#include "runtime/code_ranges.h"
 #include "runtime/frames.h"
 #include "runtime/instance.h"
 #include "runtime/module.h"
 #include "runtime/module_names.h"
+#include "runtime/ranges.h"
 
 /* A stack of 128 KiB holds 16,384 frames of 8 bytes; beyond this the outer end is not looked for. */
 #define WALK_LIMIT 100000u

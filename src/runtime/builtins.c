@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "runtime/activation.h"
+#include "runtime/demand.h"
 #include "runtime/fault.h"
 #include "runtime/instance.h"
 #include "runtime/memory.h"
@@ -54,6 +55,8 @@ static void check(struct lucet_vmctx *ctx, const struct lucet_memory *m, uint64_
 
     if (at > size || n > size - at)
         lucet__trap(ctx, lucet_trapcode_heap_out_of_bounds);
+    if (lucet__demand_exceeded(m->owner)) /* faults within a builtin end nothing */
+        lucet__terminate(lucet__in_host(ctx), lucet_terminated_reason_heap_out_of_memory, NULL);
 }
 
 static uint64_t memory_grow(struct lucet_vmctx *ctx, uint32_t memory, uint64_t pages)

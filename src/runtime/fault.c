@@ -8,11 +8,12 @@
 
 #include "runtime/activation.h"
 #include "runtime/backtrace.h"
-#include "runtime/code_ranges.h"
+#include "runtime/demand.h"
 #include "runtime/error.h"
 #include "runtime/instance.h"
 #include "runtime/memory.h"
 #include "runtime/module.h"
+#include "runtime/ranges.h"
 #include "runtime/signals.h"
 #include "runtime/sizes.h"
 #include "runtime/x86_64/machine.h"
@@ -96,45 +97,75 @@ static enum lucet_signal_behavior ask_handler(const struct activation *act, cons
 {
     struct lucet_instance *i = act->instance;
     enum lucet_signal_behavior b = lucet_signal_behavior_default;
+    sigset_t bus, before;
 
-    if (i->signal_handler && !f->fatal)
+    if (i->signal_handler && !f->fatal) {
+        /* It may look at the memory, whose pages may have to be provided. */
+        sigemptyset(&bus);
+        sigaddset(&bus, SIGBUS);
+        pthread_sigmask(SIG_UNBLOCK, &bus, &before);
         b = i->signal_handler(i, &f->code, sig, info, context);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+    }
     if (b == lucet_signal_behavior_continue && f->code != lucet_trapcode_heap_out_of_bounds)
         return lucet_signal_behavior_default;
     return b;
 }
 
+static void set_terminated(struct activation *act, enum lucet_terminated_reason reason)
+{
+    act->outcome = OUTCOME_TERMINATED;
+    act->reason = reason;
+    act->provided = NULL;
+}
+
+/* How the run ends whose guest code in `m` faulted. False: it goes on. */
+static bool settle(struct activation *act, const struct fault *fault, int sig,
+                   const siginfo_t *info, ucontext_t *u)
+{
+    switch (ask_handler(act, fault, sig, info, u)) {
+    case lucet_signal_behavior_continue: return false;
+    case lucet_signal_behavior_terminate:
+        set_terminated(act, lucet_terminated_reason_signal);
+        return true;
+    default:
+        act->outcome = OUTCOME_FAULTED;
+        act->trapcode = fault->code;
+        act->fatal = fault->fatal;
+        act->pc = machine_pc(u);
+        act->fault_addr = fault->address;
+        lucet__backtrace(act, act->pc, machine_sp(u), machine_probe_register(u), false);
+        return true;
+    }
+}
+
+static void handle(int sig, siginfo_t *info, ucontext_t *u)
+{
+    struct activation *act = lucet__thread.current;
+    const uintptr_t pc = machine_pc(u);
+    const struct lucet_dl_module *m =
+        act && lucet__thread.abi.guest_frame == NULL ? lucet__code_range_find(pc) : NULL;
+    const enum demand d = sig == SIGBUS ? lucet__demand_fault(info, m != NULL) : DEMAND_FOREIGN;
+    struct fault fault;
+
+    if (d == DEMAND_PROVIDED)
+        return;
+    if (d == DEMAND_REFUSED && m)
+        set_terminated(act, lucet_terminated_reason_heap_out_of_memory);
+    else if (!m || !judge(act, m, pc, sig, info, &fault)) {
+        lucet__chain(sig, info, u);
+        return;
+    } else if (!settle(act, &fault, sig, info, u)) {
+        return;
+    }
+    machine_redirect(u, (const void *)(uintptr_t)lucet__leave, act->host_sp);
+}
+
 void lucet__fault_handler(int sig, siginfo_t *info, void *context)
 {
     const int saved_errno = errno;
-    ucontext_t *u = context;
-    struct activation *act = lucet__thread.current;
-    uintptr_t pc = machine_pc(u);
-    const struct lucet_dl_module *m;
-    struct fault fault;
 
-    if (!act || lucet__thread.abi.guest_frame != NULL || !(m = lucet__code_range_find(pc)) ||
-        !judge(act, m, pc, sig, info, &fault)) {
-        lucet__chain(sig, info, context);
-        errno = saved_errno;
-        return;
-    }
-    switch (ask_handler(act, &fault, sig, info, context)) {
-    case lucet_signal_behavior_continue: errno = saved_errno; return;
-    case lucet_signal_behavior_terminate:
-        act->outcome = OUTCOME_TERMINATED;
-        act->reason = lucet_terminated_reason_signal;
-        act->provided = NULL;
-        break;
-    default:
-        act->outcome = OUTCOME_FAULTED;
-        act->trapcode = fault.code;
-        act->fatal = fault.fatal;
-        act->pc = pc;
-        act->fault_addr = fault.address;
-        lucet__backtrace(act, pc, machine_sp(u), machine_probe_register(u), false);
-    }
-    machine_redirect(u, (const void *)(uintptr_t)lucet__leave, act->host_sp);
+    handle(sig, info, context);
     errno = saved_errno;
 }
 

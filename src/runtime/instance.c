@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runtime/call.h"
+#include "runtime/demand.h"
 #include "runtime/error.h"
 #include "runtime/memory.h"
 #include "runtime/module.h"
@@ -94,6 +95,20 @@ uint64_t lucet_instance_heap_len(const struct lucet_instance *i)
     return i && i->memory0 ? lucet__memory_size(i->memory0->desc) : 0;
 }
 
+enum lucet_error lucet_instance_heap_resident(const struct lucet_instance *i, uint64_t *bytes)
+{
+    lucet__clear_error();
+    if (!i || !bytes)
+        return lucet__fail(lucet_error_invalid_argument, "lucet_instance_heap_resident: NULL");
+    if (!i->memory0)
+        return lucet__fail(lucet_error_no_linear_memory, "the module has no memory");
+    if (!i->memory0->slot || !i->memory0->slot->on_demand)
+        return lucet__fail(lucet_error_unsupported,
+                           "its memory does not lie in a slot of a userfaultfd region");
+    *bytes = atomic_load_explicit(&i->memory0->slot->resident, memory_order_relaxed);
+    return lucet_error_ok;
+}
+
 bool lucet_instance_check_heap(const struct lucet_instance *i, const void *ptr, size_t len)
 {
     if (!i || !i->memory0)
@@ -101,7 +116,7 @@ bool lucet_instance_check_heap(const struct lucet_instance *i, const void *ptr, 
     uint64_t offset = (uintptr_t)ptr - (uintptr_t)i->memory0->desc->base;
     uint64_t size = lucet__memory_size(i->memory0->desc);
     return (uintptr_t)ptr >= (uintptr_t)i->memory0->desc->base && offset <= size &&
-           len <= size - offset;
+           len <= size - offset && lucet__demand_touch(i->memory0, ptr, len);
 }
 
 enum lucet_error lucet_instance_grow_heap(struct lucet_instance *i, uint32_t additional_pages,

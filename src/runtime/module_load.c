@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "module/cpu.h"
-#include "runtime/code_ranges.h"
 #include "runtime/error.h"
 #include "runtime/frames.h"
 #include "runtime/image.h"
@@ -18,6 +17,7 @@
 #include "runtime/module_names.h"
 #include "runtime/pristine.h"
 #include "runtime/probe.h"
+#include "runtime/ranges.h"
 #include "runtime/record.h"
 #include "runtime/signature.h"
 
@@ -140,7 +140,8 @@ static enum lucet_error load(int fd, size_t size, const char *path, struct lucet
     m->pristine_possible = e == lucet_error_ok && lucet__pristine_possible(&m->artifact);
     if (e == lucet_error_ok)
         e = lucet__frames_index(m);
-    if (e == lucet_error_ok && !lucet__code_range_add(m))
+    if (e == lucet_error_ok &&
+        !lucet__range_add(&lucet__code_ranges, m->text_start, m->text_end, m, &m->code_range))
         e = lucet__no_memory();
     if (e != lucet_error_ok) {
         module_free(m);
@@ -186,7 +187,7 @@ void lucet_dl_module_release(struct lucet_dl_module *m)
 {
     if (m && atomic_fetch_sub(&m->refs, 1) == 1) {
         LUCET__PROBE1(module_unload, m);
-        lucet__code_range_remove(m);
+        lucet__range_remove(&lucet__code_ranges, m->code_range);
         module_free(m);
     }
 }

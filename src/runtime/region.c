@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "runtime/demand.h"
 #include "runtime/dirty.h"
 #include "runtime/error.h"
 #include "runtime/free_list.h"
@@ -70,7 +71,7 @@ static uint64_t slot_front(const struct lucet_alloc_limits *l)
     return l->context_size + l->globals_size + LUCET__GUARD + l->stack_size + LUCET__GUARD;
 }
 
-static void place_slots(struct lucet_region *r, uint64_t stride)
+static void place_slots(struct lucet_region *r)
 {
     uintptr_t first =
         round_up((uintptr_t)r->base + LUCET__GUARD + slot_front(&r->limits), HEAP_ALIGNMENT);
@@ -78,7 +79,8 @@ static void place_slots(struct lucet_region *r, uint64_t stride)
     for (size_t i = 0; i < r->capacity; i++) {
         struct slot *s = &r->slots[i];
         s->region = r;
-        s->heap = (uint8_t *)first + i * stride;
+        s->resident_limit = r->options.heap_resident_limit;
+        s->heap = (uint8_t *)first + i * r->stride;
         s->stack = s->heap - LUCET__GUARD - r->limits.stack_size;
         s->context = s->heap - slot_front(&r->limits);
     }
@@ -86,13 +88,14 @@ static void place_slots(struct lucet_region *r, uint64_t stride)
 
 static enum lucet_error reserve(struct lucet_region *r, bool random)
 {
-    uint64_t stride = round_up(slot_front(&r->limits), HEAP_ALIGNMENT) +
-                      round_up(r->limits.heap_address_space_size, HEAP_ALIGNMENT);
+    const uint64_t stride = round_up(slot_front(&r->limits), HEAP_ALIGNMENT) +
+                            round_up(r->limits.heap_address_space_size, HEAP_ALIGNMENT);
 
     if (r->capacity > (UINT64_C(1) << 47) / stride || r->capacity > UINT32_MAX)
         return lucet__fail(lucet_error_no_memory,
                            "%zu slots of %llu MiB are more than the address space", r->capacity,
                            (unsigned long long)(stride >> 20));
+    r->stride = stride;
     r->size = r->capacity * stride + 2 * HEAP_ALIGNMENT + LUCET__GUARD;
     void *base = mmap(NULL, r->size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base == MAP_FAILED)
@@ -105,7 +108,7 @@ static enum lucet_error reserve(struct lucet_region *r, bool random)
     r->free = lucet__free_lists_new(r->slots, r->capacity, random);
     if (!r->free)
         return lucet__no_memory();
-    place_slots(r, stride);
+    place_slots(r);
     return lucet_error_ok;
 }
 
@@ -113,6 +116,8 @@ static void region_free(struct lucet_region *r)
 {
     for (size_t i = 0; r->slots && i < r->capacity; i++)
         lucet__parked_drop(&r->slots[i]);
+    if (r->on_demand)
+        lucet__demand_end(r);
     if (r->base)
         munmap(r->base, r->size);
     free(r->slots);
@@ -120,10 +125,9 @@ static void region_free(struct lucet_region *r)
     free(r);
 }
 
-enum lucet_error lucet_mmap_region_create_with(size_t capacity,
-                                               const struct lucet_alloc_limits *limits,
-                                               const struct lucet_region_options *options,
-                                               struct lucet_region **out)
+static enum lucet_error create(size_t capacity, const struct lucet_alloc_limits *limits,
+                               const struct lucet_region_options *options, bool on_demand,
+                               struct lucet_region **out)
 {
     const struct lucet_alloc_limits standard = lucet_alloc_limits_default();
     struct lucet_alloc_limits l = limits ? *limits : standard;
@@ -131,10 +135,14 @@ enum lucet_error lucet_mmap_region_create_with(size_t capacity,
 
     lucet__clear_error();
     if (!out)
-        return lucet__fail(lucet_error_invalid_argument, "lucet_mmap_region_create: NULL");
+        return lucet__fail(lucet_error_invalid_argument, "lucet_%s_region_create: NULL",
+                           on_demand ? "uffd" : "mmap");
     *out = NULL;
     if (capacity == 0)
         return lucet__fail(lucet_error_invalid_argument, "a region without slots");
+    if (options && options->heap_resident_limit && !on_demand)
+        return lucet__fail(lucet_error_invalid_argument,
+                           "heap_resident_limit is for userfaultfd regions");
     l.context_size = l.context_size ? l.context_size : standard.context_size;
     l.table_entries = l.table_entries ? l.table_entries : standard.table_entries;
     l.exceptions_size = l.exceptions_size ? l.exceptions_size : standard.exceptions_size;
@@ -153,6 +161,8 @@ enum lucet_error lucet_mmap_region_create_with(size_t capacity,
         r->options = *options;
     r->capacity = capacity;
     e = reserve(r, random);
+    if (e == lucet_error_ok && on_demand)
+        e = lucet__demand_begin(r);
     if (e != lucet_error_ok) {
         region_free(r);
         return e;
@@ -161,10 +171,32 @@ enum lucet_error lucet_mmap_region_create_with(size_t capacity,
     return lucet_error_ok;
 }
 
+enum lucet_error lucet_mmap_region_create_with(size_t capacity,
+                                               const struct lucet_alloc_limits *limits,
+                                               const struct lucet_region_options *options,
+                                               struct lucet_region **out)
+{
+    return create(capacity, limits, options, false, out);
+}
+
 enum lucet_error lucet_mmap_region_create(size_t capacity, const struct lucet_alloc_limits *limits,
                                           struct lucet_region **out)
 {
-    return lucet_mmap_region_create_with(capacity, limits, NULL, out);
+    return create(capacity, limits, NULL, false, out);
+}
+
+enum lucet_error lucet_uffd_region_create_with(size_t capacity,
+                                               const struct lucet_alloc_limits *limits,
+                                               const struct lucet_region_options *options,
+                                               struct lucet_region **out)
+{
+    return create(capacity, limits, options, true, out);
+}
+
+enum lucet_error lucet_uffd_region_create(size_t capacity, const struct lucet_alloc_limits *limits,
+                                          struct lucet_region **out)
+{
+    return create(capacity, limits, NULL, true, out);
 }
 
 void lucet__region_retain(struct lucet_region *r)

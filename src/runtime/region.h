@@ -19,6 +19,9 @@ struct lucet_region {
     struct slot *slots;
     struct free_lists *free;
     atomic_bool guards; /* those within slots are lucet__guard()'s, else mappings without access */
+    bool on_demand;     /* pages of heaps are provided by demand.c */
+    int uffd;           /* for that; -1: a fork has lost it */
+    size_t range;       /* its place among the ranges with pages on demand */
 };
 
 void lucet__region_retain(struct lucet_region *r);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "runtime/activation.h"
+#include "runtime/demand.h"
 #include "runtime/error.h"
 #include "runtime/fault.h"
 #include "runtime/stop.h"
@@ -127,6 +128,9 @@ enum lucet_error lucet_remove_signal_handlers(void)
     lucet__clear_error();
     if (lucet__threads_running())
         return lucet__fail(lucet_error_instance_not_returned, "a guest is running");
+    if (lucet__demand_exists())
+        return lucet__fail(lucet_error_invalid_argument,
+                           "a userfaultfd region exists, which needs the handlers");
     pthread_mutex_lock(&mutex);
     if (atomic_load(&lucet__handlers_installed)) {
         atomic_store(&lucet__handlers_installed, false);

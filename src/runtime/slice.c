@@ -17,11 +17,11 @@
 
 #include "runtime/activation.h"
 #include "runtime/call.h"
-#include "runtime/code_ranges.h"
 #include "runtime/error.h"
 #include "runtime/frames.h"
 #include "runtime/instance.h"
 #include "runtime/module.h"
+#include "runtime/ranges.h"
 #include "runtime/signals.h"
 #include "runtime/sizes.h"
 #include "runtime/stop.h"

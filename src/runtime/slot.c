@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "runtime/demand.h"
 #include "runtime/dirty.h"
 #include "runtime/error.h"
 #include "runtime/free_list.h"
@@ -56,6 +57,8 @@ static bool open_front_in_one(struct slot *s, uint64_t context_size)
 
 static bool open_front(struct slot *s, uint64_t context_size)
 {
+    if (s->region->on_demand && !s->on_demand && !lucet__demand_heap(s))
+        return false;
     if (atomic_load(&s->region->guards) && open_front_in_one(s, context_size))
         s->one_mapping = true;
     else if (!protect(s->context, context_size, PROT_READ | PROT_WRITE) ||
@@ -89,6 +92,11 @@ enum lucet_error lucet__slot_take(struct lucet_region *r, const struct lucet_dl_
                            r->capacity);
     if (s->parked && s->module_id != module->id)
         lucet__parked_drop(s);
+    if (lucet__demand_lost(r)) {
+        lucet__free_lists_give_back(r->free, s);
+        return lucet__fail(lucet_error_unsupported,
+                           "the fork had no userfaultfd for this process: make a new region");
+    }
     context_size = round_up(context_size, LUCET__PAGE);
     if (!s->stack_accessible)
         good = open_front(s, context_size);
@@ -122,12 +130,19 @@ static void restore(const struct slot *s, const struct image *image, uint64_t fr
     memset(s->heap + high, 0, to - high);
 }
 
+/* What a tenant has touched is to be forgotten, or it would count for the next. */
+static bool is_counted(const struct slot *s)
+{
+    return s->on_demand && s->resident_limit;
+}
+
 /* What the tenant wrote to in [from, end of the heap), where `from` is the beginning of stack or heap. False: too
  * much, or unknown. */
 static bool put_back(const struct slot *s, const uint8_t *from, const struct image *image)
 {
     struct lucet__page_range dirty[FEW_RANGES];
-    const long n = lucet__dirty(from, s->heap + s->heap_accessible, dirty, FEW_RANGES);
+    const long n =
+        is_counted(s) ? -1 : lucet__dirty(from, s->heap + s->heap_accessible, dirty, FEW_RANGES);
     uint64_t bytes = 0;
 
     for (long k = 0; k < n; k++)
@@ -152,6 +167,7 @@ static bool forget(struct slot *s, uint8_t *from)
 
     if (size > 0 && madvise(from, size, MADV_DONTNEED) != 0)
         return false;
+    atomic_store_explicit(&s->resident, 0, memory_order_relaxed);
     if (s->image_size == 0)
         s->content = 0;
     return true;
@@ -159,16 +175,23 @@ static bool forget(struct slot *s, uint8_t *from)
 
 /* ---- The heap ---- */
 
+static bool map_zeros(struct slot *s, uint64_t offset, uint64_t size)
+{
+    if (!map_anonymous(s->heap + offset, size, PROT_READ | PROT_WRITE) ||
+        (s->on_demand && !lucet__demand_heap(s)))
+        return false;
+    s->content = s->image_size = 0;
+    atomic_store_explicit(&s->resident, 0, memory_order_relaxed);
+    return true;
+}
+
 /* What it held before: zero, or the image it began with. */
 static bool clean_heap(struct slot *s, struct lucet_dl_module *module)
 {
     const struct image *image = s->content == module->id ? lucet__image(module) : NULL;
 
-    if (!put_back(s, s->heap, image) && !forget(s, s->heap)) {
-        if (!map_anonymous(s->heap, s->heap_accessible, PROT_READ | PROT_WRITE)) /* it was locked */
-            return false;
-        s->content = s->image_size = 0;
-    }
+    if (!put_back(s, s->heap, image) && !forget(s, s->heap) && !map_zeros(s, 0, s->heap_accessible))
+        return false; /* it was locked */
     s->heap_used = false;
     return true;
 }
@@ -180,17 +203,28 @@ static bool empty_heap(struct slot *s)
         return true;
     if (s->image_size == 0)
         return forget(s, s->heap);
-    if (!map_anonymous(s->heap + s->image_offset, s->image_size, PROT_READ | PROT_WRITE))
-        return false;
-    s->content = s->image_size = 0;
-    return true;
+    if (!s->on_demand)
+        return map_zeros(s, s->image_offset, s->image_size);
+    const uint64_t size = s->image_size;
+    s->image_size = 0;
+    if (forget(s, s->heap))
+        return true;
+    s->image_size = size;
+    return map_zeros(s, 0, s->heap_accessible);
 }
 
 static bool fill_heap(struct slot *s, uint64_t module_id, const struct image *image)
 {
     if (image->size == 0)
         return true;
-    if (image->fd < 0) {
+    if (s->on_demand) {
+        /* What is there, be it zero, would hide it. */
+        if (atomic_load_explicit(&s->resident, memory_order_relaxed) && !forget(s, s->heap) &&
+            !map_zeros(s, 0, s->heap_accessible))
+            return false;
+        s->image_offset = image->offset;
+        s->image_size = image->size;
+    } else if (image->fd < 0) {
         memcpy(s->heap + image->offset, image->bytes, image->size);
     } else {
         if (mmap(s->heap + image->offset, image->size, PROT_READ | PROT_WRITE,
@@ -221,10 +255,13 @@ enum lucet_error lucet__slot_heap_reset(struct slot *s, uint64_t size,
     const struct image *image = lucet__image(module);
     const uint64_t wanted = image->complete && image->size ? module->id : 0;
 
+    if (lucet__demand_lost(s->region))
+        return lucet__fail(lucet_error_unsupported, "the fork has lost its heap");
     if (s->heap_used && !clean_heap(s, module))
         return lucet__fail_errno(lucet_error_no_memory, "cannot reset a heap");
     if (s->content != wanted && !empty_heap(s))
         return lucet__fail_errno(lucet_error_no_memory, "cannot unmap an image");
+    s->image_bytes = image->bytes;
     if (!set_accessible(s, size))
         return lucet__fail_errno(lucet_error_no_memory, "cannot make a heap of %llu bytes",
                                  (unsigned long long)size);
@@ -250,9 +287,12 @@ static bool clean(struct slot *s, struct lucet_dl_module *module)
     const struct image *image = s->content ? lucet__image(module) : NULL;
 
     lucet__stack_unused(s);
+    if (lucet__demand_lost(s->region))
+        return false;
     s->warm =
         !foreign && lucet__free_lists_may_keep(s->region->free) && put_back(s, s->stack, image);
     s->heap_used = false;
+    s->image_bytes = NULL;
     /* One call over stack and heap: what lies between is inaccessible. It fails for locked memory; new
      * mappings do not. */
     if (s->warm || forget(s, s->stack))
@@ -260,7 +300,8 @@ static bool clean(struct slot *s, struct lucet_dl_module *module)
     if (!map_anonymous(s->stack, (uint64_t)(s->heap + s->heap_accessible - s->stack), PROT_NONE))
         return false;
     s->heap_accessible = s->content = s->image_size = 0;
-    s->stack_accessible = s->one_mapping = false;
+    s->stack_accessible = s->one_mapping = s->on_demand = false;
+    atomic_store(&s->resident, 0);
     return true;
 }
 

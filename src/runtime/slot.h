@@ -2,6 +2,8 @@
 #ifndef LUCET_RUNTIME_SLOT_H
 #define LUCET_RUNTIME_SLOT_H
 
+#include <stdatomic.h>
+
 #include "lucet/lucet.h"
 
 /* A slot, from its first byte:
@@ -25,6 +27,11 @@ struct slot {
     uint64_t image_offset, image_size;         /* where that is mapped; size 0: it was copied */
     uint64_t context_accessible, context_used; /* from its beginning */
     uint32_t next_free;
+    /* Of regions with pages on demand: where those with the image's content come from. Not while it is free. */
+    const uint8_t *image_bytes;
+    uint64_t resident_limit;          /* bytes that the guest may have provided; 0 = any number */
+    atomic_uint_fast64_t resident;    /* bytes of the heap that were */
+    bool on_demand;                   /* its heap is registered */
     bool stack_accessible, heap_used; /* the former: the context's beginning and guards, too */
     bool one_mapping;
     bool warm; /* while it is free: it keeps pages */

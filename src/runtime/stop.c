@@ -27,9 +27,9 @@
 #include <unistd.h>
 
 #include "runtime/activation.h"
-#include "runtime/code_ranges.h"
 #include "runtime/error.h"
 #include "runtime/instance.h"
+#include "runtime/ranges.h"
 #include "runtime/signals.h"
 #include "runtime/slice.h"
 #include "runtime/timeout.h"

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "runtime/activation.h"
+#include "runtime/demand.h"
 #include "runtime/fault.h"
 #include "runtime/instance.h"
 #include "runtime/memory.h"
@@ -37,7 +38,9 @@ void *lucet_vmctx_guest_range(const struct lucet_vmctx *vmctx, uint64_t offset, 
     if (offset > size || len > size - offset)
         return NULL;
     uint8_t *heap = lucet_vmctx_get_heap(vmctx);
-    return heap ? heap + offset : NULL;
+    return heap && lucet__demand_touch(lucet__instance(vmctx)->memory0, heap + offset, len)
+               ? heap + offset
+               : NULL;
 }
 
 void *lucet_vmctx_get_delegate(const struct lucet_vmctx *vmctx)

@@ -29,11 +29,12 @@ int ioctl(int fd, unsigned long request, ...)
     va_start(args, request);
     void *p = va_arg(args, void *);
     va_end(args);
-    if (no_scan) {
+    const bool scan = (request >> 8 & 0xff) == 'f';
+    if (no_scan && scan) {
         errno = ENOTTY;
         return -1;
     }
-    scans++;
+    scans += scan;
     return (int)syscall(SYS_ioctl, fd, request, p);
 }
 
@@ -429,7 +430,8 @@ static void instances_take_few_mappings(void **state)
     for (int i = 0; i < MANY; i++)
         inst[i] = guest_instance(region, m, NULL, NULL);
     const unsigned after = mappings();
-    assert_true(after - before <= (lucet__guards_possible() ? 2 : 6) * MANY + 20);
+    const unsigned each = (lucet__guards_possible() ? 2 : 6) + region->on_demand;
+    assert_true(after - before <= each * MANY + 20);
     for (int i = 0; i < MANY; i++)
         lucet_instance_release(inst[i]);
     lucet_dl_module_release(m);
