@@ -119,14 +119,12 @@ static void call_by_handle(unsigned n)
 /* As `lucetc --emit header` writes it. */
 static inline uint32_t small_add(struct lucet_instance *i, uint32_t a, uint32_t b)
 {
-    struct lucet_call_area *area = (struct lucet_call_area *)(void *)i;
+    union lucet_raw values[2];
 
-    if (area->ready != add.module_id)
-        bench_die("not ready");
-    area->values[0].u32 = a;
-    area->values[1].u32 = b;
-    good(lucet_func_call_area(&add, i, NULL), "add");
-    return area->values[0].u32;
+    values[0].u32 = a;
+    values[1].u32 = b;
+    good(lucet_func_call(&add, i, values, NULL), "add");
+    return values[0].u32;
 }
 
 static void call_by_stub(unsigned n)

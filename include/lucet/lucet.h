@@ -322,11 +322,11 @@ LUCET_API enum lucet_error lucet_instance_resume_call(struct lucet_instance *ins
 
 /* A function that a module exports. It holds nothing and may be copied; the members are the runtime's. */
 struct lucet_func {
-    uint64_t module_id;
+    uint64_t quick_id; /* the module's, 0 when calls go the general way */
     const void *entry, *code;
+    uint64_t module_id;
     uint32_t index;
     uint16_t nparams, nresults;
-    uint8_t quick, narrow_params, wide_params, narrow_results, wide_results;
 };
 /* Looks up an export. `signature` ("ii:i") is what the caller believes its type to be, and is compared;
  * NULL: any. The handle is good for all instances of the module, while it is loaded. Errors:
@@ -342,21 +342,6 @@ LUCET_API enum lucet_error lucet_dl_module_func(const struct lucet_dl_module *mo
 LUCET_API enum lucet_error lucet_func_call(const struct lucet_func *func,
                                            struct lucet_instance *inst, union lucet_raw *values,
                                            struct lucet_result *result);
-
-/* For stubs that `lucetc --emit header` writes. What every instance begins with: */
-struct lucet_call_area {
-    uint64_t ready; /* the module's id while nothing speaks against a plain run */
-    union lucet_raw values[8];
-};
-static inline struct lucet_call_area *lucet_instance_call_area(struct lucet_instance *inst)
-{
-    return (struct lucet_call_area *)(void *)inst;
-}
-/* As lucet_func_call(), for functions whose `quick` is set and which have no v128: arguments and
- * results are in the call area, which the caller may write to while its `ready` is func->module_id. */
-LUCET_API enum lucet_error lucet_func_call_area(const struct lucet_func *func,
-                                                struct lucet_instance *inst,
-                                                struct lucet_result *result);
 
 /* An exported global's value. Error symbol_not_found. */
 LUCET_API enum lucet_error lucet_instance_get_global(struct lucet_instance *inst, const char *name,

@@ -10,7 +10,6 @@
 #include "lucetc/diagnostic.h"
 #include "lucetc/version.h"
 
-#define AREA_VALUES 8u /* struct lucet_call_area */
 #define ID_MAX 200u
 
 struct stub {
@@ -128,12 +127,12 @@ static void write_signature(FILE *f, const struct wasm_functype *t)
 
 /* ---- A stub ---- */
 
-static void write_prototype(FILE *f, const char *prefix, const struct stub *s, const char *suffix)
+static void write_prototype(FILE *f, const char *prefix, const struct stub *s)
 {
     fprintf(f,
-            "static inline enum lucet_error %s_%s%s(const struct %s_funcs *funcs,\n"
+            "static inline enum lucet_error %s_%s(const struct %s_funcs *funcs,\n"
             "    struct lucet_instance *inst",
-            prefix, s->id, suffix, prefix);
+            prefix, s->id, prefix);
     for (uint32_t i = 0; i < s->type->nparams; i++)
         fprintf(f, ", %sp%u", kind_of(s->type->params[i])->c_type, i);
     for (uint32_t i = 0; i < s->type->nresults; i++)
@@ -141,22 +140,22 @@ static void write_prototype(FILE *f, const char *prefix, const struct stub *s, c
     fprintf(f, ", struct lucet_result *result)\n{\n");
 }
 
-static void write_stores(FILE *f, const struct wasm_functype *t, const char *array)
+static void write_stores(FILE *f, const struct wasm_functype *t)
 {
     for (uint32_t i = 0; i < t->nparams; i++) {
         const char *member = kind_of(t->params[i])->member;
-        fprintf(f, "    %s[%u]%s%s = p%u;\n", array, i, member ? "." : "", member ? member : "", i);
+        fprintf(f, "    values[%u]%s%s = p%u;\n", i, member ? "." : "", member ? member : "", i);
     }
 }
 
-static void write_loads(FILE *f, const struct wasm_functype *t, const char *array)
+static void write_loads(FILE *f, const struct wasm_functype *t)
 {
     if (t->nresults)
         fprintf(f, "    if (error == lucet_error_ok &&\n"
                    "        (!result || result->tag == lucet_result_tag_returned)) {\n");
     for (uint32_t i = 0; i < t->nresults; i++) {
         const char *member = kind_of(t->results[i])->member;
-        fprintf(f, "        *r%u = %s[%u]%s%s;\n", i, array, i, member ? "." : "",
+        fprintf(f, "        *r%u = values[%u]%s%s;\n", i, i, member ? "." : "",
                 member ? member : "");
     }
     if (t->nresults)
@@ -164,56 +163,18 @@ static void write_loads(FILE *f, const struct wasm_functype *t, const char *arra
     fprintf(f, "    return error;\n}\n\n");
 }
 
-static bool fits_area(const struct wasm_functype *t)
-{
-    bool fits = t->nparams <= AREA_VALUES && t->nresults <= AREA_VALUES;
-
-    for (uint32_t i = 0; i < t->nparams; i++)
-        fits = fits && t->params[i] != WASM_V128 && t->params[i] != WASM_FUNCREF;
-    for (uint32_t i = 0; i < t->nresults; i++)
-        fits = fits && t->results[i] != WASM_V128;
-    return fits;
-}
-
-/* A function of its own, so that the quick one stays small where it is inlined. */
-static void write_general(FILE *f, const struct stub *s)
+static void write_stub(FILE *f, const char *prefix, const struct stub *s)
 {
     const uint32_t n = s->type->nparams > s->type->nresults ? s->type->nparams : s->type->nresults;
 
-    fprintf(f, "    union lucet_raw values[%u];\n    enum lucet_error error;\n\n", n ? n : 1);
-    write_stores(f, s->type, "values");
-    fprintf(f, "    error = lucet_func_call(&funcs->f_%s, inst, values, result);\n", s->id);
-    write_loads(f, s->type, "values");
-}
-
-static void write_quick(FILE *f, const char *prefix, const struct stub *s)
-{
-    fprintf(f,
-            "    struct lucet_call_area *area = lucet_instance_call_area(inst);\n"
-            "    enum lucet_error error;\n\n"
-            "    if (area->ready != funcs->f_%s.module_id)\n"
-            "        return %s_%s__(funcs, inst",
-            s->id, prefix, s->id);
-    for (uint32_t i = 0; i < s->type->nparams; i++)
-        fprintf(f, ", p%u", i);
-    for (uint32_t i = 0; i < s->type->nresults; i++)
-        fprintf(f, ", r%u", i);
-    fprintf(f, ", result);\n");
-    write_stores(f, s->type, "area->values");
-    fprintf(f, "    error = lucet_func_call_area(&funcs->f_%s, inst, result);\n", s->id);
-    write_loads(f, s->type, "area->values");
-}
-
-static void write_stub(FILE *f, const char *prefix, const struct stub *s)
-{
-    const bool quick = fits_area(s->type);
-
-    write_prototype(f, prefix, s, quick ? "__" : "");
-    write_general(f, s);
-    if (quick) {
-        write_prototype(f, prefix, s, "");
-        write_quick(f, prefix, s);
-    }
+    write_prototype(f, prefix, s);
+    if (n)
+        fprintf(f, "    union lucet_raw values[%u];\n", n);
+    fprintf(f, "    enum lucet_error error;\n\n");
+    write_stores(f, s->type);
+    fprintf(f, "    error = lucet_func_call(&funcs->f_%s, inst, %s, result);\n", s->id,
+            n ? "values" : "NULL");
+    write_loads(f, s->type);
 }
 
 /* ---- The whole ---- */

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LUCET_ABI_VERSION 4u
+#define LUCET_ABI_VERSION 5u
 #define LUCET_WASM_PAGE 65536u
 
 /* Trap codes as they stand in the instruction: llvm.ubsantrap(code), i.e. `ud1l code(%eax),%eax`
@@ -78,9 +78,9 @@ struct lucet_table {
 /* One per thread: what trampolines and thunks read and write while guest code runs. The runtime
  * saves and restores its contents around nested runs, so that pointers to it stay valid. */
 struct lucet_activation {
-    uint8_t *hostcall_limit; /* a host call may begin only while the stack pointer is >= this */
     void *guest_frame;       /* NULL in guest code; in a host call, the address of the return
                                   address into the guest frame that made it */
+    uint8_t *hostcall_limit; /* a host call may begin only while the stack pointer is >= this */
     struct lucet_vmctx *ctx; /* context of the running instance; thunks switch it */
     uint32_t pending; /* nonzero: a stop request that arrived during a host call, or an exception
                                 that the host function threw */
@@ -168,8 +168,8 @@ LUCET_STATIC_OFFSET(lucet_vmctx, scratch, 16);
 LUCET_STATIC_OFFSET(lucet_vmctx, instance, 24);
 LUCET_STATIC_OFFSET(lucet_vmctx, builtins, 32);
 LUCET_STATIC_OFFSET(lucet_vmctx, exception, 32 + 8 * LUCET_BUILTIN_SLOTS);
-LUCET_STATIC_OFFSET(lucet_activation, hostcall_limit, 0);
-LUCET_STATIC_OFFSET(lucet_activation, guest_frame, 8);
+LUCET_STATIC_OFFSET(lucet_activation, guest_frame, 0);
+LUCET_STATIC_OFFSET(lucet_activation, hostcall_limit, 8);
 LUCET_STATIC_OFFSET(lucet_activation, ctx, 16);
 LUCET_STATIC_OFFSET(lucet_activation, pending, 24);
 LUCET_STATIC_OFFSET(lucet_activation, catcher, 32);

@@ -42,9 +42,20 @@ struct activation {
     /* Written and read by enter.S at these offsets. */
     void *host_sp;
     void *guest_sp;    /* 16-byte aligned; NULL: go on below the caller's frame */
-    const void *entry; /* void (ctx, nest callee, argv) */
+    const void *entry; /* void (ctx, nest callee, cell) */
     const void *callee;
-    void *argv; /* of a resumed run: what lucet__suspend() returns, or its registers */
+    void *cell;  /* where the address of the values stands; of a resumed run: what lucet__suspend()
+                   returns, or its registers */
+    uint64_t gs; /* of calls by handle, see gs.h */
+    union {
+        struct {
+            enum outcome outcome;
+            uint32_t
+                odd; /* not 0: something happened that the quick end of a run does not look at */
+        };
+        uint64_t not_plain; /* both */
+    };
+    const void *return_to; /* where lucet__leave() goes; NULL: lucet__enter() returns */
 
     struct activation *outer;
     struct lucet_instance *instance; /* the one that was entered */
@@ -54,7 +65,6 @@ struct activation {
     uint64_t slice;     /* its time slice in nanoseconds, LUCET_SLICE_..., 0 = none */
     uint64_t slice_end; /* CLOCK_MONOTONIC nanoseconds, 0 = no timer ends it */
 
-    enum outcome outcome;
     enum lucet_trapcode trapcode;
     enum lucet_terminated_reason reason;
     bool fatal;
@@ -74,24 +84,30 @@ LUCET_STATIC_OFFSET(activation, host_sp, 40);
 LUCET_STATIC_OFFSET(activation, guest_sp, 48);
 LUCET_STATIC_OFFSET(activation, entry, 56);
 LUCET_STATIC_OFFSET(activation, callee, 64);
-LUCET_STATIC_OFFSET(activation, argv, 72);
+LUCET_STATIC_OFFSET(activation, cell, 72);
+LUCET_STATIC_OFFSET(activation, gs, 80);
+LUCET_STATIC_OFFSET(activation, not_plain, 88);
+LUCET_STATIC_OFFSET(activation, return_to, 96);
 
 /* Per thread. Reached by signal handlers and by enter.S, hence the initial-exec model. */
 struct thread {
-    struct activation *current;  /* the innermost */
-    struct lucet_activation abi; /* its values, which compiled code reads and writes */
-    struct thread *next, *prev;  /* all threads that ever ran a guest and live */
-    void *signal_stack;          /* ours, NULL when the thread has one of its own */
+    struct activation *current;       /* the innermost */
+    struct lucet_activation abi;      /* its values, which compiled code reads and writes */
+    uint64_t gs;                      /* what was left in it, see gs.h */
+    struct lucet_activation *own_abi; /* the address of `abi`, once the thread is ready */
+    struct thread *next, *prev;       /* all threads that ever ran a guest and live */
+    void *signal_stack;               /* ours, NULL when the thread has one of its own */
     size_t signal_stack_size;
     uint32_t *waiting;         /* wait.c: what it sleeps on, else NULL */
     void *timer, *slice_timer; /* timer_t */
     uint64_t slice_timer_at;   /* when it fires, 0 = never */
-    uint64_t gs;               /* what was left in it, see gs.h */
     int tid;
     bool ready, have_timer, armed, have_slice_timer;
 };
 LUCET_STATIC_OFFSET(thread, current, 0);
 LUCET_STATIC_OFFSET(thread, abi, 8);
+LUCET_STATIC_OFFSET(thread, gs, 48);
+LUCET_STATIC_OFFSET(thread, own_abi, 56);
 
 extern _Thread_local struct thread lucet__thread
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
@@ -113,21 +129,25 @@ static inline pthread_t lucet__self(void)
 #endif
 }
 
-/* enter.S: switches to the guest stack, clears all registers, calls entry(ctx, callee, argv);
+/* enter.S: switches to the guest stack, clears all registers, calls entry(ctx, callee, cell);
  * returns when that returns or when lucet__leave() is reached. */
 void lucet__enter(struct activation *act);
+/* quick.S. From here to lucet__quick_end the guest counts as running though its code is not reached yet. */
+extern const char lucet__quick_begin[], lucet__quick_end[], lucet__quick_left[];
+/* The instruction that may fault, because gs may be anything, and where it goes on then. */
+extern const char lucet__gs_probe[], lucet__gs_unknown[];
 /* Ends the thread's current activation: restores its host stack and registers, so that its
  * lucet__enter() returns. Handlers jump here too. */
 LUCET_NORETURN void lucet__leave(void);
 /* The same for functions of the host. */
 LUCET_NORETURN void lucet__leave_host(void);
 /* Puts the host function that called it, on a guest's stack, aside for lucet__resume(): stores where
- * to *sp and ends the current activation. Returns the resumed activation's `argv`, on whichever thread
+ * to *sp and ends the current activation. Returns the resumed activation's `cell`, on whichever thread
  * that is: addresses of thread-local variables taken before are another thread's. */
 void *lucet__suspend(void **sp);
 /* Like lucet__enter() for a guest that was suspended, act->guest_sp saying where; it is in the host function. */
 void lucet__resume(struct activation *act);
-/* Like lucet__enter() for a guest that was preempted: act->argv has its registers. */
+/* Like lucet__enter() for a guest that was preempted: act->cell has its registers. */
 void lucet__continue(struct activation *act);
 /* Where handlers send a preempted guest, on its host's stack: rdi = struct registers *. */
 extern const char lucet__preempted[];

@@ -71,8 +71,10 @@ static void push(struct activation *act, struct lucet_vmctx *ctx)
     enum lucet_terminated_reason reason;
 
     act->outer = t->current;
-    if (act->outer)
+    if (act->outer) {
         act->outer->abi = t->abi;
+        act->outer->odd = 1;
+    }
     /* Not in guest code. Killers look at it from other threads. */
     __atomic_store_n(&t->abi.guest_frame, (void *)act, __ATOMIC_RELAXED);
     barrier();
@@ -127,6 +129,7 @@ static void enter(struct activation *act, struct lucet_vmctx *ctx, void (*how)(s
         lucet__throw_resume(act, suspended);
     }
     uint64_t put_back = lucet__gs_enter(t, (uintptr_t)ctx->gs_base, act->outer != NULL);
+    lucet__gs_mark(lucet__instance(ctx)->act.gs);
     how(act);
     lucet__gs_leave(t, put_back, act->outcome == OUTCOME_RETURNED);
     pop(act);
@@ -157,7 +160,8 @@ static enum lucet_error check_instance(const struct call *c)
     if (!usable(i))
         return lucet__fail(lucet_error_instance_not_returned,
                            "the instance has faulted or was terminated, and must be reset first");
-    if (i->depth && !pthread_equal(i->runner, pthread_self()))
+    if (i->stop->depth &&
+        atomic_load_explicit(&i->stop->abi, memory_order_relaxed) != &lucet__thread.abi)
         return lucet__fail(lucet_error_instance_not_returned,
                            "the instance is running on another thread");
     if (!c->is_start && !i->start_done)
@@ -289,7 +293,6 @@ static enum lucet_error threw(struct lucet_instance *i, struct activation *act,
     act->thrown = NULL;
     lucet_exception_release(i->uncaught);
     i->uncaught = e;
-    i->area.ready = LUCET__NOT_READY; /* the next run releases it */
     result->tag = lucet_result_tag_threw;
     result->val.threw.exception = e;
     return lucet__fail(lucet_error_runtime_threw, "the guest threw an exception of type (%.*s)",
@@ -310,15 +313,16 @@ static enum lucet_error outcome(struct lucet_instance *i, struct activation *act
     lucet__throw_end(act);
     if (act->outcome != OUTCOME_RETURNED && act->outcome != OUTCOME_THREW)
         i->state = states[act->outcome];
-    stopped = i->depth == 0
+    stopped = i->stop->depth == 0
                   ? lucet__stop_end(i->stop, usable(i) || i->state == INSTANCE_YIELDED, &reason)
                   : lucet__stop_requested(i->stop, &reason);
+    if (i->stop->depth == 0)
+        lucet__stop_belongs(i->stop, &i->act);
     if (stopped) {
         i->state = INSTANCE_TERMINATED;
         lucet_exception_release(act->thrown);
         return terminated(i, reason, NULL, result);
     }
-    lucet__callable_update(i);
     switch (act->outcome) {
     case OUTCOME_FAULTED: return faulted(act, result);
     case OUTCOME_TERMINATED: return terminated(i, act->reason, act->provided, result);
@@ -335,6 +339,7 @@ enum lucet_error lucet__finish(struct lucet_instance *i, struct activation *act,
 
     result->tag = lucet_result_tag_returned;
     e = outcome(i, act, result);
+    lucet__callable_update(i);
     LUCET__PROBE2(run_end, i, result->tag);
     return e;
 }
@@ -342,17 +347,17 @@ enum lucet_error lucet__finish(struct lucet_instance *i, struct activation *act,
 /* Counts the run in. False: it was cancelled before. */
 static bool begin(struct lucet_instance *i, struct activation *act, struct lucet_result *result)
 {
-    if (i->depth == 0 && !lucet__stop_begin(i->stop, act)) {
+    if (i->stop->depth == 0 && !lucet__stop_begin(i->stop, act)) {
+        lucet__stop_belongs(i->stop, &i->act);
         i->state = INSTANCE_TERMINATED;
+        lucet__callable_update(i);
         terminated(i, lucet_terminated_reason_remote, NULL, result);
         return false;
     }
-    if (i->depth == 0 && i->instructions_bound)
+    if (i->stop->depth == 0 && i->instructions_bound)
         lucet__count_begin(i);
-    i->runner = pthread_self();
-    i->depth++;
+    i->stop->depth++;
     i->start_done = true;
-    i->area.ready = LUCET__NOT_READY;
     lucet_exception_release(i->uncaught);
     i->uncaught = NULL;
     return true;
@@ -365,21 +370,22 @@ static enum lucet_error set_limits(struct activation *act, uint64_t nanoseconds)
 
     if (nanoseconds && e == lucet_error_ok)
         act->deadline = lucet__now() + nanoseconds;
-    if (i->slice_ns && i->depth == 0 && e == lucet_error_ok) {
+    if (i->slice_ns && i->stop->depth == 0 && e == lucet_error_ok) {
         e = lucet__slices_prepare(&lucet__thread);
         act->slice = i->slice_ns;
     }
     return e;
 }
 
+/* `cell`: where the address of its values stands. */
 static enum lucet_error run(const struct call *c, const struct lucet_module_type *t,
-                            uint64_t (*values)[2], struct lucet_result *result)
+                            uint64_t (**cell)[2], struct lucet_result *result)
 {
     struct lucet_instance *i = c->instance;
     struct activation act = {
         .entry = lucet__code(c->module, t->entry),
         .callee = lucet__code(c->module, c->module->artifact.funcs[c->func].code),
-        .argv = values,
+        .cell = cell,
         .instance = i,
         .trace = &i->trace,
     };
@@ -390,7 +396,7 @@ static enum lucet_error run(const struct call *c, const struct lucet_module_type
     if (!begin(i, &act, result))
         return lucet_error_runtime_terminated;
     lucet__throw_begin(&act, c->ctx);
-    if (i->depth == 1)
+    if (i->stop->depth == 1)
         lucet__stack_unused(i->slot);
     LUCET__PROBE2(run_begin, i, c->func);
     if (choose_stack(&act, i->slot)) {
@@ -401,36 +407,21 @@ static enum lucet_error run(const struct call *c, const struct lucet_module_type
         act.outcome = OUTCOME_FAULTED;
         act.trapcode = lucet_trapcode_stack_overflow;
     }
-    i->depth--;
+    i->stop->depth--;
     return lucet__finish(i, &act, result);
 }
 
-/* Puts the arguments where results will be, too: in the instance when the run may yield, else in `few` or
- * what is freed when it ends. */
+/* Puts the arguments where results will be, too: *cell, which says `few` on entry. */
 static enum lucet_error make_values(const struct call *c, const struct lucet_module_type *t,
-                                    uint64_t (*few)[2], uint64_t (**out)[2])
+                                    uint64_t (**cell)[2], uint64_t (**many)[2])
 {
-    struct lucet_instance *i = c->instance;
-    uint32_t n = t->nparams > t->nresults ? t->nparams : t->nresults;
-    uint64_t (*values)[2] = i->depth ? few : i->suspended.few;
+    const uint32_t n = t->nparams > t->nresults ? t->nparams : t->nresults;
 
-    if (n > 16 && !(values = malloc(n * sizeof(*values))))
+    if (n > 16 && !(*many = malloc(n * sizeof(**many))))
         return lucet__no_memory();
-    *out = values;
-    if (i->depth == 0) {
-        i->suspended.values = values;
-        i->suspended.module = c->module;
-        i->suspended.func = c->func;
-    }
-    return load_arguments(c, t, values);
-}
-
-static void drop_values(struct lucet_instance *i, uint64_t (*few)[2], uint64_t (*values)[2])
-{
-    if (i->depth == 0)
-        lucet__suspended_drop(i);
-    else if (values != few)
-        free(values);
+    if (*many)
+        *cell = *many;
+    return load_arguments(c, t, *cell);
 }
 
 static enum lucet_error errored(enum lucet_error e, struct lucet_result *result)
@@ -440,10 +431,50 @@ static enum lucet_error errored(enum lucet_error e, struct lucet_result *result)
     return e;
 }
 
+static enum lucet_error run_with_values(const struct call *c, const struct lucet_module_type *t,
+                                        uint64_t (**cell)[2], uint64_t (**many)[2],
+                                        struct lucet_result *result)
+{
+    enum lucet_error e = make_values(c, t, cell, many);
+
+    result->tag = lucet_result_tag_errored;
+    if (e == lucet_error_ok)
+        e = run(c, t, cell, result);
+    if (e == lucet_error_ok && result->tag != lucet_result_tag_yielded)
+        store_results(c, t, *cell, result);
+    else if (e != lucet_error_ok && result->tag == lucet_result_tag_errored)
+        errored(e, result);
+    return e;
+}
+
+/* It may yield: all that it needs is in the instance. */
+static enum lucet_error call_outermost(const struct call *c, const struct lucet_module_type *t,
+                                       struct lucet_result *result)
+{
+    struct suspended *s = &c->instance->suspended;
+
+    c->instance->values = s->few;
+    s->module = c->module;
+    s->func = c->func;
+    enum lucet_error e = run_with_values(c, t, &c->instance->values, &s->many, result);
+    if (e != lucet_error_ok || result->tag != lucet_result_tag_yielded)
+        lucet__suspended_drop(c->instance);
+    return e;
+}
+
+static enum lucet_error call_nested(const struct call *c, const struct lucet_module_type *t,
+                                    struct lucet_result *result)
+{
+    uint64_t few[16][2] __attribute__((aligned(16))), (*values)[2] = few, (*many)[2] = NULL;
+    enum lucet_error e = run_with_values(c, t, &values, &many, result);
+
+    free(many);
+    return e;
+}
+
 enum lucet_error lucet__call(const struct call *c, struct lucet_result *result)
 {
     const struct lucet_module_type *t = lucet__func_type(c->module, c->func);
-    uint64_t few[16][2] __attribute__((aligned(16))), (*values)[2] = few;
     enum lucet_error e = check_instance(c);
 
     if (e == lucet_error_ok)
@@ -452,18 +483,7 @@ enum lucet_error lucet__call(const struct call *c, struct lucet_result *result)
         e = lucet__thread_prepare(c->instance->region->limits.signal_stack_size);
     if (e != lucet_error_ok)
         return errored(e, result);
-    e = make_values(c, t, few, &values);
-    result->tag = lucet_result_tag_errored;
-    if (e == lucet_error_ok)
-        e = run(c, t, values, result);
-    if (e == lucet_error_ok && result->tag == lucet_result_tag_yielded)
-        return e;
-    if (e == lucet_error_ok)
-        store_results(c, t, values, result);
-    else if (result->tag == lucet_result_tag_errored)
-        errored(e, result);
-    drop_values(c->instance, few, values);
-    return e;
+    return (c->instance->stop->depth ? call_nested : call_outermost)(c, t, result);
 }
 
 static enum lucet_error check_suspended(const struct call *c)
@@ -493,14 +513,14 @@ enum lucet_error lucet__call_resume(const struct call *c, void *value, struct lu
         e = set_limits(&act, s->time_left);
     if (e != lucet_error_ok)
         return errored(e, result);
-    act.argv = s->sp ? value : i->registers;
+    act.cell = s->sp ? value : i->registers;
     describe_stack(&act, i->slot);
     result->tag = lucet_result_tag_errored;
     if (begin(i, &act, result)) {
         i->state = INSTANCE_READY;
         LUCET__PROBE1(resume, i);
         enter(&act, s->abi.ctx, s->sp ? lucet__resume : lucet__continue, s);
-        i->depth--;
+        i->stop->depth--;
         e = lucet__finish(i, &act, result);
     } else {
         e = lucet_error_runtime_terminated;
@@ -511,7 +531,7 @@ enum lucet_error lucet__call_resume(const struct call *c, void *value, struct lu
         store_results(
             &(struct call){
                 .instance = i, .module = s->module, .nresults = c->nresults, .results = c->results},
-            lucet__func_type(s->module, s->func), s->values, result);
+            lucet__func_type(s->module, s->func), i->values, result);
     lucet__suspended_drop(i);
     return e;
 }

@@ -26,9 +26,20 @@ enum lucet_error lucet__call_resume(const struct call *c, void *value, struct lu
 enum lucet_error lucet__finish(struct lucet_instance *i, struct activation *act,
                                struct lucet_result *result);
 
-#define LUCET__NOT_READY                                                                           \
-    UINT64_MAX /* of area.ready: not 0, which a handle that was never set has */
-/* func.c: sets i->area.ready to what the rest of the instance says. */
+#define LUCET__NOT_READY UINT64_MAX /* not 0, which a handle that was never set has */
+/* func.c, where quick.S goes on when a call is not plain: before anything has happened; because gs may be another's;
+ * when somebody wants it to stop as it begins; at its end. */
+enum lucet_error lucet__func_call_generally(const struct lucet_func *f, struct lucet_instance *i,
+                                            union lucet_raw *raw, struct lucet_result *result);
+enum lucet_error lucet__func_call_with_other_gs(const struct lucet_func *f,
+                                                struct lucet_instance *i, union lucet_raw *raw,
+                                                struct lucet_result *result);
+enum lucet_error lucet__func_call_stopped(const struct lucet_func *f, struct lucet_instance *i,
+                                          union lucet_raw *raw, struct lucet_result *result);
+enum lucet_error lucet__func_call_ended(const struct lucet_func *f, struct lucet_instance *i,
+                                        struct lucet_result *result);
+/* func.c: sets i->ready to the module's id, or to LUCET__NOT_READY when something speaks against a plain
+ * run. That it is running is not among it. */
 void lucet__callable_update(struct lucet_instance *i);
 /* Once the instance has its slot. */
 void lucet__activation_prepare(struct lucet_instance *i);

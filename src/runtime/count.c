@@ -7,6 +7,7 @@
 #include "runtime/error.h"
 #include "runtime/instance.h"
 #include "runtime/module.h"
+#include "runtime/stop.h"
 #include "runtime/suspend.h"
 
 #define ENDLESS INT64_MAX
@@ -99,7 +100,7 @@ enum lucet_error lucet_instance_set_instruction_bound(struct lucet_instance *ins
 {
     enum lucet_error e = check(inst);
 
-    if (e == lucet_error_ok && inst->depth)
+    if (e == lucet_error_ok && inst->stop->depth)
         return lucet__fail(lucet_error_instance_not_returned, "the instance is running");
     if (e == lucet_error_ok) {
         inst->instructions_bound = instructions;

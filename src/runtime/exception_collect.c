@@ -86,7 +86,7 @@ static void search_suspended(struct search *w, const struct lucet_instance *i)
     search_values(w, s->passing);
     search_words(w, s->in_transit, s->in_transit + s->in_transit_size);
     const struct lucet_module_type *t = lucet__func_type(s->module, s->func);
-    search_words(w, s->values, s->values + t->nparams);
+    search_words(w, i->values, i->values + t->nparams);
 }
 
 static void search_instance(struct search *w, const struct lucet_instance *i)

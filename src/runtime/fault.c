@@ -148,6 +148,10 @@ static void handle(int sig, siginfo_t *info, ucontext_t *u)
     const enum demand d = sig == SIGBUS ? lucet__demand_fault(info, m != NULL) : DEMAND_FOREIGN;
     struct fault fault;
 
+    if (pc == (uintptr_t)lucet__gs_probe) {
+        machine_redirect(u, lucet__gs_unknown, (const void *)machine_sp(u));
+        return;
+    }
     if (d == DEMAND_PROVIDED)
         return;
     if (d == DEMAND_REFUSED && m)

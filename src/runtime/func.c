@@ -2,9 +2,11 @@
  * needs, kept in the instance. A run that is anything but plain (nested, limited, after a fault, ...) goes
  * the general way. */
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "module/cpu.h"
 #include "runtime/activation.h"
 #include "runtime/call.h"
 #include "runtime/error.h"
@@ -20,8 +22,11 @@
 #include "runtime/throw.h"
 #include "runtime/timeout.h"
 #include "runtime/value.h"
+#include "runtime/x86_64/quick.h"
 
 #define barrier() atomic_signal_fence(memory_order_seq_cst) /* between here and signal handlers */
+
+#define ROOM (sizeof(((struct suspended *)NULL)->few) / sizeof(uint64_t[2]))
 
 /* ---- Looking up ---- */
 
@@ -35,15 +40,6 @@ static bool has_special_values(const struct lucet_artifact *a, const struct luce
         if (params[k] == LUCET_FUNCREF || params[k] != lucet_artifact_exact(a, t->valtypes + k))
             return true;
     return memchr(params, LUCET_EXNREF, (size_t)t->nparams + t->nresults);
-}
-
-/* Sets of bits: which values have 4 bytes, which 16; the others have 8. */
-static void measure(const uint8_t *types, uint32_t n, uint8_t *narrow, uint8_t *wide)
-{
-    for (uint32_t k = 0; k < n; k++) {
-        *narrow |= (uint8_t)((types[k] == LUCET_I32 || types[k] == LUCET_F32) << k);
-        *wide |= (uint8_t)((types[k] == LUCET_V128) << k);
-    }
 }
 
 static enum lucet_error check_signature(const struct lucet_dl_module *m,
@@ -93,14 +89,9 @@ enum lucet_error lucet_dl_module_func(const struct lucet_dl_module *m, const cha
         .nparams = t->nparams,
         .nresults = t->nresults,
     };
-    if (t->nparams <= LUCET__FEW && t->nresults <= LUCET__FEW &&
-        !has_special_values(&m->artifact, t)) {
-        out->quick = 1;
-        measure(lucet_artifact_params(&m->artifact, t), t->nparams, &out->narrow_params,
-                &out->wide_params);
-        measure(lucet_artifact_results(&m->artifact, t), t->nresults, &out->narrow_results,
-                &out->wide_results);
-    }
+    /* If it yields, its results find room in the instance. */
+    if (t->nresults <= ROOM && !has_special_values(&m->artifact, t))
+        out->quick_id = m->id;
     return lucet_error_ok;
 }
 
@@ -136,25 +127,25 @@ static enum lucet_error yielded_unseen(enum lucet_error e, bool unwanted,
                        "the instance has yielded: resume or reset it");
 }
 
-static __attribute__((noinline, cold)) enum lucet_error call_generally(const struct lucet_func *f,
-                                                                       struct lucet_instance *i,
-                                                                       union lucet_raw *raw,
-                                                                       struct lucet_result *result)
+enum lucet_error lucet__func_call_generally(const struct lucet_func *f, struct lucet_instance *i,
+                                            union lucet_raw *raw, struct lucet_result *result)
 {
     struct lucet_val few[16], *values = few;
     struct lucet_result unwanted;
-    const struct lucet_artifact *a = &i->module->artifact;
-    const size_t n = (size_t)f->nparams + f->nresults;
 
     result = result ? result : &unwanted;
     lucet__clear_error();
+    if (!f || !i || !f->module_id || (!raw && f->nparams + f->nresults))
+        return errored(lucet__fail(lucet_error_invalid_argument, "lucet_func_call: NULL"), result);
     if (i->module->id != f->module_id)
         return errored(lucet__fail(lucet_error_invalid_argument,
                                    "the function is of another module than the instance"),
                        result);
+    const struct lucet_artifact *a = &i->module->artifact;
+    const struct lucet_module_type *t = lucet__func_type(i->module, f->index);
+    const size_t n = (size_t)f->nparams + f->nresults;
     if (n > 16 && !(values = malloc(n * sizeof(*values))))
         return errored(lucet__no_memory(), result);
-    const struct lucet_module_type *t = lucet__func_type(i->module, f->index);
     struct lucet_val *results = values + f->nparams;
     load_values(lucet_artifact_params(a, t), f->nparams, raw, values);
     enum lucet_error e = lucet__call(&(struct call){.instance = i,
@@ -173,15 +164,44 @@ static __attribute__((noinline, cold)) enum lucet_error call_generally(const str
     return yielded_unseen(e, result == &unwanted, result);
 }
 
-/* ---- The quick way ---- */
+/* ---- The quick way: quick.S ---- */
+
+_Static_assert(offsetof(struct lucet_func, quick_id) == 0 &&
+                   offsetof(struct lucet_func, entry) == 8 &&
+                   offsetof(struct lucet_func, code) == 16 &&
+                   offsetof(struct lucet_func, nparams) == 36 &&
+                   offsetof(struct lucet_func, nresults) == 38 &&
+                   offsetof(struct lucet_instance, act) == 0 &&
+                   offsetof(struct lucet_instance, ready) == QUICK_READY &&
+                   offsetof(struct lucet_instance, vector_level) == QUICK_READY + 8 &&
+                   offsetof(struct lucet_instance, ctx) == QUICK_READY + 16 &&
+                   offsetof(struct lucet_instance, exception) == QUICK_READY + 24 &&
+                   offsetof(struct lucet_instance, stop) == QUICK_READY + 32 &&
+                   offsetof(struct lucet_instance, hostcall_limit) == QUICK_READY + 40 &&
+                   offsetof(struct lucet_instance, values) == QUICK_READY + 48 &&
+                   offsetof(struct lucet_instance, called) == QUICK_READY + 56 &&
+                   offsetof(struct lucet_instance, result) == QUICK_READY + 64 &&
+                   offsetof(struct stop, preempted) == 9 && offsetof(struct stop, depth) == 12 &&
+                   offsetof(struct stop, state) == 4 && offsetof(struct stop, running) == 8 &&
+                   offsetof(struct stop, abi) == 24 && STOP_NONE == 0 &&
+                   offsetof(struct lucet_pending, tag) == 0 && lucet_result_tag_returned == 0,
+               "what quick.S knows");
 
 void lucet__callable_update(struct lucet_instance *i)
 {
-    const bool plain = i->state == INSTANCE_READY && i->start_done && i->depth == 0 &&
-                       i->timeout_ns == 0 && i->slice_ns == 0 && i->instructions_bound == 0 &&
-                       !i->uncaught;
+    const bool plain = i->state == INSTANCE_READY && i->start_done && i->timeout_ns == 0 &&
+                       i->slice_ns == 0 && i->instructions_bound == 0 && !i->uncaught;
 
-    i->area.ready = plain ? i->module->id : LUCET__NOT_READY;
+    i->ready = plain ? i->module->id : LUCET__NOT_READY;
+}
+
+/* Neither more than its code may use, nor than there is. */
+static uint8_t vector_level(const struct lucet_artifact *a)
+{
+    const uint64_t features = a->header->cpu_features;
+    const uint8_t needed = features >> LUCET_CPU_avx512f & 1 ? 2 : 1;
+
+    return needed < lucet__vector_level ? needed : lucet__vector_level;
 }
 
 /* What stays the same from run to run. */
@@ -196,142 +216,80 @@ void lucet__activation_prepare(struct lucet_instance *i)
         .stack_high = high,
         .stack_guard = LUCET__GUARD,
         .guest_sp = high - LUCET__HEADROOM,
-        .argv = i->area.values,
         .begun = i->ctx,
+        .return_to = lucet__quick_left,
     };
     i->hostcall_limit = i->slot->stack + i->region->limits.hostcall_reservation;
+    i->vector_level = vector_level(&i->module->artifact);
+    i->ready = LUCET__NOT_READY;
+    lucet__stop_belongs(i->stop, &i->act);
 }
 
-/* As call.c's push(). */
-static void push(struct thread *t, struct lucet_instance *i, struct activation *act)
-{
-    struct lucet_vmctx *ctx = i->ctx;
-
-    /* guest_frame is not NULL since the last run, or lucet__thread_prepare(). */
-    __atomic_store_n(&t->current, act, __ATOMIC_RELEASE);
-    barrier();
-    t->abi.hostcall_limit = i->hostcall_limit;
-    t->abi.ctx = ctx;
-    t->abi.catcher = NULL;
-    ctx->activation = &t->abi;
-    if (ctx->exception)
-        ctx->exception->tag = 0;
-    t->abi.pending = 0;
-    atomic_store_explicit(&i->stop->act, act, memory_order_relaxed);
-    atomic_store_explicit(&i->stop->thread, t, memory_order_relaxed);
-    barrier();
-}
-
-/* In the widths in which they were written: otherwise the processor waits for its store buffer. */
-static inline void copy_values(union lucet_raw *to, const union lucet_raw *from, unsigned n,
-                               unsigned narrow, unsigned wide)
-{
-    if (narrow == (1u << n) - 1) { /* the most common case */
-        for (unsigned k = 0; k < n; k++)
-            to[k].u32 = from[k].u32;
-        return;
-    }
-    for (unsigned k = 0; k < n; k++) {
-        if (narrow >> k & 1)
-            to[k].u32 = from[k].u32;
-        else
-            to[k].u64 = from[k].u64;
-        if (__builtin_expect(wide >> k & 1, 0))
-            to[k].words[1] = from[k].words[1];
-    }
-}
-
-/* It did not simply return; or it did, but a timer or a killer was there. */
-static __attribute__((noinline, cold)) enum lucet_error
-end_slowly(const struct lucet_func *f, struct lucet_instance *i, struct lucet_result *result)
-{
-    struct lucet_result unwanted;
-    enum lucet_error e;
-
-    result = result ? result : &unwanted;
-    if (lucet__thread.armed)
-        lucet__timer_set(&lucet__thread);
-    lucet__clear_error();
-    i->area.ready = LUCET__NOT_READY;
-    /* In case it yielded. */
-    i->suspended.module = i->module;
-    i->suspended.func = f->index;
-    i->suspended.values = (uint64_t (*)[2])(void *)i->area.values;
-    result->tag = lucet_result_tag_returned;
-    e = lucet__finish(i, &i->act, result);
-    i->act.outcome = OUTCOME_RETURNED;
-    return yielded_unseen(e, result == &unwanted, result);
-}
-
-static inline bool is_quick(const struct lucet_func *f, const struct lucet_instance *i,
-                            const struct thread *t)
-{
-    return i->area.ready == f->module_id && f->quick && !t->current && t->ready &&
-           atomic_load_explicit(&lucet__handlers_installed, memory_order_relaxed);
-}
-
-enum outcome_of_quick { QUICK_RETURNED, QUICK_ENDED, QUICK_NOT_BEGUN };
-
-static inline enum outcome_of_quick call_quickly(const struct lucet_func *f,
-                                                 struct lucet_instance *i, struct thread *t)
-{
-    struct activation *act = &i->act;
-
-    act->entry = f->entry;
-    act->callee = f->code;
-    lucet__stack_unused(i->slot);
-    push(t, i, act);
-    i->area.ready = LUCET__NOT_READY;
-    i->depth = 1;
-    i->runner = lucet__self();
-    if (__builtin_expect(!lucet__stop_running(i->stop, true), 0)) {
-        __atomic_store_n(&t->current, NULL, __ATOMIC_RELEASE);
-        i->depth = 0;
-        return QUICK_NOT_BEGUN;
-    }
-    LUCET__PROBE2(run_begin, i, f->index);
-    uint64_t put_back = lucet__gs_enter(t, (uintptr_t)i->ctx->gs_base, false);
-    lucet__enter(act);
-    lucet__gs_leave(t, put_back, act->outcome == OUTCOME_RETURNED);
-    __atomic_store_n(&t->current, NULL, __ATOMIC_RELEASE);
-    barrier();
-    i->depth = 0;
-    i->area.ready = i->timeout_ns || i->slice_ns ? LUCET__NOT_READY : f->module_id;
-    /* The state: of a run of the same instance within it. */
-    return __builtin_expect(act->outcome == OUTCOME_RETURNED && i->state == INSTANCE_READY &&
-                                !lucet__throw_left(act) && !t->armed && lucet__stop_ended(i->stop),
-                            1)
-               ? QUICK_RETURNED
-               : QUICK_ENDED;
-}
-
-enum lucet_error lucet_func_call_area(const struct lucet_func *f, struct lucet_instance *i,
-                                      struct lucet_result *result)
-{
-    struct thread *t = &lucet__thread;
-
-    if (__builtin_expect(!is_quick(f, i, t), 0))
-        return call_generally(f, i, i->area.values, result);
-    switch (call_quickly(f, i, t)) {
-    case QUICK_RETURNED: LUCET__PROBE2(run_end, i, lucet_result_tag_returned); break;
-    case QUICK_ENDED: return end_slowly(f, i, result);
-    case QUICK_NOT_BEGUN: return call_generally(f, i, i->area.values, result);
-    }
-    if (result)
-        result->tag = lucet_result_tag_returned;
-    return lucet_error_ok;
-}
+#ifdef LUCET_SANITIZE
+enum lucet_error lucet__func_call(const struct lucet_func *f, struct lucet_instance *i,
+                                  union lucet_raw *raw, struct lucet_result *result);
 
 enum lucet_error lucet_func_call(const struct lucet_func *f, struct lucet_instance *i,
                                  union lucet_raw *raw, struct lucet_result *result)
 {
-    if (__builtin_expect(!f || !i || !f->module_id || (!raw && f->nparams + f->nresults), 0))
-        return lucet__fail(lucet_error_invalid_argument, "lucet_func_call: NULL");
-    if (__builtin_expect(!f->quick || i->area.ready != f->module_id, 0))
-        return call_generally(f, i, raw, result);
-    copy_values(i->area.values, raw, f->nparams, f->narrow_params, f->wide_params);
-    enum lucet_error e = lucet_func_call_area(f, i, result);
-    if (e == lucet_error_ok && (!result || result->tag == lucet_result_tag_returned))
-        copy_values(raw, i->area.values, f->nresults, f->narrow_results, f->wide_results);
-    return e;
+    if (i && i->stop->depth == 0)
+        lucet__stack_unused(i->slot);
+    return lucet__func_call(f, i, raw, result);
+}
+#endif
+
+/* Before anything has happened: the thread's last run was of an instance with another memory, or the memory is
+ * not in a slot. */
+enum lucet_error lucet__func_call_with_other_gs(const struct lucet_func *f,
+                                                struct lucet_instance *i, union lucet_raw *raw,
+                                                struct lucet_result *result)
+{
+    struct thread *t = &lucet__thread;
+
+    if (i->act.gs == LUCET__GS_NO_MARK || !t->ready || !lucet__gs_take(t, i->act.gs))
+        return lucet__func_call_generally(f, i, raw, result);
+    lucet__gs_mark(i->act.gs);
+    return lucet_func_call(f, i, raw, result);
+}
+
+/* It was about to begin when somebody wanted it to stop, who may have seen it running, and counts on what he
+ * said: it holds for the next run just as well. */
+enum lucet_error lucet__func_call_stopped(const struct lucet_func *f, struct lucet_instance *i,
+                                          union lucet_raw *raw, struct lucet_result *result)
+{
+    lucet__stop_not_begun(i->stop);
+    __atomic_store_n(&lucet__thread.current, NULL, __ATOMIC_RELEASE);
+    barrier();
+    i->stop->depth = 0;
+    return lucet__func_call_generally(f, i, raw, result);
+}
+
+/* It goes on in another activation, when the caller's values may be gone; and returns to that one's end. */
+static void yielded(struct lucet_instance *i, uint32_t func)
+{
+    i->suspended.module = i->module;
+    i->suspended.func = func;
+    i->values = i->suspended.few;
+    ((const void **)i->act.guest_sp)[-1] = (const void *)(uintptr_t)lucet__leave;
+}
+
+/* It did not simply return; or it did, but a killer was there, or something happened on the way. */
+enum lucet_error lucet__func_call_ended(const struct lucet_func *f, struct lucet_instance *i,
+                                        struct lucet_result *result)
+{
+    struct lucet_result unwanted;
+    enum lucet_error e;
+
+    i->stop->depth = 0;
+    i->result = NULL;
+    result = result ? result : &unwanted;
+    lucet__gs_leave(&lucet__thread, LUCET__GS_KEEP, i->act.outcome == OUTCOME_RETURNED);
+    if (lucet__thread.armed)
+        lucet__timer_set(&lucet__thread);
+    lucet__clear_error();
+    if (i->act.outcome == OUTCOME_YIELDED)
+        yielded(i, f->index);
+    e = lucet__finish(i, &i->act, result);
+    i->act.not_plain = 0;
+    return yielded_unseen(e, result == &unwanted, result);
 }

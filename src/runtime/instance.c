@@ -49,7 +49,7 @@ enum lucet_error lucet_instance_reset(struct lucet_instance *i)
     lucet__clear_error();
     if (!i)
         return lucet__fail(lucet_error_invalid_argument, "lucet_instance_reset: NULL");
-    if (i->depth)
+    if (i->stop->depth)
         return lucet__fail(lucet_error_instance_not_returned, "the instance is running");
     l = &i->module->artifact.header->layout;
     lucet__suspended_drop(i);
@@ -75,7 +75,7 @@ void lucet_instance_set_continue_after_fault(struct lucet_instance *i, bool allo
     if (!i)
         return;
     i->continue_after_fault = allowed;
-    if (i->depth > 0)
+    if (i->stop->depth > 0)
         return; /* an outer run goes on; its end sees what is allowed */
     if (i->state == INSTANCE_FAULTED && allowed)
         lucet__stop_enable(i->stop);

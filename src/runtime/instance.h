@@ -2,15 +2,12 @@
 #ifndef LUCET_RUNTIME_INSTANCE_H
 #define LUCET_RUNTIME_INSTANCE_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 #include "lucet/lucet.h"
 #include "module/reader.h"
 #include "runtime/activation.h"
 #include "runtime/suspend.h"
-
-#define LUCET__FEW 8u /* room in struct lucet_call_area */
 
 enum instance_state {
     INSTANCE_READY,
@@ -30,11 +27,23 @@ struct table;      /* table.h */
 struct lucet_tag;  /* exception.h */
 
 struct lucet_instance {
-    struct lucet_call_area area; /* first: stubs know it */
+    struct activation act; /* of calls by handle; quick.S takes one for the other */
+    uint64_t ready;        /* see lucet__callable_update() */
+    uint8_t
+        vector_level; /* which vector registers its code, and what it may call, can name; see machine.h */
+    struct lucet_vmctx *ctx;
+    struct lucet_pending *exception; /* the context's */
+    struct stop *stop;
+    uint8_t *hostcall_limit; /* as in struct lucet_activation */
+    /* Arguments and results of the outermost run: the suspended one's `few` or `many`, or, in a call by handle
+     * that has not yielded, the caller's. */
+    uint64_t (*values)[2];
+    const struct lucet_func *called; /* by handle, ... */
+    struct lucet_result *result;     /* ... and what it is for */
+
     struct lucet_dl_module *module;
     struct lucet_region *region;
     struct slot *slot;
-    struct lucet_vmctx *ctx;
     struct store *store; /* NULL: not linked with others; guarded by the stores' mutex */
     struct lucet_instance *store_next;
 
@@ -57,7 +66,6 @@ struct lucet_instance {
     void *embed_ctx;
     uint64_t timeout_ns, slice_ns, instructions_bound; /* 0 = none */
     uint64_t instructions_total; /* executed and left, of a module that counts them */
-    struct stop *stop;
     lucet_signal_handler signal_handler;
     lucet_fatal_handler fatal_handler;
 
@@ -67,14 +75,9 @@ struct lucet_instance {
 
     enum instance_state state;
     bool start_done, continue_after_fault;
-    uint32_t depth;   /* runs in progress */
-    pthread_t runner; /* while depth > 0 */
 
-    struct suspended suspended;  /* `values` also while its outermost run lasts */
+    struct suspended suspended;
     struct registers *registers; /* made when it may be preempted; else NULL */
-    /* For calls by handle, func.c. */
-    uint8_t *hostcall_limit; /* as in struct lucet_activation */
-    struct activation act;
 
     struct trace trace;
     struct lucet_frame *frames; /* LUCET__FRAMES; made at the first fault */

@@ -6,6 +6,7 @@
 #include "runtime/call.h"
 #include "runtime/error.h"
 #include "runtime/exception.h"
+#include "runtime/gs.h"
 #include "runtime/imports.h"
 #include "runtime/instance.h"
 #include "runtime/memory.h"
@@ -83,6 +84,7 @@ static void init_context(struct lucet_instance *i)
     ctx->instance = i;
     if (l->exception_size)
         ctx->exception = LUCET__AT(ctx, struct lucet_pending, l->exception);
+    i->exception = ctx->exception;
     memcpy(ctx->builtins, lucet__builtins, sizeof(ctx->builtins));
     memcpy(LUCET__AT(ctx, uint64_t, l->type_ids), i->module->type_ids,
            a->ntypes * sizeof(uint64_t));
@@ -91,7 +93,10 @@ static void init_context(struct lucet_instance *i)
 /* Without a memory, gs points at what is inaccessible. */
 static void set_gs_base(struct lucet_instance *i)
 {
-    i->ctx->gs_base = i->memory0 ? i->memory0->desc->base : i->slot->heap;
+    const struct memory *m = i->memory0;
+
+    i->ctx->gs_base = m ? m->desc->base : i->slot->heap;
+    i->act.gs = !m || m->slot ? (uintptr_t)i->ctx->gs_base : LUCET__GS_NO_MARK;
 }
 
 static void init_funcrefs(struct lucet_instance *i)

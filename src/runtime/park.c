@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/call.h"
 #include "runtime/exception.h"
 #include "runtime/instance.h"
 #include "runtime/memory.h"
@@ -70,7 +71,7 @@ static bool park(struct lucet_instance *i)
     i->trace.count = 0;
     i->module = NULL;
     i->embed_ctx = NULL;
-    memset(&i->area, 0, sizeof(i->area));
+    i->ready = LUCET__NOT_READY;
     return true;
 }
 

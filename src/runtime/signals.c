@@ -16,7 +16,7 @@
 #include "runtime/stop.h"
 #include "runtime/x86_64/machine.h"
 
-atomic_bool lucet__handlers_installed;
+atomic_bool lucet__handlers_installed, lucet__quick_calls;
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static atomic_int stop_signal = SIGURG;
@@ -33,6 +33,12 @@ struct chain {
     atomic_uint count;
 };
 static struct chain chains[65];
+
+void lucet__quick_calls_update(void)
+{
+    atomic_store(&lucet__quick_calls,
+                 atomic_load(&lucet__handlers_installed) && !atomic_load(&lucet__stop_fences));
+}
 
 int lucet__stop_signal(void)
 {
@@ -109,6 +115,7 @@ enum lucet_error lucet__handlers_ensure(void)
         good = install(faults[i], lucet__fault_handler);
     good = good && install(lucet__stop_signal(), lucet__stop_handler);
     atomic_store(&lucet__handlers_installed, good);
+    lucet__quick_calls_update();
     if (!good) {
         e = lucet__fail_errno(lucet_error_internal, "cannot install signal handlers");
         uninstall_all();
@@ -134,6 +141,7 @@ enum lucet_error lucet_remove_signal_handlers(void)
     pthread_mutex_lock(&mutex);
     if (atomic_load(&lucet__handlers_installed)) {
         atomic_store(&lucet__handlers_installed, false);
+        lucet__quick_calls_update();
         uninstall_all();
     }
     pthread_mutex_unlock(&mutex);

@@ -182,7 +182,7 @@ enum lucet_error lucet_instance_set_slice(struct lucet_instance *inst, uint64_t 
         return lucet__fail(lucet_error_invalid_argument,
                            "a slice of %llu ns is shorter than what switching takes",
                            (unsigned long long)nanoseconds);
-    if (inst->depth)
+    if (inst->stop->depth)
         return lucet__fail(lucet_error_instance_not_returned, "the instance is running");
     if (nanoseconds && !inst->registers && !(inst->registers = new_registers()))
         return lucet__no_memory();

@@ -101,6 +101,7 @@ void lucet__stop_prepare(void)
 {
     atomic_store(&lucet__stop_fences,
                  syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0);
+    lucet__quick_calls_update();
 }
 
 /* All threads that run, and this one, see what was stored before. After a fork the child has to
@@ -127,10 +128,18 @@ static bool begin_slowly(struct stop *s)
     return false;
 }
 
+void lucet__stop_not_begun(struct stop *s)
+{
+    const int state = decided(s);
+
+    if (state != STOP_REMOTE && state != STOP_TIMEOUT)
+        lucet__stop_running(s, false);
+}
+
 bool lucet__stop_begin(struct stop *s, struct activation *act)
 {
     atomic_store_explicit(&s->act, act, memory_order_relaxed);
-    atomic_store_explicit(&s->thread, &lucet__thread, memory_order_relaxed);
+    atomic_store_explicit(&s->abi, &lucet__thread.abi, memory_order_relaxed);
     atomic_store_explicit(&s->preempted, false, memory_order_relaxed);
     return lucet__stop_running(s, true) || begin_slowly(s);
 }
@@ -195,6 +204,7 @@ static bool in_guest(uintptr_t pc)
     if (lucet__thread.abi.guest_frame != NULL)
         return false;
     return (pc >= (uintptr_t)lucet__enter_begin && pc < (uintptr_t)lucet__enter_end) ||
+           (pc >= (uintptr_t)lucet__quick_begin && pc < (uintptr_t)lucet__quick_end) ||
            (pc >= (uintptr_t)lucet__continue_begin && pc < (uintptr_t)lucet__continue_end) ||
            lucet__code_range_find(pc) != NULL;
 }
@@ -275,7 +285,8 @@ static void send_signal(pid_t tid)
 /* Tells the thread, and goes from the short state that keeps the activation in place to `next`. */
 static enum lucet_kill_result tell(struct stop *s, int next)
 {
-    struct thread *t = atomic_load_explicit(&s->thread, memory_order_relaxed);
+    struct thread *t =
+        lucet__activation_thread(atomic_load_explicit(&s->abi, memory_order_relaxed));
     struct activation *current = __atomic_load_n(&t->current, __ATOMIC_RELAXED);
     bool in_host = current != atomic_load_explicit(&s->act, memory_order_relaxed) ||
                    __atomic_load_n(&t->abi.guest_frame, __ATOMIC_RELAXED) != NULL;

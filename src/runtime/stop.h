@@ -12,9 +12,12 @@ struct stop {
     atomic_uint refs;
     atomic_int state; /* enum stop_state */
     atomic_bool running, preempted;
-    /* Valid while running; written before. */
+    uint32_t
+        depth; /* of the instance: runs in progress. For the thread that runs it alone; here, because calls by
+                       handle write it with the two before in one store */
+    /* Valid while running; written before. Between runs `act` is the instance's own, for calls by handle. */
     struct activation *_Atomic act;
-    struct thread *_Atomic thread;
+    struct lucet_activation *_Atomic abi; /* the thread's */
 };
 enum stop_state {
     STOP_NONE,
@@ -54,8 +57,15 @@ static inline bool lucet__stop_ended(struct stop *s)
     return atomic_load_explicit(&s->state, memory_order_acquire) == STOP_NONE &&
            lucet__stop_running(s, false);
 }
+/* What was about to begin, and said that it was running, does not: somebody wants it to stop. */
+void lucet__stop_not_begun(struct stop *s);
 /* A run begins; false: it was cancelled before. */
 bool lucet__stop_begin(struct stop *s, struct activation *act);
+/* Nothing is running: the activation that does next, unless lucet__stop_begin() says otherwise. */
+static inline void lucet__stop_belongs(struct stop *s, struct activation *act)
+{
+    atomic_store_explicit(&s->act, act, memory_order_relaxed);
+}
 /* A run ends; `usable`: another may follow. True and the reason: it was asked to stop. */
 bool lucet__stop_end(struct stop *s, bool usable, enum lucet_terminated_reason *reason);
 bool lucet__stop_requested(const struct stop *s, enum lucet_terminated_reason *reason);

@@ -55,7 +55,7 @@ bool lucet__slice_yield(struct lucet_vmctx *ctx)
 bool lucet__yield(struct lucet_vmctx *ctx, enum lucet_yield_reason reason, void *value,
                   void **resumed)
 {
-    if (lucet__in_host(ctx)->instance->depth > 1)
+    if (lucet__in_host(ctx)->instance->stop->depth > 1)
         return false;
     *resumed = suspend(ctx, reason, value);
     return true;
@@ -108,9 +108,8 @@ void lucet__suspended_drop(struct lucet_instance *i)
     free(s->in_transit);
     s->in_transit = NULL;
     s->in_transit_size = 0;
-    if (s->values && s->values != s->few && (const void *)s->values != i->area.values)
-        free(s->values);
-    s->values = NULL;
+    free(s->many);
+    s->many = NULL;
 }
 
 /* ---- For host functions ---- */
@@ -174,7 +173,7 @@ enum lucet_instance_status lucet_instance_status(const struct lucet_instance *i)
         [INSTANCE_YIELDED] = lucet_instance_status_yielded,
     };
 
-    if (i->depth)
+    if (i->stop->depth)
         return lucet_instance_status_running;
     if (i->state == INSTANCE_READY && !i->start_done)
         return lucet_instance_status_needs_start;

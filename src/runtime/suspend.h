@@ -19,7 +19,7 @@ struct suspended {
     /* Copies of scratch space and pending exception of the context abi.ctx; malloc(). */
     uint8_t *in_transit;
     size_t in_transit_size;
-    uint64_t (*values)[2]; /* its arguments and results: few, the call area, or from malloc() */
+    uint64_t (*many)[2]; /* malloc(), or NULL: its values are in `few` */
     uint64_t few[16][2] __attribute__((aligned(16))); /* entries load vectors from it */
 };
 

@@ -10,6 +10,7 @@
 
 #include "runtime/activation.h"
 #include "runtime/error.h"
+#include "runtime/gs.h"
 #include "runtime/signals.h"
 #include "runtime/sizes.h"
 #include "runtime/slice.h"
@@ -23,7 +24,8 @@
 /* Beyond the kernel's frame: our handlers, and handlers we pass a signal on to. */
 #define HANDLER_ROOM (UINT64_C(48) << 10)
 
-_Thread_local struct thread lucet__thread;
+/* What calls by handle touch is one line of the cache. */
+_Thread_local struct thread lucet__thread __attribute__((aligned(64)));
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct thread *threads; /* by next and prev */
@@ -53,6 +55,7 @@ static void thread_gone(void *p)
     }
     t->signal_stack = NULL;
     t->ready = false;
+    lucet__gs_forget(t);
 }
 
 /* A fork leaves only the thread that made it, and none of its timers. */
@@ -139,6 +142,7 @@ enum lucet_error lucet__thread_prepare(size_t signal_stack_size)
     threads = t;
     pthread_mutex_unlock(&mutex);
     t->abi.guest_frame = t; /* not in guest code */
+    t->own_abi = &t->abi;
     t->ready = true;
     lucet__timer_prepare(t); /* without it, runs with a time limit fail */
     return lucet_error_ok;

@@ -45,6 +45,13 @@ static void set(struct lucet_exception **place, struct lucet_exception *e)
     lucet_exception_release(old);
 }
 
+/* The activation comes to hold it: the end of its run has to let it go. */
+static void hold(struct activation *act, struct lucet_exception **place, struct lucet_exception *e)
+{
+    act->odd = 1;
+    set(place, e);
+}
+
 /* The exception on its way in a context. The tag in it was written by guest code: it is one that the
  * instance knows, or the one that is passing, or this is not what it should be. */
 static bool look(const struct activation *act, struct lucet_vmctx *ctx, struct flight *out)
@@ -78,7 +85,7 @@ static bool put(struct activation *act, struct lucet_vmctx *ctx, const struct fl
         e = lucet__exception_new(f->tag, f->values);
         if (!e)
             return false;
-        set(&act->passing, e);
+        hold(act, &act->passing, e);
     }
     p->exnref = lucet__exception_find(to->exceptions, f->ref) ? f->ref : 0;
     p->tag = (uintptr_t)f->tag;
@@ -327,7 +334,7 @@ enum lucet_error lucet_vmctx_throw(struct lucet_vmctx *ctx, struct lucet_excepti
             return error;
     }
     lucet_exception_retain(e);
-    set(&act->throwing, e);
+    hold(act, &act->throwing, e);
     ring(); /* the trampoline looks when the function has returned */
     return lucet_error_ok;
 }
@@ -342,7 +349,7 @@ void lucet__throw_thrown(struct activation *act, struct lucet_vmctx *ctx)
                        __ATOMIC_RELAXED);
     if (target(ctx)) {
         /* It passes as it is where its tag is not known. */
-        set(&act->passing, e);
+        hold(act, &act->passing, e);
         deliver(act, ctx, &f);
         return;
     }

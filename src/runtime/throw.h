@@ -9,12 +9,10 @@
 void lucet__throw_begin(struct activation *act, struct lucet_vmctx *ctx);
 /* After it: an exception that is still on its way there makes it a run that threw. */
 void lucet__throw_end(struct activation *act);
-/* Whether an exception is on its way, or remembered from there. */
-static inline bool lucet__throw_left(const struct activation *act)
+/* Whether an exception is on its way in the context. What else an end has to look at makes its run odd. */
+static inline bool lucet__throw_left(const struct lucet_vmctx *ctx)
 {
-    const struct lucet_pending *p = act->begun->exception;
-
-    return (p && p->tag) || (uintptr_t)act->throwing | (uintptr_t)act->passing;
+    return ctx->exception && ctx->exception->tag;
 }
 /* Between a run and its rest. */
 void lucet__throw_suspend(struct activation *act, struct suspended *s);

@@ -1,78 +1,5 @@
-/* Into guest code and out of it again.
- *
- * Offsets of struct thread and struct activation (activation.h asserts them). */
-#define CURRENT 0
-#define GUEST_FRAME (8 + 8)
-#define CTX (8 + 16)
-#define PENDING (8 + 24)
-#define PENDING_STOP 1
-
-#define HOST_SP 40
-#define GUEST_SP 48
-#define ENTRY 56
-#define CALLEE 64
-#define ARGV 72
-
-#define MXCSR_DEFAULT 0x1f80    /* all exceptions masked, to nearest */
-#define MXCSR_FLAGS 0x3f
-#define X87_DEFAULT 0x037f
-#define ODD_FLAGS 0x40400       /* alignment check, direction */
-
-/* The frame in which a stack is left: 0 mxcsr, 4 x87 control word, 8 flags, then the registers. What
- * loads MXCSR, the control word or the direction flag costs more than all else here: it is done only
- * where the value differs. */
-        .macro  PUSH_FRAME
-        pushq   %rbp
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %rbp, 0
-        pushq   %rbx
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %rbx, 0
-        pushq   %r12
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %r12, 0
-        pushq   %r13
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %r13, 0
-        pushq   %r14
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %r14, 0
-        pushq   %r15
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %r15, 0
-        pushfq
-        .cfi_adjust_cfa_offset 8
-        subq    $8, %rsp
-        .cfi_adjust_cfa_offset 8
-        stmxcsr (%rsp)
-        fnstcw  4(%rsp)
-        .endm
-
-        /* Of the floating-point environment and the flags: what the frame at rsp says. Uses rcx and rdx. */
-        .macro  POP_FRAME
-        stmxcsr -4(%rsp)
-        movl    -4(%rsp), %ecx
-        cmpl    (%rsp), %ecx
-        je      1f
-        ldmxcsr (%rsp)
-1:      cmpw    $X87_DEFAULT, 4(%rsp)
-        je      2f
-        fldcw   4(%rsp)
-2:      pushfq
-        popq    %rdx
-        xorl    8(%rsp), %edx
-        testl   $ODD_FLAGS, %edx
-        jz      3f
-        pushq   8(%rsp)
-        popfq
-3:      addq    $16, %rsp
-        popq    %r15
-        popq    %r14
-        popq    %r13
-        popq    %r12
-        popq    %rbx
-        popq    %rbp
-        .endm
+/* Into guest code and out of it again. */
+#include "frame.inc"
 
         .text
         .p2align 4
@@ -95,92 +22,18 @@ lucet__enter:
         cmpw    $X87_DEFAULT, 4(%rsp)
         jne     .Lodd_x87
 .Lx87_defined:
-        xorl    %ecx, %ecx
-        cmpb    $1, lucet__vector_level(%rip)
-        jb      .Lclear_sse
-        je      .Lclear_avx
-        vpxorq  %xmm16, %xmm16, %xmm16
-        vpxorq  %xmm17, %xmm17, %xmm17
-        vpxorq  %xmm18, %xmm18, %xmm18
-        vpxorq  %xmm19, %xmm19, %xmm19
-        vpxorq  %xmm20, %xmm20, %xmm20
-        vpxorq  %xmm21, %xmm21, %xmm21
-        vpxorq  %xmm22, %xmm22, %xmm22
-        vpxorq  %xmm23, %xmm23, %xmm23
-        vpxorq  %xmm24, %xmm24, %xmm24
-        vpxorq  %xmm25, %xmm25, %xmm25
-        vpxorq  %xmm26, %xmm26, %xmm26
-        vpxorq  %xmm27, %xmm27, %xmm27
-        vpxorq  %xmm28, %xmm28, %xmm28
-        vpxorq  %xmm29, %xmm29, %xmm29
-        vpxorq  %xmm30, %xmm30, %xmm30
-        vpxorq  %xmm31, %xmm31, %xmm31
-        /* On two ports in turns. */
-        kxorw   %k0, %k0, %k0
-        kmovw   %ecx, %k1
-        kxorw   %k2, %k2, %k2
-        kmovw   %ecx, %k3
-        kxorw   %k4, %k4, %k4
-        kmovw   %ecx, %k5
-        kxorw   %k6, %k6, %k6
-        kmovw   %ecx, %k7
-.Lclear_avx:
-        /* A fifth of what vzeroall costs. */
-        vzeroupper
-        vpxor   %xmm0, %xmm0, %xmm0
-        vpxor   %xmm1, %xmm1, %xmm1
-        vpxor   %xmm2, %xmm2, %xmm2
-        vpxor   %xmm3, %xmm3, %xmm3
-        vpxor   %xmm4, %xmm4, %xmm4
-        vpxor   %xmm5, %xmm5, %xmm5
-        vpxor   %xmm6, %xmm6, %xmm6
-        vpxor   %xmm7, %xmm7, %xmm7
-        vpxor   %xmm8, %xmm8, %xmm8
-        vpxor   %xmm9, %xmm9, %xmm9
-        vpxor   %xmm10, %xmm10, %xmm10
-        vpxor   %xmm11, %xmm11, %xmm11
-        vpxor   %xmm12, %xmm12, %xmm12
-        vpxor   %xmm13, %xmm13, %xmm13
-        vpxor   %xmm14, %xmm14, %xmm14
-        vpxor   %xmm15, %xmm15, %xmm15
-        jmp     .Lvectors_cleared
-.Lclear_sse:
-        xorps   %xmm0, %xmm0
-        xorps   %xmm1, %xmm1
-        xorps   %xmm2, %xmm2
-        xorps   %xmm3, %xmm3
-        xorps   %xmm4, %xmm4
-        xorps   %xmm5, %xmm5
-        xorps   %xmm6, %xmm6
-        xorps   %xmm7, %xmm7
-        xorps   %xmm8, %xmm8
-        xorps   %xmm9, %xmm9
-        xorps   %xmm10, %xmm10
-        xorps   %xmm11, %xmm11
-        xorps   %xmm12, %xmm12
-        xorps   %xmm13, %xmm13
-        xorps   %xmm14, %xmm14
-        xorps   %xmm15, %xmm15
-.Lvectors_cleared:
+        CLEAR_VECTORS 0, lucet__vector_level(%rip)
         movq    lucet__thread@GOTTPOFF(%rip), %rax
         movq    %fs:CTX(%rax), %r13
         movq    CALLEE(%rdi), %r10
         movq    ENTRY(%rdi), %r11
         movq    GUEST_SP(%rdi), %rdx
-        movq    ARGV(%rdi), %rdi
+        movq    CELL(%rdi), %rdi
         andq    $-16, %rsp
         testq   %rdx, %rdx
         cmovnzq %rdx, %rsp
         .cfi_undefined %rip     /* unwinders end here: what follows is on another stack */
-        xorl    %ebx, %ebx
-        xorl    %edx, %edx
-        xorl    %esi, %esi
-        xorl    %ebp, %ebp
-        xorl    %r8d, %r8d
-        xorl    %r9d, %r9d
-        xorl    %r12d, %r12d
-        xorl    %r14d, %r14d
-        xorl    %r15d, %r15d
+        CLEAR_INTEGERS
         movq    $0, %fs:GUEST_FRAME(%rax)
         /* From here on a stop request redirects; one that came before is seen here. */
         .globl  lucet__enter_begin
@@ -207,8 +60,16 @@ lucet__leave:
         je      .Lupper_clear
         vzeroupper                              /* the guest may have left them dirty */
 .Lupper_clear:
+        cmpq    $0, RETURN_TO(%rdi)
+        jne     .Lreturn_elsewhere
+        .cfi_remember_state
         POP_FRAME
         ret
+        .cfi_restore_state
+.Lreturn_elsewhere:
+        jmpq    *RETURN_TO(%rdi)
+        CLEAR_VECTORS 1
+
 
 .Lodd_flags:
         pushq   $0x202
@@ -230,6 +91,10 @@ lucet__leave:
 lucet__leave_host:
         .cfi_startproc
         .cfi_undefined %rip
+        movq    lucet__thread@GOTTPOFF(%rip), %rax
+        movq    %fs:CURRENT(%rax), %rdi
+        cmpq    $0, RETURN_TO(%rdi)
+        jne     lucet__leave                    /* quick.S has no control word for it */
         fldcw   .Lx87(%rip)                     /* guests leave it alone, host functions need not */
         jmp     lucet__leave
         .cfi_endproc
@@ -259,7 +124,7 @@ lucet__resume:
         .cfi_startproc
         PUSH_FRAME
         movq    %rsp, HOST_SP(%rdi)
-        movq    ARGV(%rdi), %rax
+        movq    CELL(%rdi), %rax
         testl   $ODD_FLAGS, 8(%rsp)
         movq    GUEST_SP(%rdi), %rsp
         fldcw   4(%rsp)                         /* the host's may be another one */
@@ -330,7 +195,7 @@ lucet__continue:
         .cfi_startproc
         PUSH_FRAME
         movq    %rsp, HOST_SP(%rdi)
-        movq    ARGV(%rdi), %rbx
+        movq    CELL(%rdi), %rbx
         cmpb    $0, lucet__xsave_kind(%rip)
         je      .Lfxrstor
         movl    lucet__xsave_mask(%rip), %eax

@@ -1,8 +1,10 @@
 /* Calls through handles do what calls by name do, and refuse what they refuse. */
 #include "guest.h"
 
+#include <asm/prctl.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static const char wat[] =
@@ -18,6 +20,10 @@ static const char wat[] =
     " (func (export \"ref\") (param funcref) (result i32) (ref.is_null (local.get 0)))"
     " (func (export \"held\") (param (ref extern)) (result i32) (i32.const 5))"
     " (func (export \"trap\") unreachable)"
+    " (func (export \"load\") (param i32) (result i32) (i32.load (local.get 0)))"
+    " (func (export \"store\") (param i32 i32) (i32.store (local.get 0) (local.get 1)))"
+    " (func (export \"half\") (param f32) (result f32)"
+    "   (f32.mul (local.get 0) (f32.const 0.5)))"
     " (func (export \"host\") (param i32) (result i32) (call $f (local.get 0)))"
     " (func (export \"spin\") (loop (br 0))))";
 
@@ -31,6 +37,11 @@ static int32_t again(struct lucet_vmctx *ctx, int32_t n)
 
     if (n == -2)
         return *(int32_t *)lucet_vmctx_yield(ctx, &inst);
+    if (n == -3) {
+        const uint32_t towards_zero = 0x7f80;
+        __asm__ volatile("ldmxcsr %0" ::"m"(towards_zero));
+        lucet_vmctx_terminate(ctx, NULL);
+    }
     if (n == -1)
         return lucet_func_call(&trap, inst, NULL, NULL) == lucet_error_runtime_fault ? 7 : 8;
     assert_int_equal(lucet_func_call(&add, inst, v, NULL), lucet_error_ok);
@@ -132,19 +143,18 @@ static void wrong_handles_are_refused(void **state)
 }
 
 /* A stub was written for another module of the same signature, in letters. */
-static void the_call_area_does_not_get_round_checks(void **state)
+static void references_are_checked_and_held(void **state)
 {
     struct lucet_result result;
 
     (void)state;
     struct world w = begin();
     struct lucet_func held = handle(&w, "held", "e:i");
-    union lucet_raw *values = lucet_instance_call_area(inst)->values;
-    assert_int_equal(lucet_instance_call_area(inst)->ready, held.module_id);
+    union lucet_raw values[1];
     values[0].u64 = 0;
-    assert_int_equal(lucet_func_call_area(&held, inst, &result), lucet_error_type_mismatch);
+    assert_int_equal(lucet_func_call(&held, inst, values, &result), lucet_error_type_mismatch);
     values[0].u64 = 1;
-    assert_int_equal(lucet_func_call_area(&held, inst, &result), lucet_error_ok);
+    assert_int_equal(lucet_func_call(&held, inst, values, &result), lucet_error_ok);
     assert_int_equal(values[0].u32, 5);
     end(&w);
 }
@@ -256,6 +266,104 @@ static void kill_switches_and_time_limits_hold(void **state)
     end(&w);
 }
 
+static uint64_t get_gs(void)
+{
+    uint64_t base;
+
+    assert_int_equal(syscall(SYS_arch_prctl, ARCH_GET_GS, &base), 0);
+    return base;
+}
+
+static int32_t peek(const struct lucet_func *load, struct lucet_instance *i, int32_t address)
+{
+    union lucet_raw v = {.i32 = address};
+
+    assert_int_equal(lucet_func_call(load, i, &v, NULL), lucet_error_ok);
+    return v.i32;
+}
+
+/* Its memory is found whatever the host does to gs between calls, and wherever that points: to where nothing
+ * may be read, or to something that could be a memory. The host finds its own value again. */
+static void a_host_may_use_gs_itself(void **state)
+{
+    static uint8_t elsewhere[1 << 18];
+    const struct world w = begin();
+    const struct lucet_func load = handle(&w, "load", "i:i"), store = handle(&w, "store", "ii:");
+    struct lucet_instance *other = guest_instance(w.region, w.module, w.linker, NULL);
+    const uint64_t values[] = {0, 1, (uintptr_t)elsewhere + (1 << 17), UINT64_C(0x7fff00000000),
+                               (uintptr_t)lucet_instance_heap(other)};
+
+    (void)state;
+    memset(elsewhere, 0x77, sizeof(elsewhere));
+    for (int32_t round = 1; round <= 3; round++) {
+        union lucet_raw v[2] = {{.i32 = 8}, {.i32 = round}};
+        assert_int_equal(lucet_func_call(&store, inst, v, NULL), lucet_error_ok);
+        v[0].i32 = 8, v[1].i32 = -round;
+        assert_int_equal(lucet_func_call(&store, other, v, NULL), lucet_error_ok);
+        for (size_t k = 0; k < sizeof(values) / sizeof(*values); k++) {
+            assert_int_equal(peek(&load, inst, 8), round);
+            assert_int_equal(syscall(SYS_arch_prctl, ARCH_SET_GS, values[k]), 0);
+            assert_int_equal(peek(&load, inst, 8), round);
+            assert_int_equal(get_gs(), values[k]);
+            assert_int_equal(peek(&load, other, 8), -round);
+            assert_int_equal(peek(&load, other, 8), -round);
+            /* As if nothing had happened. */
+            assert_int_equal(lucet_thread_detach(), lucet_error_ok);
+            assert_int_equal(syscall(SYS_arch_prctl, ARCH_SET_GS, 0), 0);
+        }
+    }
+    /* A thread that runs no more guests is as it was before. */
+    assert_int_equal(peek(&load, inst, 8), 3);
+    assert_true(get_gs() == (uintptr_t)lucet_instance_heap(inst));
+    assert_int_equal(lucet_thread_detach(), lucet_error_ok);
+    assert_true(get_gs() == 0);
+    assert_int_equal(peek(&load, inst, 8), 3);
+    lucet_instance_release(other);
+    end(&w);
+}
+
+static uint32_t get_mxcsr(void)
+{
+    uint32_t value;
+
+    __asm__ volatile("stmxcsr %0" : "=m"(value));
+    return value;
+}
+
+/* Guests compute as WebAssembly says, whatever the host has asked its processor for, and it is asked for the same
+ * afterwards, also when the guest has come to a bad end. */
+static void each_side_has_its_own_floating_point_control(void **state)
+{
+    const struct world w = begin();
+    const struct lucet_func half = handle(&w, "half", "f:f");
+    const uint32_t before = get_mxcsr(), modes[] = {0x1f80, 0x9fc0, 0x7f80, 0x1f80, 0x1fbf};
+
+    (void)state;
+    for (size_t k = 0; k < sizeof(modes) / sizeof(*modes); k++) {
+        union lucet_raw v = {.u32 = 0x00800000}; /* the least normal number */
+        struct lucet_result r;
+        __asm__ volatile("ldmxcsr %0" ::"m"(modes[k]));
+        enum lucet_error e = lucet_func_call(&half, inst, &v, NULL);
+        const uint32_t after = get_mxcsr(), halved = v.u32;
+        enum lucet_error fault = lucet_func_call(&trap, inst, NULL, &r);
+        const uint32_t after_fault = get_mxcsr();
+        lucet_instance_reset(inst);
+        v.i32 = -3;
+        enum lucet_error end = lucet_func_call(&host, inst, &v, &r);
+        const uint32_t after_end = get_mxcsr();
+        __asm__ volatile("ldmxcsr %0" ::"m"(before));
+        assert_int_equal(e, lucet_error_ok);
+        assert_int_equal(halved, 0x00400000);
+        assert_int_equal(after & ~0x3fu, modes[k] & ~0x3fu);
+        assert_int_equal(fault, lucet_error_runtime_fault);
+        assert_int_equal(after_fault & ~0x3fu, modes[k] & ~0x3fu);
+        assert_int_equal(end, lucet_error_runtime_terminated);
+        assert_int_equal(after_end & ~0x3fu, modes[k] & ~0x3fu);
+        assert_int_equal(lucet_instance_reset(inst), lucet_error_ok);
+    }
+    end(&w);
+}
+
 static void the_start_function_comes_first(void **state)
 {
     (void)state;
@@ -294,11 +402,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_of_all_types_pass),
         cmocka_unit_test(wrong_handles_are_refused),
-        cmocka_unit_test(the_call_area_does_not_get_round_checks),
+        cmocka_unit_test(references_are_checked_and_held),
         cmocka_unit_test(faults_end_the_run_and_ask_for_a_reset),
         cmocka_unit_test(an_instance_runs_again_within_itself),
         cmocka_unit_test(a_run_yields_and_goes_on_without_its_caller),
         cmocka_unit_test(kill_switches_and_time_limits_hold),
+        cmocka_unit_test(a_host_may_use_gs_itself),
+        cmocka_unit_test(each_side_has_its_own_floating_point_control),
         cmocka_unit_test(the_start_function_comes_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

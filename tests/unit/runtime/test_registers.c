@@ -59,7 +59,7 @@ static void enter(const void *entry, struct seen *seen)
     static struct lucet_vmctx ctx;
     struct activation act = {.entry = entry,
                              .callee = (const void *)(uintptr_t)0x1111,
-                             .argv = seen,
+                             .cell = seen,
                              .guest_sp = stack + sizeof(stack)};
 
     look_avx512 = lucet__vector_level == 2;
@@ -180,7 +180,7 @@ static void a_request_that_came_before_keeps_the_guest_from_running(void **state
     static struct seen seen;
     static struct lucet_vmctx ctx;
     struct activation act = {
-        .entry = look_and_return, .argv = &seen, .guest_sp = stack + sizeof(stack)};
+        .entry = look_and_return, .cell = &seen, .guest_sp = stack + sizeof(stack)};
 
     (void)state;
     memset(&seen, 0xa5, sizeof(seen));
@@ -331,7 +331,7 @@ static void a_preempted_guest_finds_every_register_as_it_was(void **state)
         assert_int_equal(found.integers[0], 0); /* it was interrupted */
         assert_int_equal(get_mxcsr(), mxcsr);
         spoil_everything();
-        struct activation next = {.argv = saved};
+        struct activation next = {.cell = saved};
         lucet__thread.current = &next;
         lucet__thread.abi.guest_frame = &next;
         lucet__continue(&next);
@@ -359,7 +359,7 @@ static void a_request_that_came_before_keeps_it_from_going_on(void **state)
     (void)state;
     saved = aligned_alloc(64, round_up(sizeof(*saved) + lucet__xsave_size, 64));
     memset(saved, 0, sizeof(*saved) + lucet__xsave_size);
-    struct activation act = {.argv = saved};
+    struct activation act = {.cell = saved};
     lucet__thread.abi =
         (struct lucet_activation){.ctx = &ctx, .guest_frame = &act, .pending = LUCET__PENDING_STOP};
     lucet__thread.current = &act;

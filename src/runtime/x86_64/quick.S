@@ -1,0 +1,248 @@
+/* lucet_func_call() where nothing speaks against a plain run; func.c has the rest. From the checks to the
+ * return all is here, because what a call costs is the number of its instructions and of its jumps.
+ *
+ * Less is saved and put back than in enter.S. Guest code changes neither the direction and alignment flags,
+ * which C has clear at calls, nor the control bits of floating point, and never uses x87; where the host has MXCSR
+ * as guests need it, all are as before when the function has returned. Its sticky flags may have been raised, as by any C
+ * function. */
+#include "frame.inc"
+#include "quick.h"
+
+/* Offsets of struct lucet_func, struct lucet_instance, whose first member is its activation, struct stop and
+ * struct lucet_vmctx (func.c asserts them). */
+#define FUNC_QUICK_ID 0
+#define FUNC_ENTRY 8
+#define FUNC_CODE 16
+#define FUNC_COUNTS 36
+#define READY QUICK_READY
+#define VECTORS (READY + 8)
+#define INSTANCE_CTX (READY + 16)
+#define EXCEPTION (READY + 24)
+#define STOP (READY + 32)
+#define LIMIT (READY + 40)
+#define VALUES (READY + 48)     /* followed by the lucet_func that is called */
+#define RESULT (READY + 64)
+#define STOP_STATE 4
+#define STOP_RUNNING 8          /* running, preempted, 16 unused bits, depth */
+#define STOP_ABI 24
+#define CTX_ACTIVATION 8
+
+#ifdef LUCET_SANITIZE
+#define FUNC_CALL lucet__func_call      /* func.c has something to do before */
+#else
+#define FUNC_CALL lucet_func_call
+#endif
+
+        .text
+        .p2align 5
+        .globl  FUNC_CALL
+        .type   FUNC_CALL, @function
+/* enum lucet_error lucet_func_call(const struct lucet_func *, struct lucet_instance *, union lucet_raw *values,
+ *                                  struct lucet_result *) */
+FUNC_CALL:
+        .cfi_startproc
+        testq   %rdi, %rdi
+        jz      lucet__func_call_generally
+        testq   %rsi, %rsi
+        jz      lucet__func_call_generally
+        movq    FUNC_QUICK_ID(%rdi), %r8
+        cmpq    %r8, READY(%rsi)
+        jne     lucet__func_call_generally
+        movq    STOP(%rsi), %r8
+        cmpl    $0, STOP_RUNNING+4(%r8)
+        jne     lucet__func_call_generally
+        movq    lucet__thread@GOTTPOFF(%rip), %rax
+        cmpq    $0, %fs:CURRENT(%rax)
+        jne     lucet__func_call_generally
+        cmpb    $0, lucet__quick_calls(%rip)
+        je      lucet__func_call_generally
+        testq   %rdx, %rdx
+        jz      .Lno_values
+.Lvalues_checked:
+        /* Equal only on a thread that has run guests, and is attached. */
+        movq    GS(%rsi), %r9
+        cmpq    %r9, %fs:THREAD_GS(%rax)
+        jne     lucet__func_call_with_other_gs
+        /* It may fault, because somebody may have changed gs: it goes on at lucet__gs_unknown then. */
+        .globl  lucet__gs_probe
+        .hidden lucet__gs_probe
+lucet__gs_probe:
+        cmpq    %gs:GS_MARK, %r9
+        jne     lucet__func_call_with_other_gs
+
+        PUSH_REGISTERS
+        subq    $8, %rsp
+        .cfi_adjust_cfa_offset 8
+        stmxcsr (%rsp)
+        movl    (%rsp), %r9d
+        andl    $~MXCSR_FLAGS, %r9d
+        cmpl    $MXCSR_DEFAULT, %r9d
+        jne     .Lodd
+
+        /* What is the same as in the thread's last run, or the instance's, is not written again. */
+        movq    %rsp, HOST_SP(%rsi)
+        movq    %rdx, %xmm0
+        movq    %rdi, %xmm1
+        punpcklqdq %xmm1, %xmm0
+        movups  %xmm0, VALUES(%rsi)
+        testq   %rcx, %rcx
+        jnz     .Lstore_result
+.Lresult_stored:
+        movq    INSTANCE_CTX(%rsi), %r13
+        cmpq    %r13, %fs:CTX(%rax)
+        jne     .Lset_abi
+        movq    LIMIT(%rsi), %r9
+        cmpq    %r9, %fs:HOSTCALL_LIMIT(%rax)
+        jne     .Lset_abi
+        movq    %fs:PENDING(%rax), %r9
+        orq     %fs:CATCHER(%rax), %r9
+        jnz     .Lset_abi
+.Labi_is_set:
+        movq    %fs:THREAD_OWN_ABI(%rax), %r9
+        cmpq    %r9, CTX_ACTIVATION(%r13)
+        jne     .Lset_activation
+.Lactivation_is_set:
+        cmpq    %r9, STOP_ABI(%r8)
+        jne     .Lset_thread
+.Lthread_is_set:
+        cmpq    $0, EXCEPTION(%rsi)
+        jne     .Lforget_exception
+.Lno_exception:
+        movq    FUNC_CODE(%rdi), %r10
+        movq    FUNC_ENTRY(%rdi), %r11
+        leaq    VALUES(%rsi), %rdi
+        movabsq $0x100000001, %r9       /* running, depth 1 */
+        movq    %r9, STOP_RUNNING(%r8)
+
+        /* The activation begins, in guest state: current = this, guest_frame = NULL. From here on a stop
+         * request redirects; one that came before is seen here. */
+        movq    %rsi, %xmm0
+        movups  %xmm0, %fs:CURRENT(%rax)
+        .globl  lucet__quick_begin
+        .hidden lucet__quick_begin
+lucet__quick_begin:
+        cmpl    $0, STOP_STATE(%r8)
+        jne     .Lstopped
+        movq    GUEST_SP(%rsi), %rsp
+        .rept   4
+        .cfi_remember_state             /* for as many places below */
+        .endr
+        .cfi_undefined %rip
+        CLEAR_VECTORS 0, VECTORS(%rsi)
+        CLEAR_INTEGERS
+        xorl    %eax, %eax
+        call    *%r11
+        .globl  lucet__quick_end
+        .hidden lucet__quick_end
+lucet__quick_end:
+        movq    lucet__thread@GOTTPOFF(%rip), %rax
+        movq    %fs:CURRENT(%rax), %rsi
+        movq    HOST_SP(%rsi), %rsp
+        movq    %rsp, %xmm0
+        pslldq  $8, %xmm0
+        movups  %xmm0, %fs:CURRENT(%rax)        /* NULL; guest_frame: not in guest code */
+        .cfi_restore_state
+        addq    $8, %rsp
+        .cfi_adjust_cfa_offset -8
+        POP_REGISTERS
+.Lend:
+        movq    STOP(%rsi), %r8
+        cmpq    $0, NOT_PLAIN(%rsi)
+        jne     .Lnot_plain
+        cmpq    $0, EXCEPTION(%rsi)
+        jne     .Lmay_have_thrown
+.Lnot_thrown:
+        movq    $0, STOP_RUNNING(%r8)
+        cmpl    $0, STOP_STATE(%r8)
+        jne     .Lnot_plain
+        cmpq    $0, RESULT(%rsi)
+        jne     .Lreturn_result
+        xorl    %eax, %eax
+        ret
+
+        /* ---- What is rare, or less in a hurry ---- */
+
+.Lreturn_result:
+        movq    RESULT(%rsi), %rcx
+        movq    $0, RESULT(%rsi)
+        movl    $0, (%rcx)              /* lucet_result_tag_returned */
+        xorl    %eax, %eax
+        ret
+.Lmay_have_thrown:
+        movq    EXCEPTION(%rsi), %rcx
+        cmpq    $0, (%rcx)
+        je      .Lnot_thrown
+.Lnot_plain:
+        movq    VALUES+8(%rsi), %rdi
+        movq    RESULT(%rsi), %rdx
+        jmp     lucet__func_call_ended
+
+        /* lucet__leave comes here, with the host's stack as it was left. */
+        .globl  lucet__quick_left
+        .hidden lucet__quick_left
+lucet__quick_left:
+        .cfi_restore_state
+        ldmxcsr (%rsp)
+        pushq   $0x202
+        popfq
+        movq    lucet__thread@GOTTPOFF(%rip), %rax
+        movq    %fs:CURRENT(%rax), %rsi
+        movq    $0, %fs:CURRENT(%rax)
+        addq    $8, %rsp
+        .cfi_adjust_cfa_offset -8
+        POP_REGISTERS
+        jmp     .Lend
+
+.Lno_values:
+        cmpl    $0, FUNC_COUNTS(%rdi)
+        je      .Lvalues_checked
+        jmp     lucet__func_call_generally
+        .globl  lucet__gs_unknown
+        .hidden lucet__gs_unknown
+lucet__gs_unknown:
+        jmp     lucet__func_call_with_other_gs
+
+        .cfi_restore_state
+.Lodd:
+        addq    $8, %rsp
+        .cfi_adjust_cfa_offset -8
+        POP_REGISTERS
+        jmp     lucet__func_call_generally
+
+        .cfi_restore_state
+.Lstore_result:
+        movq    %rcx, RESULT(%rsi)
+        jmp     .Lresult_stored
+.Lset_abi:
+        movq    LIMIT(%rsi), %r9
+        movq    %r9, %fs:HOSTCALL_LIMIT(%rax)
+        movq    %r13, %fs:CTX(%rax)
+        movq    $0, %fs:PENDING(%rax)
+        movq    $0, %fs:CATCHER(%rax)
+        jmp     .Labi_is_set
+.Lset_activation:
+        movq    %r9, CTX_ACTIVATION(%r13)
+        jmp     .Lactivation_is_set
+.Lset_thread:
+        movq    %r9, STOP_ABI(%r8)
+        jmp     .Lthread_is_set
+.Lforget_exception:
+        movq    EXCEPTION(%rsi), %r9
+        movq    $0, (%r9)
+        jmp     .Lno_exception
+.Lstopped:
+        movq    %rsp, %fs:GUEST_FRAME(%rax)
+        addq    $8, %rsp
+        .cfi_adjust_cfa_offset -8
+        POP_REGISTERS
+        movq    VALUES(%rsi), %rdx
+        movq    VALUES+8(%rsi), %rdi
+        movq    RESULT(%rsi), %rcx
+        movq    $0, RESULT(%rsi)
+        jmp     lucet__func_call_stopped
+
+        CLEAR_VECTORS 1
+        .cfi_endproc
+        .size   FUNC_CALL, .-FUNC_CALL
+
+        .section .note.GNU-stack, "", @progbits
