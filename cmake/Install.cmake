@@ -50,3 +50,4 @@ install(FILES ${PROJECT_SOURCE_DIR}/completions/_lucet
         DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
 
 install(FILES ${PROJECT_SOURCE_DIR}/share/lucet-gdb.py DESTINATION ${CMAKE_INSTALL_DATADIR}/lucet)
+install(PROGRAMS ${PROJECT_SOURCE_DIR}/share/lucet-perf DESTINATION ${CMAKE_INSTALL_BINDIR})

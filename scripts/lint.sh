@@ -12,7 +12,7 @@ sources() { # PATTERN…: tracked and new files of ours that match
     done
 }
 mapfile -t c_files < <(sources '*.c' '*.h')
-mapfile -t scripts < <(sources '*.sh' '*.bash' .ci/run)
+mapfile -t scripts < <(sources '*.sh' '*.bash' .ci/run share/lucet-perf)
 
 if [ "${1:-}" = --format ]; then
     clang-format-22 -i "${c_files[@]}"

@@ -1,14 +1,23 @@
-"""gdb command that names guest functions and lines:
+"""Names of guest functions and lines of their source, for gdb:
 
-    (gdb) source lucet-gdb.py
+    $ gdb -x lucet-gdb.py --args lucet-wasi guest.so
+    (gdb) break guest.c:45
+    (gdb) run
+
+The runtime maps artifacts from memory, so that gdb finds no file for them. This script stops, unseen, where the
+runtime has loaded one (its static probe module_load), and gives gdb the symbols. A process that has been
+running already is told about an artifact by
+
     (gdb) lucet-symbols guest.so
 
-The runtime maps artifacts from memory, so that gdb finds no file for them. This command finds where an
-artifact was mapped, by its build-id, and gives its symbols to gdb. Stop after it was loaded, for example
-at lucet_instance_run. Artifacts made with `lucetc -g` bring lines; those of C guests compiled with -g,
-the lines of their source.
+which finds where it was mapped, by its build-id. Artifacts made with `lucetc -g` (or by `lucet-wasi -g`) bring
+lines; those of C guests compiled with -g, the lines of their source.
 """
+import atexit
+import os
+import shutil
 import struct
+import tempfile
 
 import gdb
 
@@ -67,4 +76,31 @@ class LucetSymbols(gdb.Command):
                                "lucet_instance_run")
 
 
+class ModuleLoaded(gdb.Breakpoint):
+    """Gives gdb the symbols of each artifact that is loaded, from the bytes that the process has of it."""
+
+    def __init__(self):
+        super().__init__("-probe-stap lucet:module_load", internal=True)
+        self.silent = True
+        self.directory = None
+        self.count = 0
+
+    def copy(self, address, size):
+        if self.directory is None:
+            self.directory = tempfile.mkdtemp(prefix="lucet-gdb-")
+            atexit.register(shutil.rmtree, self.directory, ignore_errors=True)
+        self.count += 1
+        path = os.path.join(self.directory, f"module-{self.count}.so")
+        with open(path, "wb") as f:
+            f.write(gdb.selected_inferior().read_memory(address, size).tobytes())
+        return path
+
+    def stop(self):
+        base, file, size = (int(gdb.parse_and_eval(f"(long)$_probe_arg{i}")) for i in (2, 4, 5))
+        gdb.execute(f"add-symbol-file {self.copy(file, size)} -o {base:#x}", False, True)
+        return False
+
+
 LucetSymbols()
+ModuleLoaded()
+gdb.execute("handle SIGURG nostop noprint", False, True)  # which stops guests

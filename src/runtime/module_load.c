@@ -147,7 +147,7 @@ static enum lucet_error load(int fd, size_t size, const char *path, struct lucet
         module_free(m);
         return e;
     }
-    LUCET__PROBE4(module_load, m, path, m->base, m->artifact.image_size);
+    LUCET__PROBE6(module_load, m, path, m->base, m->artifact.image_size, m->file, m->file_size);
     *out = m;
     return lucet_error_ok;
 }

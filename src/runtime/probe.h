@@ -51,11 +51,20 @@
         LUCET__PROBE_NOTE(#name, "%c0@%1 %c2@%3 %c4@%5 %c6@%7")::LUCET__PROBE_ARGUMENT(a),         \
         LUCET__PROBE_ARGUMENT(b), LUCET__PROBE_ARGUMENT(c), LUCET__PROBE_ARGUMENT(d))
 
+#define LUCET__PROBE6(name, a, b, c, d, e, f)                                                      \
+    __asm__ volatile(                                                                              \
+        LUCET__PROBE_NOTE(                                                                         \
+            #name, "%c0@%1 %c2@%3 %c4@%5 %c6@%7 %c8@%9 %c10@%11")::LUCET__PROBE_ARGUMENT(a),       \
+        LUCET__PROBE_ARGUMENT(b), LUCET__PROBE_ARGUMENT(c), LUCET__PROBE_ARGUMENT(d),              \
+        LUCET__PROBE_ARGUMENT(e), LUCET__PROBE_ARGUMENT(f))
+
 #else
 
 #define LUCET__PROBE1(name, a) ((void)(a))
 #define LUCET__PROBE2(name, a, b) ((void)(a), (void)(b))
 #define LUCET__PROBE4(name, a, b, c, d) ((void)(a), (void)(b), (void)(c), (void)(d))
+#define LUCET__PROBE6(name, a, b, c, d, e, f)                                                      \
+    ((void)(a), (void)(b), (void)(c), (void)(d), (void)(e), (void)(f))
 
 #endif
 
