@@ -13,7 +13,7 @@ export BUILD JOBS LLVM
 
 configure = cmake -G Ninja -S . -DCMAKE_INSTALL_PREFIX=$(PREFIX) -DLUCET_LLVM=$(LLVM) $(CMAKE_FLAGS)
 
-.PHONY: all build configure run test spec test-real bench bench-runtime bench-slices lint format sanitize fuzz fuzz-diff install deps \
+.PHONY: all build configure run test spec test-real bench bench-runtime bench-slices lint format sanitize tsan fuzz fuzz-diff install deps \
         clean help
 
 all: build
@@ -70,6 +70,10 @@ format: ## rewrite the C sources in the project's format
 sanitize: ## build with AddressSanitizer and UBSan in build-sanitize/ and run the tests
 	@scripts/install-deps.sh build guest test
 	@scripts/test.sh --sanitize
+
+tsan: ## build with ThreadSanitizer in build-tsan/ and run the runtime's tests (LUCET_TSAN=quick: a part)
+	@scripts/install-deps.sh build test lint
+	@scripts/test.sh --tsan
 
 fuzz-diff: build ## compare with other engines on generated modules; FUZZ="--time 600 --seed 1"
 	@scripts/install-deps.sh guest test fuzz

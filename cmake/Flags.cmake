@@ -46,6 +46,20 @@ if(LUCET_SANITIZE)
     endif()
     target_link_options(lucet_flags INTERFACE -fsanitize=address,undefined)
     target_compile_definitions(lucet_flags INTERFACE LUCET_SANITIZE=1)
+elseif(LUCET_TSAN)
+    if(NOT CMAKE_C_COMPILER_ID MATCHES Clang)
+        message(FATAL_ERROR "LUCET_TSAN needs clang: configure with -DCMAKE_C_COMPILER=clang-22")
+    endif()
+    # Calls at entry and exit would be counted per thread; a run that ends in between has none of the latter.
+    target_compile_options(lucet_flags INTERFACE
+        $<$<COMPILE_LANGUAGE:C>:-fsanitize=thread>
+        "$<$<COMPILE_LANGUAGE:C>:SHELL:-mllvm -tsan-instrument-func-entry-exit=0>")
+    execute_process(COMMAND ${CMAKE_C_COMPILER} -print-file-name=libclang_rt.tsan-x86_64.so
+                    OUTPUT_VARIABLE tsan_library OUTPUT_STRIP_TRAILING_WHITESPACE)
+    get_filename_component(tsan_folder ${tsan_library} DIRECTORY)
+    target_link_options(lucet_flags INTERFACE -fsanitize=thread -shared-libsan
+        LINKER:-rpath,${tsan_folder})
+    target_compile_definitions(lucet_flags INTERFACE LUCET_TSAN=1)
 else()
     target_compile_options(lucet_flags INTERFACE
         $<$<COMPILE_LANGUAGE:C>:-fstack-protector-strong>)

@@ -20,6 +20,13 @@ if(LUCET_SANITIZE)
     list(APPEND test_environment
         ASAN_OPTIONS=${asan_options} UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1)
 endif()
+set(unit_timeout 600)
+if(LUCET_TSAN)
+    set(unit_timeout 1800)
+    string(JOIN ":" tsan_options halt_on_error=1 handle_segv=0 handle_sigbus=0 handle_sigill=0
+           handle_sigfpe=0 use_sigaltstack=0)
+    list(APPEND test_environment TSAN_OPTIONS=${tsan_options})
+endif()
 
 # Those that are about memory, faults and slots.
 set(LUCET_TESTS_ON_DEMAND "_(bulk|faults|host|kill|memories|memory|neighbours|segments|shared|slice|stack|\
@@ -30,6 +37,7 @@ if(unit_tests AND NOT (CMOCKA_INCLUDE AND CMOCKA_LIBRARY))
     message(WARNING "cmocka was not found (package libcmocka-dev): no unit tests")
     set(unit_tests "")
 endif()
+add_custom_target(unit_tests_runtime) # what `make tsan` needs
 foreach(source IN LISTS unit_tests)
     get_filename_component(folder ${source} DIRECTORY)
     get_filename_component(dir ${folder} NAME)
@@ -50,9 +58,12 @@ foreach(source IN LISTS unit_tests)
     target_compile_options(${name} PRIVATE "SHELL:-include stdarg.h" "SHELL:-include stddef.h"
         "SHELL:-include stdint.h" "SHELL:-include setjmp.h")
     target_link_libraries(${name} PRIVATE lucet_flags ${unit_libs} ${CMOCKA_LIBRARY})
+    if(dir MATCHES "^(run|runtime)$")
+        add_dependencies(unit_tests_runtime ${name})
+    endif()
     add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${PROJECT_BINARY_DIR})
     set_tests_properties(${name} PROPERTIES
-        LABELS unit TIMEOUT 600 ENVIRONMENT "${test_environment}")
+        LABELS unit TIMEOUT ${unit_timeout} ENVIRONMENT "${test_environment}")
     # Both kinds of regions pass the same tests.
     if(dir MATCHES "^(run|runtime)$")
         foreach(function lucet_mmap_region_create lucet_mmap_region_create_with)
@@ -60,7 +71,7 @@ foreach(source IN LISTS unit_tests)
         endforeach()
         if(name MATCHES "${LUCET_TESTS_ON_DEMAND}")
             add_test(NAME ${name}_on_demand COMMAND ${name} WORKING_DIRECTORY ${PROJECT_BINARY_DIR})
-            set_tests_properties(${name}_on_demand PROPERTIES LABELS unit TIMEOUT 600
+            set_tests_properties(${name}_on_demand PROPERTIES LABELS unit TIMEOUT ${unit_timeout}
                 ENVIRONMENT "${test_environment};LUCET_TEST_REGION=uffd")
         endif()
     endif()

@@ -1,11 +1,13 @@
 #!/bin/bash
-# test.sh [--spec | --real | --sanitize]: runs tests and ends with the line
+# test.sh [--spec | --real | --sanitize | --tsan]: runs tests and ends with the line
 # "N passed, N failed, N skipped", the sum over all of them.
 #
 #   (nothing)    unit tests, tests that run the programs, and a cut of the official suite
 #   --spec       the official suite, whole
 #   --real       real programs as guests
 #   --sanitize   unit and run tests, built with AddressSanitizer and UBSan
+#   --tsan       unit tests of the runtime, built with ThreadSanitizer; with LUCET_TSAN=quick those in
+#                which threads meet, otherwise all, with 100,000 kills in every state of a run
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,6 +16,7 @@ LUCET_SRC=$PWD
 LUCET_BUILD=$(realpath -m "${BUILD:-build}")
 JOBS=${JOBS:-$(nproc)}
 [ "$mode" != --sanitize ] || LUCET_BUILD=$LUCET_SRC/build-sanitize
+[ "$mode" != --tsan ] || LUCET_BUILD=$LUCET_SRC/build-tsan
 LUCET_BIN=$LUCET_BUILD/bin
 LUCET_CORPORA=$LUCET_SRC/build/corpora
 PATH=$LUCET_CORPORA/bin:$PATH
@@ -69,6 +72,19 @@ case $mode in
     fetch wasm-tools
     run_ctest sanitize
     ;;
+--tsan)
+    tests='^unit_(run|runtime)_'
+    if [ "${LUCET_TSAN:-}" = quick ]; then
+        tests+='(kill_states|neighbours|slice|yield|shared|fresh|linking|region|stores|timeout|load|on_demand)$'
+    else
+        export LUCET_KILLS=${LUCET_KILLS:-100000}
+    fi
+    cmake -G Ninja -S . -B "$LUCET_BUILD" -DCMAKE_C_COMPILER=clang-22 -DLUCET_TSAN=ON \
+        -DLUCET_LLVM="${LLVM:-22}" >/dev/null
+    cmake --build "$LUCET_BUILD" -j "$JOBS" --target unit_tests_runtime
+    fetch wasm-tools
+    run_ctest tsan -R "$tests"
+    ;;
 '')
     fetch wasm-tools spec
     run_ctest unit -L unit
@@ -78,7 +94,7 @@ case $mode in
         --generator ttf --generator calls
     ;;
 *)
-    echo "usage: test.sh [--spec | --real | --sanitize]" >&2
+    echo "usage: test.sh [--spec | --real | --sanitize | --tsan]" >&2
     exit 2
     ;;
 esac

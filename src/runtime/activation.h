@@ -119,6 +119,23 @@ static inline struct thread *lucet__activation_thread(const struct lucet_activat
     return (struct thread *)((uintptr_t)abi - offsetof(struct thread, abi));
 }
 
+/* Killers on other threads read it. */
+static inline void lucet__guest_frame_set(struct lucet_activation *abi, void *frame)
+{
+    __atomic_store_n(&abi->guest_frame, frame, __ATOMIC_RELAXED);
+}
+
+/* Makes it what it was before an inner run. */
+static inline void lucet__activation_restore(struct lucet_activation *abi,
+                                             const struct lucet_activation *kept)
+{
+    abi->hostcall_limit = kept->hostcall_limit;
+    abi->ctx = kept->ctx;
+    abi->pending = kept->pending;
+    abi->catcher = kept->catcher;
+    lucet__guest_frame_set(abi, kept->guest_frame);
+}
+
 /* pthread_self() without a call into the C library. */
 static inline pthread_t lucet__self(void)
 {

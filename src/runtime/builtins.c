@@ -174,11 +174,13 @@ static void stop(struct lucet_vmctx *ctx)
         act = lucet__activation_thread(abi)->current;
         if (lucet__stop_requested(act->instance->stop, &reason))
             lucet__terminate(act, reason, NULL);
-        *(void *volatile *)&abi->guest_frame = ctx; /* not in guest code */
+        lucet__guest_frame_set(abi, ctx); /* not in guest code */
+        atomic_signal_fence(memory_order_seq_cst);
         lucet__slice_yield(ctx);
         abi = ctx->activation;
         act = lucet__activation_thread(abi)->current;
-        *(void *volatile *)&abi->guest_frame = NULL;
+        atomic_signal_fence(memory_order_seq_cst);
+        lucet__guest_frame_set(abi, NULL);
         atomic_signal_fence(memory_order_seq_cst);
         /* What came meanwhile. */
     } while ((*(volatile uint32_t *)&ctx->activation->pending & LUCET__PENDING_PREEMPT) ||

@@ -75,8 +75,8 @@ static void push(struct activation *act, struct lucet_vmctx *ctx)
         act->outer->abi = t->abi;
         act->outer->odd = 1;
     }
-    /* Not in guest code. Killers look at it from other threads. */
-    __atomic_store_n(&t->abi.guest_frame, (void *)act, __ATOMIC_RELAXED);
+    /* Not in guest code. */
+    lucet__guest_frame_set(&t->abi, act);
     barrier();
     __atomic_store_n(&t->current, act, __ATOMIC_RELEASE);
     barrier();
@@ -103,7 +103,7 @@ static void pop(const struct activation *act)
     __atomic_store_n(&t->current, act->outer, __ATOMIC_RELEASE);
     barrier();
     if (act->outer) {
-        t->abi = act->outer->abi;
+        lucet__activation_restore(&t->abi, &act->outer->abi);
         barrier();
         if (lucet__stop_requested(act->outer->instance->stop, &reason))
             __atomic_fetch_or(&t->abi.pending, LUCET__PENDING_STOP, __ATOMIC_RELAXED);
@@ -122,8 +122,7 @@ static void enter(struct activation *act, struct lucet_vmctx *ctx, void (*how)(s
 
     push(act, ctx);
     if (suspended && suspended->sp) /* it goes on in a host function */
-        __atomic_store_n(&lucet__thread.abi.guest_frame, suspended->abi.guest_frame,
-                         __ATOMIC_RELAXED);
+        lucet__guest_frame_set(&lucet__thread.abi, suspended->abi.guest_frame);
     if (suspended) {
         lucet__in_transit_restore(suspended);
         lucet__throw_resume(act, suspended);

@@ -14,6 +14,7 @@
 #include "runtime/error.h"
 #include "runtime/fault.h"
 #include "runtime/stop.h"
+#include "runtime/tsan.h"
 #include "runtime/x86_64/machine.h"
 
 atomic_bool lucet__handlers_installed, lucet__quick_calls;

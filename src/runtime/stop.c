@@ -33,6 +33,7 @@
 #include "runtime/signals.h"
 #include "runtime/slice.h"
 #include "runtime/timeout.h"
+#include "runtime/tsan.h"
 #include "runtime/wait.h"
 #include "runtime/x86_64/machine.h"
 
@@ -252,6 +253,9 @@ static bool stop_activations(struct activation *current, ucontext_t *u)
 
 void lucet__stop_handler(int sig, siginfo_t *info, void *context)
 {
+    if (lucet__tsan_postpone(context))
+        return;
+
     const int saved_errno = errno;
     struct thread *t = &lucet__thread;
 

@@ -141,7 +141,7 @@ enum lucet_error lucet__thread_prepare(size_t signal_stack_size)
         threads->prev = t;
     threads = t;
     pthread_mutex_unlock(&mutex);
-    t->abi.guest_frame = t; /* not in guest code */
+    lucet__guest_frame_set(&t->abi, t); /* not in guest code */
     t->own_abi = &t->abi;
     t->ready = true;
     lucet__timer_prepare(t); /* without it, runs with a time limit fail */

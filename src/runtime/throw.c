@@ -137,7 +137,7 @@ LUCET_NORETURN static void land(struct activation *act, struct lucet_catcher *c,
     lucet__stack_range_unused(act->stack_low, (uintptr_t)c - (uintptr_t)act->stack_low);
     if (!put(act, c->ctx, f))
         exhausted(act);
-    *(void *volatile *)&abi->guest_frame = c;
+    lucet__guest_frame_set(abi, c);
     barrier();
     abi->ctx = c->ctx;
     c->ctx->activation = abi; /* perhaps of another thread than when the catcher was made */

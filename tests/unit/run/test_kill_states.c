@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static const char wat[] =
     "(module (import \"h\" \"f\" (func $f (param i32) (result i32))) (memory 1)"
@@ -29,18 +30,32 @@ static struct {
     enum lucet_kill_result result;
 } killer;
 
+/* Awake for as long as a round takes, then asleep: other processes may want this core. */
+static void relax(unsigned *spins)
+{
+    if (++*spins < 3000)
+        __asm__ volatile("pause");
+    else
+        usleep(10);
+}
+
+static void pause_for(unsigned n)
+{
+    for (; n > 0; n--)
+        __asm__ volatile("pause");
+}
+
 static void *be_killer(void *unused)
 {
     unsigned round = 0;
 
     (void)unused;
     for (;;) {
-        while (atomic_load(&killer.go) == round)
+        for (unsigned spins = 0; atomic_load(&killer.go) == round; relax(&spins))
             if (atomic_load(&killer.over))
                 return NULL;
         round++;
-        for (unsigned i = atomic_load(&killer.delay); i > 0; i--)
-            __asm__ volatile("pause");
+        pause_for(atomic_load(&killer.delay));
         killer.result = lucet_kill_switch_terminate(killer.kill_switch);
         atomic_store(&killer.answered, round);
     }
@@ -51,18 +66,39 @@ static void fire(void)
     atomic_fetch_add(&killer.go, 1);
 }
 
-/* So that either side may come first. */
-static unsigned patience;
+static unsigned patience; /* how long the victim waits once the killer is on its way */
 static void dawdle(void)
 {
-    for (unsigned i = patience; i > 0; i--)
-        __asm__ volatile("pause");
+    pause_for(patience);
+}
+
+/* How much later the killer is to be than the victim, in pauses, for either to be first as often as not: that is
+ * where they meet. A third of the rounds are anywhere. */
+#define FARTHEST 20000
+static int aim;
+static bool patiently; /* the victim waits until the killer has fired, where it may */
+static void choose_delays(unsigned i)
+{
+    int late = i % 3 ? aim + (int)(i * 7919u % 100) - 50 : (int)(i * 104729u % 6000) - 1000;
+
+    atomic_store(&killer.delay, late > 0 ? (unsigned)late : 0);
+    patience = late < 0 ? (unsigned)-late : 0;
+    patiently = i % 6 == 0;
+}
+
+static void correct_aim(unsigned i, bool killed)
+{
+    const int step = i < 200 ? 50 : 5;
+
+    if (i % 3)
+        aim += killed ? step : -step;
+    aim = aim > FARTHEST ? FARTHEST : aim < -FARTHEST ? -FARTHEST : aim;
 }
 
 static void wait_for_answer(void)
 {
-    while (atomic_load(&killer.answered) != atomic_load(&killer.go))
-        __asm__ volatile("pause");
+    for (unsigned spins = 0; atomic_load(&killer.answered) != atomic_load(&killer.go);)
+        relax(&spins);
 }
 
 static int32_t host(struct lucet_vmctx *ctx, int32_t what)
@@ -85,7 +121,7 @@ static enum lucet_signal_behavior on_fault(struct lucet_instance *inst,
 {
     (void)inst, (void)trap, (void)signum, (void)info, (void)context;
     fire();
-    if (atomic_load(&killer.delay) % 2)
+    if (patiently)
         wait_for_answer();
     return lucet_signal_behavior_default;
 }
@@ -132,7 +168,7 @@ static enum lucet_error yielded(void)
     assert_int_equal(e, lucet_error_ok);
     assert_int_equal(result.tag, lucet_result_tag_yielded);
     fire();
-    if (atomic_load(&killer.delay) % 2)
+    if (patiently)
         wait_for_answer();
     return lucet_instance_resume(inst, NULL, &result);
 }
@@ -220,11 +256,13 @@ static void one_winner_in_every_state(void **state)
     assert_int_equal(pthread_create(&thread, NULL, be_killer, NULL), 0);
     for (size_t s = 0; s < sizeof(states) / sizeof(states[0]); s++) {
         unsigned results[4] = {0}, killed = 0;
+        aim = 0;
         for (unsigned i = 0; i < rounds; i++) {
-            atomic_store(&killer.delay, i % 3 ? i * 7919 % 400 : i * 104729 % 5000);
-            patience = i % 4 ? i * 3571 % 600 : 0;
+            choose_delays(i);
             enum lucet_error e = states[s].act();
             killed += is_killed(e);
+            if (!states[s].always)
+                correct_aim(i, is_killed(e));
             if (states[s].always && !is_killed(e))
                 fail_msg("%s: %s", states[s].name, lucet_error_name(e));
             check_round(states[s].name, e);

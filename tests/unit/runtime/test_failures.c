@@ -15,7 +15,8 @@
 
 #include "run/guest.h"
 
-#ifndef LUCET_SANITIZE /* the sanitizers have their own ideas of these functions */
+#if !defined(LUCET_SANITIZE) &&                                                                    \
+    !defined(LUCET_TSAN) /* the sanitizers have their own ideas of these functions */
 
 static bool armed;
 static long countdown; /* calls until one fails */

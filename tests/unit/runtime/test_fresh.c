@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -19,7 +20,7 @@
 #include "runtime/slot.h"
 
 static bool no_scan;
-static unsigned scans;
+static atomic_uint scans;
 
 /* In front of the C library's. */
 int ioctl(int fd, unsigned long request, ...)

@@ -44,9 +44,14 @@ static void sizes_that_make_no_sense_are_refused(void **state)
     assert_int_equal(lucet_mmap_region_create(1, NULL, NULL), lucet_error_invalid_argument);
     assert_int_equal(lucet_mmap_region_create(SIZE_MAX, NULL, &region), lucet_error_no_memory);
     assert_int_equal(lucet_mmap_region_create(1 << 20, NULL, &region), lucet_error_no_memory);
-    assert_int_equal(lucet_mmap_region_create(1000, NULL, &region), lucet_error_ok);
+#ifdef LUCET_TSAN /* which has 1.5 TiB for all mappings */
+    const size_t many = 50;
+#else
+    const size_t many = 1000;
+#endif
+    assert_int_equal(lucet_mmap_region_create(many, NULL, &region), lucet_error_ok);
     assert_string_equal(lucet_error_detail(), "");
-    assert_int_equal(lucet_region_capacity(region), 1000);
+    assert_int_equal(lucet_region_capacity(region), many);
     lucet_region_release(region);
     lucet_region_release(NULL);
     assert_int_equal(lucet_region_capacity(NULL), 0);
