@@ -35,22 +35,39 @@ static void call_if_pending(struct emitter *e, LLVMValueRef context, LLVMValueRe
     LLVMPositionBuilderAtEnd(e->b, next);
 }
 
-/* Step 4: a stale base would let this guest address another one's memory. */
-static void restore_gs(struct emitter *e, LLVMValueRef context)
+static LLVMValueRef access_mark(struct emitter *e, LLVMValueRef value)
+{
+    LLVMValueRef at = LLVMConstInt(e->i64, (uint64_t)(int64_t)LUCET_GS_MARK, true);
+    LLVMValueRef mark = LLVMConstIntToPtr(at, e->heap_ptr);
+    LLVMValueRef access =
+        value ? LLVMBuildStore(e->b, value, mark) : LLVMBuildLoad2(e->b, e->i64, mark, "");
+    LLVMSetAlignment(access, 8);
+    LLVMSetVolatile(access, true);
+    return access;
+}
+
+static void write_gs(struct emitter *e, LLVMValueRef context, LLVMValueRef base)
 {
     if (!uses_fsgsbase(e->c)) {
         call_builtin_directly(e, context, LUCET_BUILTIN_set_gs);
         return;
     }
-    LLVMValueRef rd = emitter_intrinsic(e, INTRINSIC_rdgsbase);
     LLVMValueRef wr = emitter_intrinsic(e, INTRINSIC_wrgsbase);
-    LLVMValueRef now = LLVMBuildCall2(e->b, LLVMGlobalGetValueType(rd), rd, NULL, 0, "");
+    LLVMBuildCall2(e->b, LLVMGlobalGetValueType(wr), wr, &base, 1, "");
+}
+
+/* Step 4: a stale base would let this guest address another one's memory. When nothing can be read where the
+ * mark should be, the runtime's signal handler puts gs right. */
+static void restore_gs(struct emitter *e, LLVMValueRef context)
+{
     LLVMValueRef own =
         load_at(e, e->i64, context, offsetof(struct lucet_vmctx, gs_base), ALIAS_CONTEXT);
+    LLVMValueRef same = LLVMBuildICmp(e->b, LLVMIntEQ, access_mark(e, NULL), own, "");
     LLVMBasicBlockRef fix = emitter_block(e, "fix"), next = emitter_block(e, "");
-    branch_expect(e, LLVMBuildICmp(e->b, LLVMIntEQ, now, own, ""), true, next, fix);
+    branch_expect(e, same, true, next, fix);
     LLVMPositionBuilderAtEnd(e->b, fix);
-    LLVMBuildCall2(e->b, LLVMGlobalGetValueType(wr), wr, &own, 1, "");
+    write_gs(e, context, own);
+    access_mark(e, own);
     LLVMBuildBr(e->b, next);
     LLVMPositionBuilderAtEnd(e->b, next);
 }

@@ -139,6 +139,23 @@ static bool settle(struct activation *act, const struct fault *fault, int sig,
     }
 }
 
+/* Nothing could be read where gs pointed, because a host function, or the host before a call by handle, has
+ * changed it. */
+static bool gs_was_probed(const struct activation *act, uintptr_t pc, ucontext_t *u)
+{
+    const struct lucet_activation *abi = &lucet__thread.abi;
+
+    if (pc == (uintptr_t)lucet__gs_probe) {
+        machine_redirect(u, lucet__gs_unknown, (const void *)machine_sp(u));
+        return true;
+    }
+    if (!act || !abi->guest_frame || !lucet__code_range_find(pc) ||
+        machine_get_gs() == (uintptr_t)abi->ctx->gs_base)
+        return false;
+    machine_set_gs((uintptr_t)abi->ctx->gs_base);
+    return true;
+}
+
 static void handle(int sig, siginfo_t *info, ucontext_t *u)
 {
     struct activation *act = lucet__thread.current;
@@ -148,10 +165,8 @@ static void handle(int sig, siginfo_t *info, ucontext_t *u)
     const enum demand d = sig == SIGBUS ? lucet__demand_fault(info, m != NULL) : DEMAND_FOREIGN;
     struct fault fault;
 
-    if (pc == (uintptr_t)lucet__gs_probe) {
-        machine_redirect(u, lucet__gs_unknown, (const void *)machine_sp(u));
+    if (gs_was_probed(act, pc, u))
         return;
-    }
     if (d == DEMAND_PROVIDED)
         return;
     if (d == DEMAND_REFUSED && m)

@@ -238,15 +238,15 @@ enum lucet_error lucet_func_call(const struct lucet_func *f, struct lucet_instan
 }
 #endif
 
-/* Before anything has happened: the thread's last run was of an instance with another memory, or the memory is
- * not in a slot. */
+/* Before anything has happened: the thread's last run was of an instance with another memory, or somebody has
+ * changed gs. */
 enum lucet_error lucet__func_call_with_other_gs(const struct lucet_func *f,
                                                 struct lucet_instance *i, union lucet_raw *raw,
                                                 struct lucet_result *result)
 {
     struct thread *t = &lucet__thread;
 
-    if (i->act.gs == LUCET__GS_NO_MARK || !t->ready || !lucet__gs_take(t, i->act.gs))
+    if (!t->ready || !lucet__gs_take(t, i->act.gs))
         return lucet__func_call_generally(f, i, raw, result);
     lucet__gs_mark(i->act.gs);
     return lucet_func_call(f, i, raw, result);

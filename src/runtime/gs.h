@@ -3,9 +3,10 @@
  * instance finds. A host that uses gs itself is noticed by a value that is neither the one left here nor
  * the 0 that a process begins with, and finds its own again.
  *
- * Reading it costs half as much as a whole call by handle. Those look instead at what lies at a fixed distance from
- * where gs points: when memory 0 lies in a slot, the last word of the guest stack below it, out of guests'
- * reach, has the base of the heap for a mark. It is believed of a thread whose last run left gs so. */
+ * Reading it costs half as much as a whole call by handle. Those, and the way back from host functions, look
+ * instead at what lies at a fixed distance from where gs points, behind a guard and out of guests' reach: the last
+ * word of the guest stack below a heap, or of a page below a memory that has a mapping of its own. It holds the
+ * address of the memory for a mark. Calls believe it on a thread whose last run left gs so. */
 #ifndef LUCET_RUNTIME_GS_H
 #define LUCET_RUNTIME_GS_H
 
@@ -15,13 +16,12 @@
 
 #define LUCET__GS_KEEP UINT64_MAX /* no address: nothing is to be put back */
 
-#define LUCET__GS_NO_MARK UINT64_MAX /* of activation.gs: no base that a mark could be found from */
+_Static_assert(LUCET_GS_MARK == -(int64_t)(LUCET__GUARD + sizeof(uint64_t)),
+               "the guest stack ends where the guard before the heap begins");
 
-/* The guest stack ends where the guard before the heap begins. */
-static inline void lucet__gs_mark(uint64_t heap)
+static inline void lucet__gs_mark(uint64_t base)
 {
-    if (heap != LUCET__GS_NO_MARK)
-        *(uint64_t *)(uintptr_t)(heap - LUCET__GUARD - sizeof(uint64_t)) = heap;
+    *(uint64_t *)(uintptr_t)(base + (uint64_t)(int64_t)LUCET_GS_MARK) = base;
 }
 
 /* Before a run; what it answers goes to lucet__gs_leave(). The run of an outer guest has to find its own. */

@@ -6,7 +6,6 @@
 #include "runtime/call.h"
 #include "runtime/error.h"
 #include "runtime/exception.h"
-#include "runtime/gs.h"
 #include "runtime/imports.h"
 #include "runtime/instance.h"
 #include "runtime/memory.h"
@@ -93,10 +92,8 @@ static void init_context(struct lucet_instance *i)
 /* Without a memory, gs points at what is inaccessible. */
 static void set_gs_base(struct lucet_instance *i)
 {
-    const struct memory *m = i->memory0;
-
-    i->ctx->gs_base = m ? m->desc->base : i->slot->heap;
-    i->act.gs = !m || m->slot ? (uintptr_t)i->ctx->gs_base : LUCET__GS_NO_MARK;
+    i->ctx->gs_base = i->memory0 ? i->memory0->desc->base : i->slot->heap;
+    i->act.gs = (uintptr_t)i->ctx->gs_base;
 }
 
 static void init_funcrefs(struct lucet_instance *i)

@@ -110,16 +110,21 @@ int64_t lucet__memory_grow_for(struct lucet_instance *i, struct memory *m, uint6
 
 enum lucet_error lucet__memory_map(struct memory *m, uint64_t space)
 {
-    /* What no guard of the code's lies behind has one of the runtime's there all the same. */
-    uint64_t size = LUCET__GUARD + round_up(space, LUCET__PAGE) + LUCET__GUARD;
+    /* A page for the mark (gs.h), and guards: also behind what has no guard of the code's there. */
+    const uint64_t front = LUCET__PAGE + LUCET__GUARD;
+    const uint64_t size = front + round_up(space, LUCET__PAGE) + LUCET__GUARD;
     void *p = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     if (p == MAP_FAILED)
         return lucet__fail_errno(lucet_error_no_memory, "cannot reserve a memory");
+    if (mprotect(p, LUCET__PAGE, PROT_READ | PROT_WRITE) != 0) {
+        munmap(p, size);
+        return lucet__fail_errno(lucet_error_no_memory, "cannot use a memory");
+    }
     m->mapping = p;
     m->mapping_size = size;
     m->space = space;
-    m->desc->base = m->mapping + LUCET__GUARD;
+    m->desc->base = m->mapping + front;
     m->desc->size = 0;
     return lucet_error_ok;
 }

@@ -44,6 +44,7 @@ enum audit_class {
     X(GS_CONSTANT, "gs+constant", "gs + constant")                                                 \
     X(GS_SUM, "gs+sum", "gs + sum proved to lie within reservation and guard")                     \
     X(GS_NEGATIVE, "gs-negative", "gs + value that may be negative, within the front guard")       \
+    X(GS_MARK, "gs-mark", "the word behind the front guard that says where gs points")             \
     X(GS_CHECKED, "gs+checked", "gs + number compared with the size of memory 0")                  \
     X(MEMORY_N, "memory-N", "base of a memory + number compared with its size")                    \
     X(DESCRIPTOR, "descriptor", "base and size of an imported memory")                             \

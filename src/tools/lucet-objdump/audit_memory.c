@@ -69,6 +69,8 @@ static enum audit_memory classify_gs(const struct audit_unit *u, const struct au
         show_registers(s, m, why, "gs + no number");
         return MEMORY_OTHER;
     }
+    if (reg == REG_NONE && a.lo == LUCET_GS_MARK && access_size(m) == 8)
+        return MEMORY_GS_MARK;
     if (!unit_memory_is_guarded(u, 0) || a.slack >= 0) {
         if (audit_fits(&u->in->sizes, s, 0, &a, access_size(m)))
             return MEMORY_GS_CHECKED;

@@ -22,6 +22,8 @@ static const char wat[] =
     " (func (export \"trap\") unreachable)"
     " (func (export \"load\") (param i32) (result i32) (i32.load (local.get 0)))"
     " (func (export \"store\") (param i32 i32) (i32.store (local.get 0) (local.get 1)))"
+    " (func (export \"away\") (param i32) (result i32)"
+    "   (drop (call $f (local.get 0))) (i32.load (i32.const 8)))"
     " (func (export \"half\") (param f32) (result f32)"
     "   (f32.mul (local.get 0) (f32.const 0.5)))"
     " (func (export \"host\") (param i32) (result i32) (call $f (local.get 0)))"
@@ -30,6 +32,8 @@ static const char wat[] =
 static struct lucet_func add, trap, host, spin;
 static struct lucet_instance *inst;
 
+static uint64_t gs_of_host_function;
+
 /* Runs the same instance again, through the same handles. */
 static int32_t again(struct lucet_vmctx *ctx, int32_t n)
 {
@@ -37,6 +41,10 @@ static int32_t again(struct lucet_vmctx *ctx, int32_t n)
 
     if (n == -2)
         return *(int32_t *)lucet_vmctx_yield(ctx, &inst);
+    if (n == -4) {
+        assert_int_equal(syscall(SYS_arch_prctl, ARCH_SET_GS, gs_of_host_function), 0);
+        return 0;
+    }
     if (n == -3) {
         const uint32_t towards_zero = 0x7f80;
         __asm__ volatile("ldmxcsr %0" ::"m"(towards_zero));
@@ -289,6 +297,7 @@ static void a_host_may_use_gs_itself(void **state)
     static uint8_t elsewhere[1 << 18];
     const struct world w = begin();
     const struct lucet_func load = handle(&w, "load", "i:i"), store = handle(&w, "store", "ii:");
+    const struct lucet_func away = handle(&w, "away", "i:i");
     struct lucet_instance *other = guest_instance(w.region, w.module, w.linker, NULL);
     const uint64_t values[] = {0, 1, (uintptr_t)elsewhere + (1 << 17), UINT64_C(0x7fff00000000),
                                (uintptr_t)lucet_instance_heap(other)};
@@ -307,6 +316,9 @@ static void a_host_may_use_gs_itself(void **state)
             assert_int_equal(get_gs(), values[k]);
             assert_int_equal(peek(&load, other, 8), -round);
             assert_int_equal(peek(&load, other, 8), -round);
+            gs_of_host_function = values[k];
+            assert_int_equal(peek(&away, inst, -4), round);
+            assert_int_equal(peek(&away, other, -4), -round);
             /* As if nothing had happened. */
             assert_int_equal(lucet_thread_detach(), lucet_error_ok);
             assert_int_equal(syscall(SYS_arch_prctl, ARCH_SET_GS, 0), 0);
