@@ -23,6 +23,7 @@ struct wasm_decoder {
     bool has_data_count;
     uint32_t data_count;
     uint32_t nbodies; /* read so far */
+    uint64_t comparisons;
     uint32_t
         visible_types; /* types may refer to: those of complete groups and of the one at hand */
     struct wasm_group_tree groups;

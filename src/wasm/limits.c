@@ -27,6 +27,8 @@ const struct wasm_limits_config wasm_limits_default = {
     .memory_pages = 1ull << 48,
     /* Who evaluates them has that much room. */
     .const_operands = 256,
+    /* A third of a second. */
+    .comparisons = 100000000,
     .custom_sections = 100000,
     .memory = 1 << 30,
 };

@@ -121,6 +121,7 @@ void wasm_check_types(struct wasm_validator *v, struct wasm_types sub, struct wa
 {
     if (sub.count == 0 || memcmp(sub.types, super.types, sub.count * sizeof *sub.types) == 0)
         return;
+    wasm_count_comparisons(v, sub.count);
     for (uint32_t i = 0; i < sub.count; i++)
         if (!wasm_is_subtype(v->decoder->module, sub.types[i], super.types[i]))
             wasm_reject(v, "type mismatch in %s: expected %s, found %s",

@@ -59,6 +59,19 @@ void wasm_pop_slowly(struct wasm_validator *v, wasm_valtype expected)
         v->noperands--;
 }
 
+/* Two bytes (a call, a catch clause) can have a thousand types compared. Equal lists are a memcmp; lists that
+ * are not equal, though each of one is a subtype of the other's, are found a few times in programs, and
+ * may not be what validation spends its time with. Short ones are as cheap as the instructions that make them. */
+void wasm_count_comparisons(struct wasm_validator *v, uint32_t count)
+{
+    struct wasm_decoder *d = v->decoder;
+    if (count <= 16)
+        return;
+    d->comparisons += count;
+    wasm_check_limit(d, v->instr->offset, "comparisons of types", d->comparisons,
+                     d->limits->comparisons);
+}
+
 uint32_t wasm_match(struct wasm_validator *v, struct wasm_types types)
 {
     uint32_t here = v->noperands - v->base;
@@ -67,10 +80,12 @@ uint32_t wasm_match(struct wasm_validator *v, struct wasm_types types)
     if (count > 0) {
         const wasm_valtype *actual = v->operands + v->noperands - count;
         const wasm_valtype *expected = types.types + missing;
-        if (memcmp(actual, expected, count * sizeof *actual) != 0)
+        if (memcmp(actual, expected, count * sizeof *actual) != 0) {
+            wasm_count_comparisons(v, count);
             for (uint32_t i = count; i-- > 0;)
                 if (!wasm_is_subtype(v->decoder->module, actual[i], expected[i]))
                     mismatch(v, expected[i], actual[i]);
+        }
     }
     if (missing > 0 && !v->unreachable)
         underflow(v, types.types[missing - 1]);

@@ -92,6 +92,8 @@ wasm_valtype wasm_pop_ref(struct wasm_validator *v);
 /* Checks that the topmost operands are of these types; how many of them are really there, fewer
  * than asked for only in unreachable code. */
 uint32_t wasm_match(struct wasm_validator *v, struct wasm_types types);
+/* Lists of `count` types that differ are about to be compared one by one. */
+void wasm_count_comparisons(struct wasm_validator *v, uint32_t count);
 void wasm_pop_all(struct wasm_validator *v, struct wasm_types types);
 void wasm_push_all(struct wasm_validator *v, struct wasm_types types);
 

@@ -198,6 +198,7 @@ struct wasm_limits_config {
     uint32_t params, results, locals, name_length, br_table_targets;
     uint32_t operands;       /* height of the operand stack in a function */
     uint32_t const_operands; /* the same in a constant expression */
+    uint64_t comparisons;    /* of types that differ, in long lists: see validate_operands.c */
     uint32_t custom_sections;
     uint64_t memory; /* bytes the decoder may allocate, else WASM_NO_MEMORY */
 };

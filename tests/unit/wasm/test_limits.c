@@ -106,6 +106,34 @@ static void br_table_targets(void **state)
           1, 9, 0, 0x41, 0, 0x0e, 2, 0, 0, 0, 0x0b);
 }
 
+/* 20 references to functions of a known type where as many to any function are wanted. */
+static void comparisons(void **state)
+{
+    (void)state;
+    struct bytes types = {0}, code = {0};
+    put(&types, B(0x4e, 4, 0x60, 0, 0, 0x60, 20)); /* a group of four */
+    put_times(&types, 0x70, 20);                   /* funcref */
+    put(&types, B(0, 0x60, 0, 20));
+    for (int i = 0; i < 20; i++)
+        put(&types, B(0x64, 0)); /* (ref 0) */
+    put(&types, B(0x60, 0, 20));
+    put_times(&types, 0x70, 20);
+    put(&code, B(0x02, 3, 0x02, 2, 0x00, 0x0b, 0x0b)); /* block: 20 funcref, block: 20 (ref 0) */
+    put_times(&code, 0x1a, 20);
+    put_byte(&code, 0x0b);
+    struct bytes m = module_with_code(types.data, types.size, code.data, code.size);
+    struct wasm_limits_config limits = wasm_limits_default;
+    struct wasm_error err;
+    limits.comparisons = 20;
+    assert_int_equal(decode_with(m.data, m.size, WASM_FEATURES_ALL, &limits, &err), WASM_OK);
+    limits.comparisons = 19;
+    assert_error_with(m.data, m.size, WASM_FEATURES_ALL, &limits, WASM_LIMIT, code_offset(&m) + 6,
+                      "too many comparisons of types: 20, the limit is 19");
+    bytes_free(&m);
+    bytes_free(&code);
+    bytes_free(&types);
+}
+
 static void the_defaults_are_the_browsers(void **state)
 {
     (void)state;
@@ -130,6 +158,7 @@ int main(void)
         cmocka_unit_test(operands),
         cmocka_unit_test(locals_with_parameters),
         cmocka_unit_test(br_table_targets),
+        cmocka_unit_test(comparisons),
         cmocka_unit_test(the_defaults_are_the_browsers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
