@@ -43,7 +43,7 @@ static inline enum lucet_error lucet_compat_instance(struct lucet_region *region
                                                      struct lucet_dl_module *module,
                                                      void *embed_ctx, struct lucet_instance **out)
 {
-    struct lucet_instance_options options;
+    struct lucet_instance_options options = {NULL, embed_ctx, 0, false, false};
     void *program = dlopen(NULL, RTLD_NOW);
     enum lucet_error e = lucet_linker_new(&options.linker);
 
@@ -57,9 +57,6 @@ static inline enum lucet_error lucet_compat_instance(struct lucet_region *region
             e = lucet_linker_hostcalls(options.linker, &call, 1);
         }
     }
-    options.embed_ctx = embed_ctx;
-    options.heap_memory_limit = 0;
-    options.run_start = false;
     if (e == lucet_error_ok)
         e = lucet_region_new_instance_with(region, module, &options, out);
     lucet_linker_release(options.linker);

@@ -141,6 +141,10 @@ struct lucet_region_options { /* 0 = the default, for each */
      * whatever its size. Beyond, the run ends as terminated, reason heap_out_of_memory, and
      * lucet_vmctx_guest_range() and _check_heap() refuse. Counted in blocks of up to 64 KiB. */
     uint64_t heap_resident_limit;
+    /* A memory.grow of a guest that the limits, the limiter or the host's memory do not allow ends the run as
+     * terminated, reason heap_out_of_memory, instead of answering -1, which many guests do not look at. Growing
+     * beyond what the module itself declares answers -1 all the same, and so does growing by the host. */
+    bool terminate_on_heap_oom;
 };
 /* The same with options; NULL = the defaults. */
 LUCET_API enum lucet_error lucet_mmap_region_create_with(size_t capacity,
@@ -223,7 +227,8 @@ struct lucet_instance_options {
     struct lucet_linker *linker; /* NULL: the module may import nothing */
     void *embed_ctx;             /* lucet_instance_embed_ctx(), lucet_vmctx_get_delegate() */
     uint64_t heap_memory_limit;  /* bytes of all its memories together; 0 = the region's */
-    bool run_start; /* run the start function (and report its fault as runtime_fault) */
+    bool run_start;             /* run the start function (and report its fault as runtime_fault) */
+    bool terminate_on_heap_oom; /* as in struct lucet_region_options, for this instance */
 };
 
 /* Creates an instance: memory, globals, tables and segments are initialised; the start function is
@@ -495,6 +500,39 @@ LUCET_API enum lucet_error lucet_thread_detach(void);
 LUCET_API enum lucet_error lucet_remove_signal_handlers(void);
 /* Which signal stops guests; before the first region is created. */
 LUCET_API enum lucet_error lucet_set_stop_signal(int signo);
+
+/* ---- For the whole process ---- */
+
+enum lucet_log_level {
+    lucet_log_error, /* something of the host's or the machine's is wrong: a fault that is fatal, a lost slot */
+    lucet_log_warning, /* what works meanwhile, but not as it should: a signal handler that had to be put back */
+    lucet_log_info,  /* what this machine lacks, and what is done instead */
+    lucet_log_debug, /* faults and terminations of guests; modules and regions that come and go */
+};
+/* "error", ...; static storage. Any thread. */
+LUCET_API const char *lucet_log_level_name(enum lucet_log_level level);
+/* `message` is one line for people, without its end, and valid during the call; its wording is no interface. It may
+ * hold names from the guest, escaped. Called on the thread that found it, on several at once, never in signal handlers. It
+ * must return, and call no function of Lucet but lucet_log_level_name(). */
+typedef void (*lucet_log_function)(void *data, enum lucet_log_level level, const char *message);
+/* Who is told what happens, up to that level; NULL, as in the beginning: nobody. Not while another thread is in a function of
+ * Lucet. */
+LUCET_API void lucet_set_log(enum lucet_log_level level, lucet_log_function function, void *data);
+
+/* Where the runtime's own memory comes from; that of guests is mapped. As the C library's functions of these names, but
+ * for the context; sizes are never 0, what is returned is aligned for any type, NULL: none is left (then whatever is
+ * being done fails with no_memory). Any thread calls them, several at once, never in signal handlers; they call no function of
+ * Lucet. */
+struct lucet_allocator {
+    void *(*malloc)(void *context, size_t size);
+    void *(*realloc)(void *context, void *p, size_t size); /* p is not NULL */
+    void (*free)(void *context, void *p);                  /* p is not NULL */
+    void *context;
+};
+/* NULL: the C library's, as in the beginning. Before anything else of the runtime is used that allocates: error
+ * invalid_argument afterwards, and when a function is missing. When everything is released, all of it has been given back.
+ * liblucet-wasi, and what the C library allocates by itself, use the C library's. */
+LUCET_API enum lucet_error lucet_set_allocator(const struct lucet_allocator *allocator);
 
 /* ---- In host functions -------------------------------------------------------------------- */
 

@@ -3,10 +3,10 @@
  * counters outside guest text end it. */
 #include "runtime/backtrace.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/activation.h"
+#include "runtime/allocate.h"
 #include "runtime/frames.h"
 #include "runtime/instance.h"
 #include "runtime/module.h"
@@ -103,7 +103,7 @@ void lucet__describe_fault(const struct activation *act, struct lucet_result *re
     const struct trace *trace = &inst->trace;
     uint32_t count = trace->count;
 
-    if (!inst->frames && !(inst->frames = calloc(LUCET__FRAMES, sizeof(*inst->frames))))
+    if (!inst->frames && !(inst->frames = lucet__calloc(LUCET__FRAMES, sizeof(*inst->frames))))
         count = 0;
     for (uint32_t i = 0; i < count; i++) {
         struct lucet_frame *frame = &inst->frames[i];

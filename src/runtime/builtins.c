@@ -61,9 +61,16 @@ static void check(struct lucet_vmctx *ctx, const struct lucet_memory *m, uint64_
 
 static uint64_t memory_grow(struct lucet_vmctx *ctx, uint32_t memory, uint64_t pages)
 {
-    struct lucet_memory *m = lucet__memory_desc(lucet__instance(ctx), memory);
+    struct lucet_instance *i = lucet__instance(ctx);
+    struct lucet_memory *m = lucet__memory_desc(i, memory);
+    struct memory *own = m->owner;
+    const uint64_t old = lucet__memory_size(m) >> own->page_log2;
+    const int64_t before = lucet__memory_grow_for(i, own, pages);
 
-    return (uint64_t)lucet__memory_grow_for(lucet__instance(ctx), m->owner, pages);
+    /* Beyond the module's own maximum is the module's business. */
+    if (before < 0 && i->terminate_on_heap_oom && pages <= m->max_pages - old)
+        lucet__terminate(lucet__in_host(ctx), lucet_terminated_reason_heap_out_of_memory, NULL);
+    return (uint64_t)before;
 }
 
 /* Chunks in the direction in which overlapping parts are not destroyed before they are read. */

@@ -4,10 +4,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/activation.h"
+#include "runtime/allocate.h"
 #include "runtime/backtrace.h"
 #include "runtime/count.h"
 #include "runtime/error.h"
@@ -416,7 +416,7 @@ static enum lucet_error make_values(const struct call *c, const struct lucet_mod
 {
     const uint32_t n = t->nparams > t->nresults ? t->nparams : t->nresults;
 
-    if (n > 16 && !(*many = malloc(n * sizeof(**many))))
+    if (n > 16 && !(*many = lucet__malloc(n * sizeof(**many))))
         return lucet__no_memory();
     if (*many)
         *cell = *many;
@@ -467,7 +467,7 @@ static enum lucet_error call_nested(const struct call *c, const struct lucet_mod
     uint64_t few[16][2] __attribute__((aligned(16))), (*values)[2] = few, (*many)[2] = NULL;
     enum lucet_error e = run_with_values(c, t, &values, &many, result);
 
-    free(many);
+    lucet__free(many);
     return e;
 }
 

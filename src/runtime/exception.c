@@ -2,9 +2,9 @@
 #include "runtime/exception.h"
 
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "runtime/allocate.h"
 #include "runtime/error.h"
 #include "runtime/instance.h"
 #include "runtime/region.h"
@@ -18,7 +18,7 @@ uint64_t lucet__exception_size(const struct lucet_tag *tag)
 
 struct lucet_exception *lucet__exception_new(struct lucet_tag *tag, const uint64_t (*values)[2])
 {
-    struct lucet_exception *e = malloc(lucet__exception_size(tag));
+    struct lucet_exception *e = lucet__malloc(lucet__exception_size(tag));
 
     if (!e)
         return NULL;
@@ -32,7 +32,7 @@ struct lucet_exception *lucet__exception_new(struct lucet_tag *tag, const uint64
 static void destroy(struct lucet_exception *e)
 {
     lucet_tag_release(e->tag);
-    free(e);
+    lucet__free(e);
 }
 
 void lucet_exception_retain(struct lucet_exception *e)
@@ -79,7 +79,7 @@ static void make_room(struct exceptions *s)
     if (s->count >> s->bits == 0)
         return;
     larger.bits = s->bits + 2;
-    larger.table = calloc((size_t)1 << larger.bits, sizeof(*larger.table));
+    larger.table = lucet__calloc((size_t)1 << larger.bits, sizeof(*larger.table));
     if (!larger.table)
         return;
     for (size_t k = 0; k < (size_t)1 << s->bits; k++)
@@ -89,7 +89,7 @@ static void make_room(struct exceptions *s)
             e->next = *to;
             *to = e;
         }
-    free(s->table);
+    lucet__free(s->table);
     *s = larger;
 }
 
@@ -114,14 +114,14 @@ void lucet__exception_add(struct exceptions *s, struct lucet_exception *e)
 
 static struct exceptions *set_new(uint64_t limit)
 {
-    struct exceptions *s = calloc(1, sizeof(*s));
+    struct exceptions *s = lucet__calloc(1, sizeof(*s));
 
     if (!s)
         return NULL;
     *s = (struct exceptions){.bits = 4, .limit = limit};
-    s->table = calloc((size_t)1 << s->bits, sizeof(*s->table));
+    s->table = lucet__calloc((size_t)1 << s->bits, sizeof(*s->table));
     if (!s->table) {
-        free(s);
+        lucet__free(s);
         return NULL;
     }
     return s;
@@ -145,8 +145,8 @@ static void set_free(struct exceptions *s)
             next = e->next;
             orphan(e);
         }
-    free(s->table);
-    free(s);
+    lucet__free(s->table);
+    lucet__free(s);
 }
 
 static void use(struct lucet_instance *i, struct exceptions *s)
@@ -206,8 +206,8 @@ void lucet__exceptions_unite(struct lucet_instance *one, struct lucet_instance *
             next = e->next;
             insert(s, e);
         }
-    free(t->table);
-    free(t);
+    lucet__free(t->table);
+    lucet__free(t);
 }
 
 /* ---- From one store to another ---- */
@@ -294,7 +294,7 @@ enum lucet_error lucet_exception_new(struct lucet_tag *tag, size_t count,
     if (count != tag->nvalues)
         return lucet__fail(lucet_error_type_mismatch, "%zu values, the tag has %u", count,
                            tag->nvalues);
-    e = malloc(lucet__exception_size(tag));
+    e = lucet__malloc(lucet__exception_size(tag));
     if (!e)
         return lucet__no_memory();
     *e = (struct lucet_exception){.refs = 1, .tag = tag};

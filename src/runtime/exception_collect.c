@@ -5,9 +5,9 @@
  * References are in tables and globals of type exnref, in values of other exceptions, and in frames and
  * saved registers on guest stacks. Stacks and the guest's parts of contexts are searched word by word:
  * what looks like the number of an exception counts as one, which can only keep too much. */
-#include <stdlib.h>
 
 #include "runtime/activation.h"
+#include "runtime/allocate.h"
 #include "runtime/builtins.h"
 #include "runtime/exception.h"
 #include "runtime/instance.h"
@@ -176,7 +176,7 @@ static void sweep(struct exceptions *s)
             s->count--;
             s->bytes -= lucet__exception_size(e->tag);
             lucet_tag_release(e->tag);
-            free(e);
+            lucet__free(e);
         }
 }
 

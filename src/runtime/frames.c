@@ -15,6 +15,7 @@
 
 #include "module/input.h"
 #include "module/search.h"
+#include "runtime/allocate.h"
 #include "runtime/error.h"
 #include "runtime/module.h"
 
@@ -181,7 +182,7 @@ enum lucet_error lucet__frames_index(struct lucet_dl_module *m)
 
     if (m->artifact.eh_frame.size > UINT32_MAX || !collect(m, NULL, 0, &n))
         return lucet__fail(lucet_error_module, ".eh_frame: damaged");
-    m->frames = malloc(((size_t)n + 1) * sizeof(*m->frames));
+    m->frames = lucet__malloc(((size_t)n + 1) * sizeof(*m->frames));
     if (!m->frames)
         return lucet__no_memory();
     collect(m, m->frames, n, &m->nframes);

@@ -9,10 +9,10 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "runtime/allocate.h"
 #include "runtime/slot.h"
 
 #define NONE UINT32_MAX
@@ -46,7 +46,7 @@ struct free_lists *lucet__free_lists_new(struct slot *slots, size_t capacity, bo
 
     while (!random && n < MAX_LISTS && (long)n < 2 * cores)
         n *= 2;
-    struct free_lists *f = calloc(1, sizeof(*f) + n * sizeof(f->lists[0]));
+    struct free_lists *f = lucet__calloc(1, sizeof(*f) + n * sizeof(f->lists[0]));
     if (!f)
         return NULL;
     f->slots = slots;
@@ -57,7 +57,7 @@ struct free_lists *lucet__free_lists_new(struct slot *slots, size_t capacity, bo
         f->lists[k].first = NONE;
     }
     if (random) {
-        f->random = malloc(capacity * sizeof(*f->random));
+        f->random = lucet__malloc(capacity * sizeof(*f->random));
         if (!f->random) {
             lucet__free_lists_delete(f);
             return NULL;
@@ -76,8 +76,8 @@ void lucet__free_lists_delete(struct free_lists *f)
         return;
     for (uint32_t k = 0; k < f->nlists; k++)
         pthread_mutex_destroy(&f->lists[k].mutex);
-    free(f->random);
-    free(f);
+    lucet__free(f->random);
+    lucet__free(f);
 }
 
 static uint32_t own_list(const struct free_lists *f)

@@ -3,11 +3,11 @@
  * the general way. */
 #include <stdatomic.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "module/cpu.h"
 #include "runtime/activation.h"
+#include "runtime/allocate.h"
 #include "runtime/call.h"
 #include "runtime/error.h"
 #include "runtime/gs.h"
@@ -47,7 +47,7 @@ static enum lucet_error check_signature(const struct lucet_dl_module *m,
 {
     char real[64];
     size_t n = lucet_artifact_signature(&m->artifact, t, real, sizeof(real));
-    char *whole = n < sizeof(real) ? real : malloc(n + 1);
+    char *whole = n < sizeof(real) ? real : lucet__malloc(n + 1);
     enum lucet_error e = lucet_error_ok;
 
     if (!whole)
@@ -56,7 +56,7 @@ static enum lucet_error check_signature(const struct lucet_dl_module *m,
     if (strcmp(whole, signature) != 0)
         e = lucet__fail(lucet_error_type_mismatch, "the function is of type \"%.200s\"", whole);
     if (whole != real)
-        free(whole);
+        lucet__free(whole);
     return e;
 }
 
@@ -144,7 +144,7 @@ enum lucet_error lucet__func_call_generally(const struct lucet_func *f, struct l
     const struct lucet_artifact *a = &i->module->artifact;
     const struct lucet_module_type *t = lucet__func_type(i->module, f->index);
     const size_t n = (size_t)f->nparams + f->nresults;
-    if (n > 16 && !(values = malloc(n * sizeof(*values))))
+    if (n > 16 && !(values = lucet__malloc(n * sizeof(*values))))
         return errored(lucet__no_memory(), result);
     struct lucet_val *results = values + f->nparams;
     load_values(lucet_artifact_params(a, t), f->nparams, raw, values);
@@ -160,7 +160,7 @@ enum lucet_error lucet__func_call_generally(const struct lucet_func *f, struct l
     if (e == lucet_error_ok && result->tag == lucet_result_tag_returned)
         store_values(results, f->nresults, raw);
     if (values != few)
-        free(values);
+        lucet__free(values);
     return yielded_unseen(e, result == &unwanted, result);
 }
 

@@ -6,11 +6,11 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "runtime/allocate.h"
 #include "runtime/memfd.h"
 #include "runtime/module.h"
 #include "runtime/sizes.h"
@@ -107,7 +107,7 @@ static bool gather(struct gathered *g, uint64_t offset, const uint8_t *bytes, si
 static bool write_segments(const struct lucet_artifact *a, int fd, uint64_t start)
 {
     const size_t capacity = 64 << 10;
-    uint8_t *bytes = malloc(capacity);
+    uint8_t *bytes = lucet__malloc(capacity);
     struct gathered g = {
         .fd = fd, .start = start, .at = start, .capacity = capacity, .bytes = bytes};
     bool good = bytes != NULL;
@@ -119,7 +119,7 @@ static bool write_segments(const struct lucet_artifact *a, int fd, uint64_t star
             good = gather(&g, offset, a->data_bytes + d->bytes, d->size);
     }
     good = good && flush(&g);
-    free(bytes);
+    lucet__free(bytes);
     return good;
 }
 
@@ -145,7 +145,7 @@ static bool make_file(const struct lucet_artifact *a, struct image *image)
 
 static bool make_bytes(const struct lucet_artifact *a, struct image *image)
 {
-    uint8_t *bytes = calloc(1, image->size);
+    uint8_t *bytes = lucet__calloc(1, image->size);
     uint64_t offset;
 
     for (uint32_t i = 0; bytes && i < a->ndatas; i++) {
@@ -195,6 +195,6 @@ void lucet__image_release(struct lucet_dl_module *m)
         munmap((void *)(uintptr_t)image->bytes, image->size);
         close(image->fd);
     } else {
-        free((void *)(uintptr_t)image->bytes);
+        lucet__free((void *)(uintptr_t)image->bytes);
     }
 }

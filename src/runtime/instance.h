@@ -70,8 +70,9 @@ struct lucet_instance {
     lucet_fatal_handler fatal_handler;
 
     struct pristine *pristine; /* of its own */
-    bool complete;             /* all that outlives it in its slot is made */
-    bool used_again;           /* it was parked before */
+    bool terminate_on_heap_oom;
+    bool complete;   /* all that outlives it in its slot is made */
+    bool used_again; /* it was parked before */
 
     enum instance_state state;
     bool start_done, continue_after_fault;

@@ -1,7 +1,7 @@
 /* Making and releasing instances. */
-#include <stdlib.h>
 #include <string.h>
 
+#include "runtime/allocate.h"
 #include "runtime/builtins.h"
 #include "runtime/call.h"
 #include "runtime/error.h"
@@ -62,11 +62,11 @@ static bool allocate_arrays(struct lucet_instance *i)
     uint32_t memories = a->nmemories - h->nimported_memories;
     uint32_t tables = a->ntables - h->nimported_tables;
 
-    i->dropped = calloc(((size_t)a->nelems + a->ndatas) / 8 + 1, 1);
+    i->dropped = lucet__calloc(((size_t)a->nelems + a->ndatas) / 8 + 1, 1);
     if (memories)
-        i->memories = calloc(memories, sizeof(*i->memories));
+        i->memories = lucet__calloc(memories, sizeof(*i->memories));
     if (tables)
-        i->tables = calloc(tables, sizeof(*i->tables));
+        i->tables = lucet__calloc(tables, sizeof(*i->tables));
     i->nmemories = memories;
     i->ntables = tables;
     i->stop = lucet__stop_new();
@@ -164,7 +164,7 @@ static struct lucet_instance *instance_new(struct lucet_region *region, struct s
     struct lucet_instance *i = lucet__unpark(slot);
     uint64_t limit = region->limits.heap_memory_size;
 
-    if (!i && !(i = calloc(1, sizeof(*i)))) {
+    if (!i && !(i = lucet__calloc(1, sizeof(*i)))) {
         lucet__slot_give_back(slot, module, NULL);
         return NULL;
     }
@@ -175,6 +175,7 @@ static struct lucet_instance *instance_new(struct lucet_region *region, struct s
     i->slot = slot;
     i->ctx = (struct lucet_vmctx *)(void *)slot->context;
     i->embed_ctx = o->embed_ctx;
+    i->terminate_on_heap_oom = o->terminate_on_heap_oom || region->options.terminate_on_heap_oom;
     i->heap_limit =
         o->heap_memory_limit && o->heap_memory_limit < limit ? o->heap_memory_limit : limit;
     i->start_done = module->artifact.header->start == LUCET_NONE;

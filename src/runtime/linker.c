@@ -3,10 +3,10 @@
 #include "runtime/linker.h"
 
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "module/siphash.h"
+#include "runtime/allocate.h"
 #include "runtime/error.h"
 #include "runtime/exception.h"
 #include "runtime/instance.h"
@@ -81,7 +81,7 @@ static bool make_room(struct lucet_linker *l)
 
     if (l->count < l->nbuckets)
         return true;
-    buckets = calloc(n, sizeof(struct entry *));
+    buckets = lucet__calloc(n, sizeof(struct entry *));
     if (!buckets)
         return l->nbuckets != 0;
     for (size_t i = 0; i < l->nbuckets; i++)
@@ -90,7 +90,7 @@ static bool make_room(struct lucet_linker *l)
             e->next = buckets[e->hash & (n - 1)];
             buckets[e->hash & (n - 1)] = e;
         }
-    free(l->buckets);
+    lucet__free(l->buckets);
     l->buckets = buckets;
     l->nbuckets = n;
     return true;
@@ -101,7 +101,7 @@ static struct entry *add(struct lucet_linker *l, const struct key *k)
     struct entry *e;
     char *names;
 
-    if (!make_room(l) || !(e = malloc(sizeof(*e) + k->module_len + k->name_len)))
+    if (!make_room(l) || !(e = lucet__malloc(sizeof(*e) + k->module_len + k->name_len)))
         return NULL;
     names = (char *)(e + 1);
     memcpy(names, k->module, k->module_len);
@@ -201,7 +201,7 @@ enum lucet_error lucet_linker_new(struct lucet_linker **out)
     if (!out)
         return lucet__fail(lucet_error_invalid_argument, "lucet_linker_new: NULL");
     *out = NULL;
-    l = calloc(1, sizeof(*l));
+    l = lucet__calloc(1, sizeof(*l));
     if (!l)
         return lucet__no_memory();
     pthread_mutex_init(&l->mutex, NULL);
@@ -217,11 +217,11 @@ void lucet_linker_release(struct lucet_linker *l)
         for (struct entry *e = l->buckets[i], *next; e; e = next) {
             next = e->next;
             forget(&e->definition);
-            free(e);
+            lucet__free(e);
         }
-    free(l->buckets);
+    lucet__free(l->buckets);
     pthread_mutex_destroy(&l->mutex);
-    free(l);
+    lucet__free(l);
 }
 
 static enum lucet_error define_host(struct lucet_linker *l, const struct key *k,
@@ -229,8 +229,10 @@ static enum lucet_error define_host(struct lucet_linker *l, const struct key *k,
 {
     struct definition d = {.kind = lucet_extern_func, .host = func};
 
-    d.signature = lucet__signature_parse(signature);
-    if (d.signature == 0)
+    const enum lucet_error e = lucet__signature_parse(signature, &d.signature);
+    if (e == lucet_error_no_memory)
+        return lucet__no_memory();
+    if (e != lucet_error_ok)
         return lucet__fail(lucet_error_invalid_argument,
                            "host function %.*s: \"%s\" is no "
                            "signature",
@@ -321,17 +323,15 @@ void lucet__object_destroy(struct object *o)
         lucet__table_free(&o->u.table.own);
     if (o->kind == lucet_extern_tag)
         lucet_tag_release(o->u.tag);
-    free(o);
+    lucet__free(o);
 }
 
 static struct object *object_new(enum lucet_extern_kind kind)
 {
-    struct object *o = aligned_alloc(16, round_up(sizeof(*o), 16));
+    struct object *o = lucet__calloc(1, sizeof(*o));
 
-    if (o) {
-        memset(o, 0, sizeof(*o));
+    if (o)
         o->kind = kind;
-    }
     return o;
 }
 

@@ -7,9 +7,9 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 
+#include "runtime/allocate.h"
 #include "runtime/error.h"
 #include "runtime/instance.h"
 #include "runtime/region.h"
@@ -131,7 +131,7 @@ enum lucet_error lucet__memory_map(struct memory *m, uint64_t space)
 
 enum lucet_error lucet__memory_share(struct memory *m)
 {
-    m->shared = calloc(1, sizeof(*m->shared));
+    m->shared = lucet__calloc(1, sizeof(*m->shared));
     if (!m->shared)
         return lucet__no_memory();
     pthread_mutex_init(&m->shared->mutex, NULL);
@@ -193,6 +193,6 @@ void lucet__memory_unmap(struct memory *m)
     m->mapping = NULL;
     if (m->shared)
         pthread_mutex_destroy(&m->shared->mutex);
-    free(m->shared);
+    lucet__free(m->shared);
     m->shared = NULL;
 }

@@ -1,8 +1,8 @@
 /* What a module imports, exports and needs, for embedders. */
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "runtime/allocate.h"
 #include "runtime/error.h"
 #include "runtime/module.h"
 
@@ -14,7 +14,7 @@ static const char *keep(struct lucet_dl_module *m, size_t slot, const char *text
 {
     char *copy = m->extern_names[slot];
 
-    if (!copy && (copy = malloc(size + 1)) != NULL) {
+    if (!copy && (copy = lucet__malloc(size + 1)) != NULL) {
         memcpy(copy, text, size);
         copy[size] = '\0';
         m->extern_names[slot] = copy;
@@ -41,7 +41,7 @@ static const char *keep_signature(struct lucet_dl_module *m, size_t slot, uint32
 static bool make_room(struct lucet_dl_module *m)
 {
     if (!m->extern_names)
-        m->extern_names = calloc(lucet__extern_name_count(m) + 1, sizeof(char *));
+        m->extern_names = lucet__calloc(lucet__extern_name_count(m) + 1, sizeof(char *));
     return m->extern_names != NULL;
 }
 

@@ -4,14 +4,15 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "module/cpu.h"
+#include "runtime/allocate.h"
 #include "runtime/error.h"
 #include "runtime/frames.h"
 #include "runtime/image.h"
+#include "runtime/log.h"
 #include "runtime/memfd.h"
 #include "runtime/module.h"
 #include "runtime/module_names.h"
@@ -89,7 +90,7 @@ static enum lucet_error intern_types(struct lucet_dl_module *m)
 {
     const struct lucet_artifact *a = &m->artifact;
 
-    m->type_ids = calloc((size_t)a->ntypes + 1, sizeof(*m->type_ids));
+    m->type_ids = lucet__calloc((size_t)a->ntypes + 1, sizeof(*m->type_ids));
     if (!m->type_ids)
         return lucet__no_memory();
     return lucet__signatures_intern(a, m->type_ids) ? lucet_error_ok : lucet__no_memory();
@@ -101,23 +102,23 @@ static void module_free(struct lucet_dl_module *m)
     lucet__names_release(m);
     if (m->type_ids)
         lucet__signatures_release(&m->artifact, m->type_ids);
-    free(m->type_ids);
-    free(m->record_of);
-    free(m->records);
-    free(m->frames);
-    free(atomic_load(&m->pristine));
+    lucet__free(m->type_ids);
+    lucet__free(m->record_of);
+    lucet__free(m->records);
+    lucet__free(m->frames);
+    lucet__free(atomic_load(&m->pristine));
     if (m->base)
         munmap(m->base, m->artifact.image_size);
     if (m->file)
         munmap((void *)(uintptr_t)m->file, m->file_size);
     pthread_mutex_destroy(&m->mutex);
-    free(m);
+    lucet__free(m);
 }
 
 /* Closes fd: mappings keep the file. `path`: for who looks on; NULL: it came as bytes. */
 static enum lucet_error load(int fd, size_t size, const char *path, struct lucet_dl_module **out)
 {
-    struct lucet_dl_module *m = calloc(1, sizeof(*m));
+    struct lucet_dl_module *m = lucet__calloc(1, sizeof(*m));
     enum lucet_error e;
 
     if (!m) {
@@ -147,6 +148,8 @@ static enum lucet_error load(int fd, size_t size, const char *path, struct lucet
         module_free(m);
         return e;
     }
+    lucet__log(lucet_log_debug, "module %llu is loaded, %llu bytes of image",
+               (unsigned long long)m->id, (unsigned long long)m->artifact.image_size);
     LUCET__PROBE6(module_load, m, path, m->base, m->artifact.image_size, m->file, m->file_size);
     *out = m;
     return lucet_error_ok;
@@ -187,6 +190,7 @@ void lucet_dl_module_release(struct lucet_dl_module *m)
 {
     if (m && atomic_fetch_sub(&m->refs, 1) == 1) {
         LUCET__PROBE1(module_unload, m);
+        lucet__log(lucet_log_debug, "module %llu is released", (unsigned long long)m->id);
         lucet__range_remove(&lucet__code_ranges, m->code_range);
         module_free(m);
     }

@@ -8,6 +8,7 @@
 
 #include "module/lines.h"
 #include "module/search.h"
+#include "runtime/allocate.h"
 #include "runtime/module.h"
 #include "runtime/names.h"
 
@@ -26,11 +27,11 @@ static bool make_functions(struct lucet_dl_module *m)
 
     if (m->functions)
         return true;
-    m->functions = malloc((room + 1) * sizeof(*m->functions));
-    m->function_names = calloc(room + 1, sizeof(*m->function_names));
+    m->functions = lucet__malloc((room + 1) * sizeof(*m->functions));
+    m->function_names = lucet__calloc(room + 1, sizeof(*m->function_names));
     if (!m->functions || !m->function_names) {
-        free(m->functions);
-        free(m->function_names);
+        lucet__free(m->functions);
+        lucet__free(m->function_names);
         m->functions = NULL;
         m->function_names = NULL;
         return false;
@@ -75,7 +76,8 @@ static const char *name_of(struct lucet_dl_module *m, const struct function_entr
     if (!*cached) {
         struct lucet_str s =
             f->index < a->nfuncs ? guest_name(a, f->index) : a->helpers[f->index - a->nfuncs].name;
-        *cached = strdup(lucet__printable(buf, sizeof(buf), lucet_artifact_str(a, s), s.size));
+        *cached =
+            lucet__strdup(lucet__printable(buf, sizeof(buf), lucet_artifact_str(a, s), s.size));
     }
     return *cached ? *cached : "";
 }
@@ -86,8 +88,8 @@ static const char *module_name(struct lucet_dl_module *m)
     char buf[LUCET__NAME_MAX];
 
     if (!m->name)
-        m->name =
-            strdup(lucet__printable(buf, sizeof(buf), lucet_artifact_str(&m->artifact, s), s.size));
+        m->name = lucet__strdup(
+            lucet__printable(buf, sizeof(buf), lucet_artifact_str(&m->artifact, s), s.size));
     return m->name ? m->name : "";
 }
 
@@ -100,9 +102,9 @@ static const char *source_file(struct lucet_dl_module *m, uint32_t file)
     for (struct source_file *s = m->source_files; s; s = s->next)
         if (s->file == file)
             return s->name;
-    struct source_file *s = name ? malloc(sizeof(*s)) : NULL;
-    if (!s || !(s->name = strdup(lucet__printable(buf, sizeof(buf), name, size)))) {
-        free(s);
+    struct source_file *s = name ? lucet__malloc(sizeof(*s)) : NULL;
+    if (!s || !(s->name = lucet__strdup(lucet__printable(buf, sizeof(buf), name, size)))) {
+        lucet__free(s);
         return "";
     }
     s->file = file;
@@ -148,17 +150,17 @@ void lucet__names_release(struct lucet_dl_module *m)
 {
     if (m->function_names)
         for (size_t i = 0; i < m->nfunctions; i++)
-            free(m->function_names[i]);
+            lucet__free(m->function_names[i]);
     if (m->extern_names)
         for (size_t i = 0; i < lucet__extern_name_count(m); i++)
-            free(m->extern_names[i]);
+            lucet__free(m->extern_names[i]);
     for (struct source_file *s = m->source_files, *next; s; s = next) {
         next = s->next;
-        free(s->name);
-        free(s);
+        lucet__free(s->name);
+        lucet__free(s);
     }
-    free(m->function_names);
-    free(m->functions);
-    free(m->extern_names);
-    free(m->name);
+    lucet__free(m->function_names);
+    lucet__free(m->functions);
+    lucet__free(m->extern_names);
+    lucet__free(m->name);
 }

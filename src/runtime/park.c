@@ -3,9 +3,9 @@
  * neither other instances nor kill switches, and not the module, which may be released meanwhile. */
 #include "runtime/park.h"
 
-#include <stdlib.h>
 #include <string.h>
 
+#include "runtime/allocate.h"
 #include "runtime/call.h"
 #include "runtime/exception.h"
 #include "runtime/instance.h"
@@ -26,22 +26,22 @@ static void free_parts(struct lucet_instance *i)
         lucet__table_free(&i->tables[k]);
     if (i->stop)
         lucet__stop_release(i->stop);
-    free(i->memories);
-    free(i->tables);
-    free(i->records);
-    free(i->export_records);
-    free(i->host_records);
-    free(i->dropped);
-    free(i->frames);
-    free(i->registers);
-    free(i->pristine);
+    lucet__free(i->memories);
+    lucet__free(i->tables);
+    lucet__free(i->records);
+    lucet__free(i->export_records);
+    lucet__free(i->host_records);
+    lucet__free(i->dropped);
+    lucet__free(i->frames);
+    lucet__aligned_free(i->registers);
+    lucet__free(i->pristine);
     lucet__suspended_drop(i);
 }
 
 void lucet__parked_free(struct lucet_instance *i)
 {
     free_parts(i);
-    free(i);
+    lucet__free(i);
 }
 
 void lucet__parked_drop(struct slot *s)

@@ -4,9 +4,9 @@
 #include "runtime/pristine.h"
 
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "runtime/allocate.h"
 #include "runtime/instance.h"
 #include "runtime/module.h"
 #include "runtime/sizes.h"
@@ -73,7 +73,7 @@ static struct pristine *make(const struct lucet_instance *i)
     const uint64_t size = size_of(a);
     struct pristine *p;
 
-    if (size > LARGEST || !(p = malloc(sizeof(*p) + size)))
+    if (size > LARGEST || !(p = lucet__malloc(sizeof(*p) + size)))
         return NULL;
     p->size = size;
     memcpy(p->bytes, LUCET__AT(i->ctx, uint8_t, l->globals), l->globals_size);
@@ -103,7 +103,7 @@ void lucet__pristine_remember(struct lucet_instance *i)
         return;
     struct pristine *p = make(i), *none = NULL;
     if (p && !atomic_compare_exchange_strong(&m->pristine, &none, p))
-        free(p);
+        lucet__free(p);
 }
 
 enum lucet_error lucet__pristine_apply(struct lucet_instance *i, bool *applied)

@@ -3,9 +3,10 @@
  * entry carries a sequence number that is odd while it is being changed. A reader that looks for
  * an address which is in use need not wait for such an entry: what it is about is not in use.
  * Entries are never freed, only used again. */
-#include <stdlib.h>
 
 #include "runtime/ranges.h"
+
+#include <sys/mman.h>
 
 #define CHUNK 256u
 
@@ -43,8 +44,10 @@ static size_t find_unused(struct ranges *r)
     if (n == (size_t)CHUNK * LUCET__RANGE_CHUNKS)
         return SIZE_MAX;
     if (n % CHUNK == 0) {
-        struct entry *chunk = calloc(CHUNK, sizeof(*chunk));
-        if (!chunk)
+        /* Not from the allocator, because it stays. */
+        struct entry *chunk = mmap(NULL, CHUNK * sizeof(*chunk), PROT_READ | PROT_WRITE,
+                                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (chunk == MAP_FAILED)
             return SIZE_MAX;
         atomic_store(&r->chunks[n / CHUNK], chunk);
     }

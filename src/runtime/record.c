@@ -2,8 +2,8 @@
 #include "runtime/record.h"
 
 #include <pthread.h>
-#include <stdlib.h>
 
+#include "runtime/allocate.h"
 #include "runtime/error.h"
 #include "runtime/instance.h"
 #include "runtime/module.h"
@@ -19,7 +19,7 @@ static enum lucet_error make_private_records(struct lucet_dl_module *m)
 {
     const struct lucet_artifact *a = &m->artifact;
 
-    m->records = calloc((size_t)m->nrecords + 1, sizeof(*m->records));
+    m->records = lucet__calloc((size_t)m->nrecords + 1, sizeof(*m->records));
     if (!m->records)
         return lucet__no_memory();
     for (uint32_t i = 0; i < a->nfuncs; i++) {
@@ -39,7 +39,7 @@ enum lucet_error lucet__records_plan(struct lucet_dl_module *m)
 {
     const struct lucet_artifact *a = &m->artifact;
 
-    m->record_of = malloc(((size_t)a->nfuncs + 1) * sizeof(*m->record_of));
+    m->record_of = lucet__malloc(((size_t)a->nfuncs + 1) * sizeof(*m->record_of));
     if (!m->record_of)
         return lucet__no_memory();
     for (uint32_t i = 0; i < a->nfuncs; i++)
@@ -89,7 +89,7 @@ enum lucet_error lucet__records_make(struct lucet_instance *i)
 
     if (lucet__module_private(m) || m->nrecords == 0)
         return lucet_error_ok;
-    i->records = calloc(m->nrecords, sizeof(*i->records));
+    i->records = lucet__calloc(m->nrecords, sizeof(*i->records));
     if (!i->records)
         return lucet__no_memory();
     for (uint32_t f = 0; f < m->artifact.nfuncs && e == lucet_error_ok; f++)
@@ -125,7 +125,7 @@ enum lucet_error lucet__export_record(struct lucet_instance *i, uint32_t e,
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     pthread_mutex_lock(&lock);
     if (!i->export_records)
-        i->export_records = calloc(a->nexports, sizeof(*i->export_records));
+        i->export_records = lucet__calloc(a->nexports, sizeof(*i->export_records));
     struct record *r = i->export_records ? &i->export_records[e] : NULL;
     const enum lucet_error error = !r          ? lucet__no_memory()
                                    : r->module ? lucet_error_ok
@@ -148,7 +148,8 @@ enum lucet_error lucet__host_record(struct lucet_instance *i, uint32_t func, voi
                            "function %u has it",
                            type, func);
     if (!i->host_records)
-        i->host_records = calloc(m->artifact.header->nimported_funcs, sizeof(*i->host_records));
+        i->host_records =
+            lucet__calloc(m->artifact.header->nimported_funcs, sizeof(*i->host_records));
     if (!i->host_records)
         return lucet__no_memory();
     struct record *r = &i->host_records[func];

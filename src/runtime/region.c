@@ -2,13 +2,14 @@
 #include "runtime/region.h"
 
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 
+#include "runtime/allocate.h"
 #include "runtime/demand.h"
 #include "runtime/dirty.h"
 #include "runtime/error.h"
 #include "runtime/free_list.h"
+#include "runtime/log.h"
 #include "runtime/park.h"
 #include "runtime/signals.h"
 #include "runtime/sizes.h"
@@ -102,7 +103,7 @@ static enum lucet_error reserve(struct lucet_region *r, bool random)
         return lucet__fail_errno(lucet_error_no_memory, "cannot reserve %llu MiB of address space",
                                  (unsigned long long)(r->size >> 20));
     r->base = base;
-    r->slots = calloc(r->capacity, sizeof(*r->slots));
+    r->slots = lucet__calloc(r->capacity, sizeof(*r->slots));
     if (!r->slots)
         return lucet__no_memory();
     r->free = lucet__free_lists_new(r->slots, r->capacity, random);
@@ -120,9 +121,9 @@ static void region_free(struct lucet_region *r)
         lucet__demand_end(r);
     if (r->base)
         munmap(r->base, r->size);
-    free(r->slots);
+    lucet__free(r->slots);
     lucet__free_lists_delete(r->free);
-    free(r);
+    lucet__free(r);
 }
 
 static enum lucet_error create(size_t capacity, const struct lucet_alloc_limits *limits,
@@ -151,7 +152,7 @@ static enum lucet_error create(size_t capacity, const struct lucet_alloc_limits 
         e = lucet__handlers_ensure();
     if (e != lucet_error_ok)
         return e;
-    struct lucet_region *r = calloc(1, sizeof(*r));
+    struct lucet_region *r = lucet__calloc(1, sizeof(*r));
     if (!r)
         return lucet__no_memory();
     atomic_init(&r->refs, 1);
@@ -167,6 +168,8 @@ static enum lucet_error create(size_t capacity, const struct lucet_alloc_limits 
         region_free(r);
         return e;
     }
+    lucet__log(lucet_log_debug, "a region of %zu slots, %s pages on demand", capacity,
+               on_demand ? "with" : "without");
     *out = r;
     return lucet_error_ok;
 }

@@ -11,8 +11,10 @@
 
 #include "runtime/activation.h"
 #include "runtime/demand.h"
+#include "runtime/dirty.h"
 #include "runtime/error.h"
 #include "runtime/fault.h"
+#include "runtime/log.h"
 #include "runtime/stop.h"
 #include "runtime/tsan.h"
 #include "runtime/x86_64/machine.h"
@@ -65,7 +67,7 @@ static void remember(struct chain *c, const struct sigaction *earlier)
 }
 
 /* Someone may have put back our function without our flags, as signal() does. */
-static bool install(int sig, void (*handler)(int, siginfo_t *, void *))
+static bool install(int sig, void (*handler)(int, siginfo_t *, void *), bool *replaced)
 {
     struct sigaction ours = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK}, now;
 
@@ -77,6 +79,7 @@ static bool install(int sig, void (*handler)(int, siginfo_t *, void *))
         return false;
     if (now.sa_sigaction == handler && (now.sa_flags & ours.sa_flags) == ours.sa_flags)
         return true;
+    *replaced = true;
     if (now.sa_sigaction != handler)
         remember(&chains[sig], &now);
     return sigaction(sig, &ours, NULL) == 0;
@@ -102,19 +105,34 @@ static void uninstall_all(void)
     uninstall(lucet__stop_signal(), lucet__stop_handler);
 }
 
+/* What is done differently, or more slowly, on this machine. */
+static void log_what_is_missing(void)
+{
+    if (!lucet__have_fsgsbase)
+        lucet__log(lucet_log_info,
+                   "no FSGSBASE: gs is set by system calls, which makes calls slower");
+    if (atomic_load(&lucet__stop_fences))
+        lucet__log(lucet_log_info, "no membarrier(2): every run passes a fence");
+    if (!lucet__dirty_prepare())
+        lucet__log(lucet_log_info, "no PAGEMAP_SCAN (Linux 6.7): slots are cleaned as a whole");
+    else if (!lucet__guards_possible())
+        lucet__log(lucet_log_info, "no MADV_GUARD_INSTALL (Linux 6.15): six mappings an instance");
+}
+
 enum lucet_error lucet__handlers_ensure(void)
 {
-    bool good = true;
+    bool good = true, replaced = false, first;
     enum lucet_error e = lucet_error_ok;
 
     pthread_mutex_lock(&mutex);
-    if (!atomic_load(&lucet__handlers_installed)) {
+    first = !atomic_load(&lucet__handlers_installed);
+    if (first) {
         machine_look();
         lucet__stop_prepare();
     }
     for (size_t i = 0; i < NFAULTS && good; i++)
-        good = install(faults[i], lucet__fault_handler);
-    good = good && install(lucet__stop_signal(), lucet__stop_handler);
+        good = install(faults[i], lucet__fault_handler, &replaced);
+    good = good && install(lucet__stop_signal(), lucet__stop_handler, &replaced);
     atomic_store(&lucet__handlers_installed, good);
     lucet__quick_calls_update();
     if (!good) {
@@ -122,6 +140,11 @@ enum lucet_error lucet__handlers_ensure(void)
         uninstall_all();
     }
     pthread_mutex_unlock(&mutex);
+    if (good && first)
+        log_what_is_missing();
+    else if (replaced)
+        lucet__log(lucet_log_warning,
+                   "someone had replaced Lucet's signal handlers: back in place");
     return e;
 }
 

@@ -11,10 +11,10 @@
 #include "runtime/signature.h"
 
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "module/siphash.h"
+#include "runtime/allocate.h"
 #include "runtime/module.h"
 
 #define IN_GROUP (UINT64_C(1) << 62)
@@ -56,16 +56,16 @@ static void link_group(struct group *g)
 static bool grow(void)
 {
     const unsigned old_bits = bits, new_bits = bits ? bits + 2 : 8;
-    struct group **keys = calloc((size_t)1 << new_bits, sizeof(struct group *));
-    struct group **ids = calloc((size_t)1 << new_bits, sizeof(struct group *));
+    struct group **keys = lucet__calloc((size_t)1 << new_bits, sizeof(struct group *));
+    struct group **ids = lucet__calloc((size_t)1 << new_bits, sizeof(struct group *));
     struct group **old = by_key;
 
     if (!keys || !ids) {
-        free(keys);
-        free(ids);
+        lucet__free(keys);
+        lucet__free(ids);
         return old_bits != 0; /* fuller buckets will do */
     }
-    free(by_id);
+    lucet__free(by_id);
     by_key = keys;
     by_id = ids;
     bits = new_bits;
@@ -74,8 +74,17 @@ static bool grow(void)
             next = g->next_by_key;
             link_group(g);
         }
-    free(old);
+    lucet__free(old);
     return true;
+}
+
+/* Nobody has a signature: nothing is left allocated. */
+static void forget_table(void)
+{
+    lucet__free(by_key);
+    lucet__free(by_id);
+    by_key = by_id = NULL;
+    bits = 0;
 }
 
 static struct group *find(const struct group *wanted)
@@ -112,7 +121,7 @@ static uint64_t intern(struct group *g)
         known->refs++;
     pthread_mutex_unlock(&mutex);
     if (known != g)
-        free(g);
+        lucet__free(g);
     return id;
 }
 
@@ -142,7 +151,9 @@ void lucet__signature_release(uint64_t first_id)
         *k = g->next_by_key;
         *n = g->next_by_id;
         count--;
-        free(g);
+        lucet__free(g);
+        if (count == 0)
+            forget_table();
     }
     pthread_mutex_unlock(&mutex);
 }
@@ -151,7 +162,7 @@ void lucet__signature_release(uint64_t first_id)
 
 static struct group *group_new(size_t ntypes, size_t nwords)
 {
-    struct group *g = malloc(sizeof(*g) + nwords * sizeof(*g->words));
+    struct group *g = lucet__malloc(sizeof(*g) + nwords * sizeof(*g->words));
 
     if (g)
         *g = (struct group){.ntypes = ntypes, .nwords = nwords};
@@ -224,7 +235,7 @@ uint64_t lucet__signature_plain(const uint8_t *types, uint32_t nparams, uint32_t
     return intern(g);
 }
 
-uint64_t lucet__signature_parse(const char *letters)
+enum lucet_error lucet__signature_parse(const char *letters, uint64_t *id)
 {
     uint8_t types[2048];
     uint32_t n = 0, nparams = UINT32_MAX;
@@ -235,10 +246,13 @@ uint64_t lucet__signature_parse(const char *letters)
             continue;
         }
         if (n == sizeof(types) || (types[n] = lucet_valtype_from_letter(*letters)) == 0)
-            return 0;
+            return lucet_error_invalid_argument;
         n++;
     }
-    return nparams == UINT32_MAX ? 0 : lucet__signature_plain(types, nparams, n - nparams);
+    if (nparams == UINT32_MAX)
+        return lucet_error_invalid_argument;
+    *id = lucet__signature_plain(types, nparams, n - nparams);
+    return *id ? lucet_error_ok : lucet_error_no_memory;
 }
 
 /* ---- Types of different modules ---- */

@@ -2,6 +2,7 @@
 #ifndef LUCET_RUNTIME_SIGNATURE_H
 #define LUCET_RUNTIME_SIGNATURE_H
 
+#include "lucet/types.h"
 #include "module/reader.h"
 
 /* Interns the function types of a module process-wide: equal types get equal ids, for as long as
@@ -13,8 +14,8 @@ void lucet__signature_retain(uint64_t first_id);
 void lucet__signature_release(uint64_t first_id);
 /* The id of a type of plain types, a group of its own. 0 = out of memory. */
 uint64_t lucet__signature_plain(const uint8_t *types, uint32_t nparams, uint32_t nresults);
-/* The id of a type in letters ("iI:f"); 0 when they are malformed or memory is out. */
-uint64_t lucet__signature_parse(const char *letters);
+/* The id of a type in letters ("iI:f"). invalid_argument: they are malformed; no_memory. */
+enum lucet_error lucet__signature_parse(const char *letters, uint64_t *id);
 
 /* An exact type as a word that means the same in all modules: references to types are
  * LUCET__TYPE_ID | id << 8 | low byte, others are as they are. */

@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "runtime/activation.h"
+#include "runtime/allocate.h"
 #include "runtime/call.h"
 #include "runtime/error.h"
 #include "runtime/frames.h"
@@ -165,8 +166,8 @@ void lucet_end_slice(void *ucontext)
 
 static struct registers *new_registers(void)
 {
-    size_t size = round_up(sizeof(struct registers) + lucet__xsave_size, 64);
-    struct registers *r = aligned_alloc(64, size);
+    const size_t size = sizeof(struct registers) + lucet__xsave_size;
+    struct registers *r = lucet__aligned_malloc(64, size);
 
     if (r)
         memset(r, 0, size);

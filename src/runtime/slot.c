@@ -14,6 +14,7 @@
 #include "runtime/guest_stack.h"
 #include "runtime/image.h"
 #include "runtime/instance.h"
+#include "runtime/log.h"
 #include "runtime/module.h"
 #include "runtime/park.h"
 #include "runtime/region.h"
@@ -311,6 +312,8 @@ void lucet__slot_give_back(struct slot *s, struct lucet_dl_module *module,
     const struct lucet_layout *l = &module->artifact.header->layout;
 
     if (!clean(s, module)) {
+        lucet__log(lucet_log_error,
+                   "a slot of a region could not be cleaned and is not used again");
         if (parked)
             lucet__parked_free(parked);
         return;

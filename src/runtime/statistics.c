@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "runtime/log.h"
 #include "runtime/module.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -21,12 +22,16 @@ void lucet__count_fault(struct lucet_dl_module *m, enum lucet_trapcode code, boo
     size_t k = (size_t)code < COUNT(m->statistics.faults) ? (size_t)code : 0;
 
     atomic_fetch_add_explicit(&m->statistics.faults[k], 1, memory_order_relaxed);
+    lucet__log(fatal ? lucet_log_error : lucet_log_debug, "module %llu: a run faulted%s: %s",
+               (unsigned long long)m->id, fatal ? ", fatally" : "", lucet_trapcode_message(code));
     if (fatal)
         atomic_fetch_add_explicit(&m->statistics.fatal, 1, memory_order_relaxed);
 }
 
 void lucet__count_termination(struct lucet_dl_module *m, enum lucet_terminated_reason reason)
 {
+    lucet__log(lucet_log_debug, "module %llu: a run was terminated, reason %d",
+               (unsigned long long)m->id, (int)reason);
     if ((size_t)reason < COUNT(m->statistics.terminations))
         atomic_fetch_add_explicit(&m->statistics.terminations[reason], 1, memory_order_relaxed);
 }

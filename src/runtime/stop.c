@@ -22,11 +22,11 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "runtime/activation.h"
+#include "runtime/allocate.h"
 #include "runtime/error.h"
 #include "runtime/instance.h"
 #include "runtime/ranges.h"
@@ -43,7 +43,7 @@ struct lucet_kill_switch {
 
 struct stop *lucet__stop_new(void)
 {
-    struct stop *s = calloc(1, sizeof(*s));
+    struct stop *s = lucet__calloc(1, sizeof(*s));
 
     if (s) {
         atomic_init(&s->refs, 1);
@@ -60,7 +60,7 @@ void lucet__stop_retain(struct stop *s)
 void lucet__stop_release(struct stop *s)
 {
     if (atomic_fetch_sub(&s->refs, 1) == 1)
-        free(s);
+        lucet__free(s);
 }
 
 bool lucet__stop_shared(const struct stop *s)
@@ -344,7 +344,7 @@ enum lucet_error lucet_instance_kill_switch(struct lucet_instance *inst,
     if (!inst || !out)
         return lucet__fail(lucet_error_invalid_argument, "lucet_instance_kill_switch: NULL");
     *out = NULL;
-    k = malloc(sizeof(*k));
+    k = lucet__malloc(sizeof(*k));
     if (!k)
         return lucet__no_memory();
     k->stop = inst->stop;
@@ -358,5 +358,5 @@ void lucet_kill_switch_release(struct lucet_kill_switch *k)
     if (!k)
         return;
     lucet__stop_release(k->stop);
-    free(k);
+    lucet__free(k);
 }

@@ -11,8 +11,8 @@
 #include "runtime/store.h"
 
 #include <pthread.h>
-#include <stdlib.h>
 
+#include "runtime/allocate.h"
 #include "runtime/error.h"
 #include "runtime/exception.h"
 #include "runtime/instance.h"
@@ -47,7 +47,7 @@ struct store *lucet__store_of_instance(struct lucet_instance *i)
 {
     pthread_mutex_lock(&mutex);
     if (!i->store) {
-        struct store *s = calloc(1, sizeof(*s));
+        struct store *s = lucet__calloc(1, sizeof(*s));
         if (s) {
             s->refs = 1; /* of the instance's owner */
             s->instances = i;
@@ -74,7 +74,7 @@ struct store_members lucet__store_members(const struct lucet_instance *i)
 
 struct store *lucet__store_of_object(struct object *o)
 {
-    struct store *s = calloc(1, sizeof(*s));
+    struct store *s = lucet__calloc(1, sizeof(*s));
 
     if (s) {
         s->refs = 1;
@@ -105,7 +105,7 @@ static void collect(struct store *s, struct store **dead)
             struct link *l = s->links;
             struct store *to = root(l->to);
             s->links = l->next;
-            free(l);
+            lucet__free(l);
             if (--to->refs == 0) {
                 to->next_merged = queue;
                 queue = to;
@@ -129,9 +129,9 @@ static void destroy(struct store *s)
     while (s->merged) {
         struct store *m = s->merged;
         s->merged = m->next_merged;
-        free(m);
+        lucet__free(m);
     }
-    free(s);
+    lucet__free(s);
 }
 
 void lucet__store_release(struct store *s)
@@ -190,7 +190,7 @@ static void drop_links(struct store *from, const struct store *to)
             continue;
         }
         *p = l->next;
-        free(l);
+        lucet__free(l);
         from->refs--; /* `from` and `to` are one by now */
     }
 }
@@ -274,7 +274,7 @@ enum lucet_error lucet__store_link(struct store *user, struct store *used, bool 
         if (mutual || reaches(used, user)) {
             unite(used, user);
         } else if (!linked(user, used)) {
-            struct link *l = malloc(sizeof(*l));
+            struct link *l = lucet__malloc(sizeof(*l));
             if (l) {
                 *l = (struct link){user->links, used};
                 user->links = l;

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "runtime/activation.h"
+#include "runtime/allocate.h"
 #include "runtime/call.h"
 #include "runtime/error.h"
 #include "runtime/fault.h"
@@ -73,9 +74,9 @@ enum lucet_error lucet__in_transit_save(struct suspended *s)
     const size_t size = (size_t)l->scratch_size + l->exception_size;
 
     if (size != s->in_transit_size) {
-        free(s->in_transit);
+        lucet__free(s->in_transit);
         s->in_transit_size = 0;
-        s->in_transit = size ? malloc(size) : NULL;
+        s->in_transit = size ? lucet__malloc(size) : NULL;
         if (size && !s->in_transit)
             return lucet__no_memory();
         s->in_transit_size = size;
@@ -105,10 +106,10 @@ void lucet__suspended_drop(struct lucet_instance *i)
     struct suspended *s = &i->suspended;
 
     lucet__throw_forget(s);
-    free(s->in_transit);
+    lucet__free(s->in_transit);
     s->in_transit = NULL;
     s->in_transit_size = 0;
-    free(s->many);
+    lucet__free(s->many);
     s->many = NULL;
 }
 

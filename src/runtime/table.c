@@ -1,16 +1,16 @@
 /* Tables: arrays of references. Compiled code loads address and size anew at every access. */
 #include "runtime/table.h"
 
-#include <stdlib.h>
 #include <string.h>
 
+#include "runtime/allocate.h"
 #include "runtime/error.h"
 
 static bool resize(struct table *t, uint64_t n)
 {
     if (t->desc->elems && n == t->desc->size)
         return true;
-    uint64_t *elems = realloc(t->desc->elems, (n ? n : 1) * sizeof(*elems));
+    uint64_t *elems = lucet__realloc(t->desc->elems, (n ? n : 1) * sizeof(*elems));
 
     if (!elems)
         return false;
@@ -55,5 +55,5 @@ enum lucet_error lucet__table_reset(struct table *t, uint64_t n)
 void lucet__table_free(struct table *t)
 {
     if (t->desc)
-        free(t->desc->elems);
+        lucet__free(t->desc->elems);
 }

@@ -1,8 +1,8 @@
 /* Tags: what an exception is, as an object whose address is its identity. */
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "runtime/allocate.h"
 #include "runtime/error.h"
 #include "runtime/exception.h"
 #include "runtime/instance.h"
@@ -13,7 +13,7 @@
 struct lucet_tag *lucet__tag_new(const uint8_t *types, uint32_t n, uint64_t signature,
                                  uint64_t group)
 {
-    struct lucet_tag *t = malloc(sizeof(*t) + n + (size_t)n + 2);
+    struct lucet_tag *t = lucet__malloc(sizeof(*t) + n + (size_t)n + 2);
 
     if (!t)
         return NULL;
@@ -66,7 +66,7 @@ void lucet_tag_release(struct lucet_tag *t)
 {
     if (t && atomic_fetch_sub(&t->refs, 1) == 1) {
         lucet__signature_release(t->group);
-        free(t);
+        lucet__free(t);
     }
 }
 
@@ -84,7 +84,7 @@ enum lucet_error lucet__tags_make(struct lucet_instance *i)
 
     if (a->ntags == 0)
         return lucet_error_ok;
-    i->tags = calloc(a->ntags, sizeof(struct lucet_tag *));
+    i->tags = lucet__calloc(a->ntags, sizeof(struct lucet_tag *));
     if (!i->tags)
         return lucet__no_memory();
     for (uint32_t k = a->header->nimported_tags; k < a->ntags; k++) {
@@ -110,7 +110,7 @@ void lucet__tags_release(struct lucet_instance *i)
 {
     for (uint32_t k = 0; i->tags && k < i->module->artifact.ntags; k++)
         lucet_tag_release(i->tags[k]);
-    free(i->tags);
+    lucet__free(i->tags);
 }
 
 struct lucet_tag *lucet__tag_find(const struct lucet_instance *i, uint64_t identity)
