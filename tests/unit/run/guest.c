@@ -222,3 +222,23 @@ void text_free(struct text *t)
     free(t->s);
     *t = (struct text){0};
 }
+
+void guest_expect_calls(const char *wat, const struct guest_called *calls, size_t n)
+{
+    struct lucet_region *region = guest_region(1);
+
+    for (unsigned mode = 0; mode < GUEST_MODES; mode++) {
+        struct lucet_dl_module *m = guest_module(wat, &guest_modes[mode]);
+        struct lucet_instance *inst = guest_instance(region, m, NULL, NULL);
+        for (size_t i = 0; i < n; i++) {
+            const uint64_t got = guest_call(inst, calls[i].name, ARGS(I64(calls[i].arg)));
+            if (got != calls[i].expected)
+                fail_msg("mode %u: %s(%lld) = %lld, expected %lld", mode, calls[i].name,
+                         (long long)calls[i].arg, (long long)got, (long long)calls[i].expected);
+        }
+        lucet_instance_release(inst);
+        lucet_dl_module_release(m);
+    }
+    assert_int_equal(lucet_region_used_slots(region), 0);
+    lucet_region_release(region);
+}

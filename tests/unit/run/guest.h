@@ -66,4 +66,17 @@ struct text {
 void text_add(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void text_free(struct text *t);
 
+struct guest_called {
+    const char *name;
+    uint64_t arg, expected;
+};
+
+/* Instantiates the text in every mode and calls functions from i64 to i64. */
+void guest_expect_calls(const char *wat, const struct guest_called *calls, size_t n);
+#define GUEST_EXPECT_CALLS(wat, ...)                                                               \
+    do {                                                                                           \
+        static const struct guest_called calls_[] = {__VA_ARGS__};                                 \
+        guest_expect_calls(wat, calls_, sizeof(calls_) / sizeof(*calls_));                         \
+    } while (0)
+
 #endif
