@@ -69,6 +69,9 @@ static inline enum lucet_error lucet_compat_instance(struct lucet_region *region
 #define lucet_region_new_instance(region, module, out)                                             \
     lucet_compat_instance(region, module, NULL, out)
 
+#define lucet_vmctx_get_func_from_idx(vmctx, table, index)                                         \
+    ((void *)(uintptr_t)(lucet_vmctx_get_func_from_idx)(vmctx, table, index))
+
 #define LUCET_UNTYPED_RETVAL_TO_GP_T(t, field, x) ((t)lucet_retval_gp(&(x)).field)
 #define LUCET_UNTYPED_RETVAL_TO_C_PTR(x) LUCET_UNTYPED_RETVAL_TO_GP_T(void *, as_c_ptr, x)
 #define LUCET_UNTYPED_RETVAL_TO_GUEST_PTR(x) LUCET_UNTYPED_RETVAL_TO_GP_T(guest_ptr_t, as_u64, x)

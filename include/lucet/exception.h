@@ -10,7 +10,7 @@
  *   return 0;
  *
  * Threads: tags may be used from any thread. An exception belongs to the thread of the instance that
- * threw it; one that the host made, to one thread at a time. */
+ * threw it; one that the host made, to one thread at a time. Signals and fork: as in lucet.h. */
 #ifndef LUCET_EXCEPTION_H
 #define LUCET_EXCEPTION_H
 

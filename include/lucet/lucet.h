@@ -12,8 +12,18 @@
  *
  * Threads: modules, regions and linkers may be used from any number of threads at once. An
  * instance belongs to one thread at a time; instances that share tables, mutable globals or memories
- * (but for those of WebAssembly's type `shared`), or call each other, count as one. Kill switches may be fired from any thread. No
- * function may be called from a signal handler unless it says so.
+ * (but for those of WebAssembly's type `shared`), or call each other, count as one. Kill switches may be fired from any thread.
+ * Functions of an instance, those that only ask included, are for the thread that has it; they say so when any thread may. Those of the
+ * process (signal handlers, stop signal, log, allocator) are for the beginning or for when nothing else of Lucet runs.
+ *
+ * Signals: no function may be called from a signal handler unless it says so. Functions called from the thread's ordinary code may be
+ * interrupted by any handler.
+ *
+ * Fork: the child may use everything that its parent had: modules, regions, linkers, instances that were not running, runs that had
+ * yielded; memory is its own from then on, and each side releases its own. Timers are not inherited; the next run makes new ones. An
+ * instance that another thread was running must not be touched in the child, not even released; and if another thread was in any
+ * function of Lucet but one that runs a guest, the child may only exec or exit, since that one's locks stay locked. A child of vfork() calls
+ * nothing. A host function may fork, if just one side returns from it.
  *
  * Host functions run on the stack of the guest that called them, with at least the region's
  * hostcall_reservation to themselves. They may run other instances, and the same one again. */

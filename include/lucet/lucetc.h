@@ -1,5 +1,11 @@
 /* liblucetc: the compiler as a library. Compiles untrusted WebAssembly to an artifact.
- * lucet_error_name() and the other functions of types.h are in liblucet. */
+ * lucet_error_name() and the other functions of types.h are in liblucet.
+ *
+ * Threads: any function on any thread. Bindings are changed by one thread at a time, and not while a compilation uses
+ * them; any number of compilations may share bindings and options. Signals: no function may be called from a handler, and none
+ * installs one. Fork: lucetc_compile() runs the linker as a child and waits for it, so it needs SIGCHLD's disposition to be
+ * neither SIG_IGN nor to reap children of others. A child of a fork may compile when its parent had no compilation in
+ * progress at the time. */
 #ifndef LUCET_LUCETC_H
 #define LUCET_LUCETC_H
 
@@ -24,15 +30,20 @@ enum lucetc_opt_level {
 
 /* Which imports a module may have, and what they are: (module, name) -> native symbol. */
 struct lucetc_bindings;
+/* None yet. Owned by the caller. no_memory. */
 LUCET_API enum lucet_error lucetc_bindings_new(struct lucetc_bindings **out);
+/* Not while a compilation uses them. NULL is allowed. */
 LUCET_API void lucetc_bindings_release(struct lucetc_bindings *b);
 /* Adds the bindings of a JSON text { "module": { "import": "symbol" } }. Errors: invalid_argument;
  * `message` (may be NULL) gets words of at most message_size bytes. */
 LUCET_API enum lucet_error lucetc_bindings_add_json(struct lucetc_bindings *b, const char *json,
                                                     size_t size, char *message,
                                                     size_t message_size);
+/* The same from a file. Errors besides: io (`message` says why). */
 LUCET_API enum lucet_error lucetc_bindings_add_file(struct lucetc_bindings *b, const char *path,
                                                     char *message, size_t message_size);
+/* Adds one; the strings are copied. Errors: invalid_argument (NULL; the symbol is no symbol name; the import is bound to another
+ * one already), no_memory. */
 LUCET_API enum lucet_error lucetc_bindings_add(struct lucetc_bindings *b, const char *module,
                                                const char *import, const char *symbol);
 

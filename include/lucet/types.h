@@ -132,6 +132,8 @@ struct lucet_val {
     } inner_val;
 };
 
+/* LUCET_VAL(i32, as_i32, 5), or LUCET_VAL_I32(5), is an expression. Initialisers of static objects that gcc takes without a
+ * warning at -pedantic are LUCET_VAL_INIT(i32, as_i32, 5). */
 #ifdef __cplusplus
 /* Captures nothing, so that it may stand outside of functions. */
 #define LUCET_VAL(t, f, x)                                                                         \
@@ -141,7 +143,12 @@ struct lucet_val {
         lucet_made.inner_val.f = lucet_x;                                                          \
         return lucet_made;                                                                         \
     }(x))
+#define LUCET_VAL_INIT(t, f, x) LUCET_VAL(t, f, x)
 #else
+#define LUCET_VAL_INIT(t, f, x)                                                                    \
+    {                                                                                              \
+        .ty = lucet_val_type_##t, .inner_val = {.f = (x) }                                         \
+    }
 #define LUCET_VAL(t, f, x) ((struct lucet_val){.ty = lucet_val_type_##t, .inner_val = {.f = (x)}})
 #endif
 #define LUCET_VAL_C_PTR(x) LUCET_VAL(c_ptr, as_c_ptr, x)

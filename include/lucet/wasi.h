@@ -1,6 +1,10 @@
 /* liblucet-wasi: WASI preview 1 for guests, capability by capability. Nothing is granted unless
  * the embedder grants it. Built on lucet.h alone: functions here that call nothing of it leave
- * lucet_error_detail() as it was. */
+ * lucet_error_detail() as it was.
+ *
+ * Threads: a context is used by one thread at a time (see lucet_wasi_ctx_new()), the functions on any. Signals: none may
+ * be called from a handler. Fork: a child has contexts with the same descriptors, which share their offsets with the parent's; those of
+ * guests with threads are not used in the child. */
 #ifndef LUCET_WASI_H
 #define LUCET_WASI_H
 

@@ -55,8 +55,10 @@ enum lucet_error lucet_instance_call(struct lucet_instance *i, const char *name,
 enum lucet_error lucet_instance_run(struct lucet_instance *i, const char *entrypoint, size_t argc,
                                     const struct lucet_val *argv, struct lucet_result *result)
 {
-    return lucet_instance_call(i, entrypoint, entrypoint ? strlen(entrypoint) : 0, argc, argv, 0,
-                               NULL, result);
+    if (!i || !entrypoint)
+        return errored(lucet__fail(lucet_error_invalid_argument, "lucet_instance_run: NULL"),
+                       result);
+    return lucet_instance_call(i, entrypoint, strlen(entrypoint), argc, argv, 0, NULL, result);
 }
 
 enum lucet_error lucet_instance_run_func_idx(struct lucet_instance *i, uint32_t table,

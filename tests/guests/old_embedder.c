@@ -41,6 +41,30 @@ uint64_t hostcall_ask(struct lucet_vmctx const *ctx, uint64_t n)
     return *(uint64_t *)lucet_vmctx_yield(ctx, &n);
 }
 
+/* What else host functions could do: 0 when all of it is as it should be. */
+guest_int hostcall_look(struct lucet_vmctx const *ctx, guest_ptr_t text)
+{
+    char *heap = (char *)lucet_vmctx_get_heap(ctx);
+    uint32_t pages = lucet_vmctx_current_memory(ctx);
+    int64_t *globals = lucet_vmctx_get_globals(ctx);
+
+    if (!lucet_vmctx_check_heap(ctx, heap + text, 5) || memcmp(heap + text, "hello", 5) != 0)
+        return 1;
+    if ((uint32_t)lucet_vmctx_grow_memory(ctx, 1) != pages ||
+        lucet_vmctx_current_memory(ctx) != pages + 1)
+        return 2;
+    if (lucet_vmctx_get_heap(ctx) != (uint8_t *)heap)
+        return 3;
+    if (lucet_vmctx_grow_memory(ctx, 100000) != -1)
+        return 4;
+    if ((int32_t)globals[0] != 7)
+        return 5;
+    void *none = lucet_vmctx_get_func_from_idx(ctx, 0, 0);
+    if (none != NULL)
+        return 6;
+    return 0;
+}
+
 static enum lucet_signal_behavior on_signal(struct lucet_instance *inst,
                                             const enum lucet_trapcode *trap, int signum,
                                             const siginfo_t *siginfo, const void *context)
@@ -56,27 +80,13 @@ static void on_fatal(struct lucet_instance *inst)
     abort();
 }
 
-int main(int argc, char **argv)
+static int use(struct lucet_dl_module *mod, struct lucet_region *region)
 {
-    struct lucet_dl_module *mod;
-    struct lucet_region *region;
     struct lucet_instance *inst, *plain;
     struct lucet_result result;
     struct state state = {0};
-    struct lucet_alloc_limits limits = {
-        .heap_memory_size = 16 * LUCET_WASM_PAGE_SIZE,
-        .heap_address_space_size = 8ull * 1024 * 1024 * 1024,
-        .stack_size = 128 * 1024,
-        .globals_size = 4096,
-        .hostcall_reservation = 32 * 1024,
-        .signal_stack_size = 16 * 1024,
-    };
     uint32_t before;
 
-    if (argc != 2)
-        return 2;
-    CHECK(lucet_dl_module_load(argv[1], &mod));
-    CHECK(lucet_mmap_region_create(2, &limits, &region));
     CHECK(lucet_region_new_instance_with_ctx(region, mod, &state, &inst));
     CHECK(lucet_region_new_instance(region, mod, &plain));
     lucet_instance_release(plain);
@@ -95,6 +105,14 @@ int main(int argc, char **argv)
 
     CHECK(lucet_instance_grow_heap(inst, 1, &before));
     printf("heap: %u bytes, %u pages before\n", (unsigned)lucet_instance_heap_len(inst), before);
+    if (!lucet_instance_check_heap(inst, lucet_instance_heap(inst) + 2, 100) ||
+        lucet_instance_check_heap(inst, lucet_instance_heap(inst) - 1, 1) ||
+        lucet_instance_check_heap(inst, lucet_instance_heap(inst),
+                                  lucet_instance_heap_len(inst) + 1))
+        return 1;
+    CHECK(lucet_instance_run(inst, "look", 1, (struct lucet_val[]){LUCET_VAL_GUEST_PTR(300)},
+                             &result));
+    printf("look: %d\n", LUCET_UNTYPED_RETVAL_TO_I32(result.val.returned));
     guest_int three[] = {1, 2, 3};
     memcpy(lucet_instance_heap(inst) + 64, three, sizeof three);
     CHECK(lucet_instance_run(inst, "sum", 2,
@@ -104,6 +122,10 @@ int main(int argc, char **argv)
 
     CHECK(lucet_instance_run(inst, "half", 1, (struct lucet_val[]){LUCET_VAL_F32(5)}, &result));
     printf("half: %g\n", LUCET_UNTYPED_RETVAL_TO_F32(result.val.returned));
+    printf("half: %g\n", (double)lucet_retval_f32(&result.val.returned));
+
+    CHECK(lucet_instance_run(inst, "twice", 1, (struct lucet_val[]){LUCET_VAL_F64(2.25)}, &result));
+    printf("twice: %g\n", lucet_retval_f64(&result.val.returned));
 
     uint64_t answer = 42;
     CHECK(lucet_instance_run(inst, "ask", 1, (struct lucet_val[]){LUCET_VAL_U64(7)}, &result));
@@ -131,7 +153,37 @@ int main(int argc, char **argv)
            result.val.fault.rip_addr_details.sym_name);
     printf("calls: %d\n", state.calls);
     lucet_instance_release(inst);
+    return 0;
+}
+
+/* Both kinds of regions; "uffd" asks for the second, too. */
+int main(int argc, char **argv)
+{
+    struct lucet_dl_module *mod;
+    struct lucet_region *region;
+    struct lucet_alloc_limits limits = {
+        .heap_memory_size = 16 * LUCET_WASM_PAGE_SIZE,
+        .heap_address_space_size = 8ull * 1024 * 1024 * 1024,
+        .stack_size = 128 * 1024,
+        .globals_size = 4096,
+        .hostcall_reservation = 32 * 1024,
+        .signal_stack_size = 16 * 1024,
+    };
+    int failed;
+
+    if (argc != 3)
+        return 2;
+    CHECK(lucet_dl_module_load(argv[1], &mod));
+    if (strcmp(argv[2], "uffd") == 0) {
+        enum lucet_error e = lucet_uffd_region_create(2, &limits, &region);
+        if (e == lucet_error_unsupported)
+            return 77;
+        CHECK(e);
+    } else {
+        CHECK(lucet_mmap_region_create(2, &limits, &region));
+    }
+    failed = use(mod, region);
     lucet_region_release(region);
     lucet_dl_module_release(mod);
-    return 0;
+    return failed;
 }
