@@ -319,7 +319,8 @@ static enum lucet_error outcome(struct lucet_instance *i, struct activation *act
         lucet__stop_belongs(i->stop, &i->act);
     if (stopped) {
         i->state = INSTANCE_TERMINATED;
-        lucet_exception_release(act->thrown);
+        act->outcome = OUTCOME_TERMINATED;
+        lucet__throw_end(act); /* also of a run that yielded */
         return terminated(i, reason, NULL, result);
     }
     switch (act->outcome) {
