@@ -5,6 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lucet/exception.h"
+#include "runtime/exception.h"
+#include "runtime/instance.h"
+
 /* A guest that was put aside keeps what it holds, and what its host function threw before. */
 static int64_t host_throw_and_yield(struct lucet_vmctx *ctx, int64_t n)
 {
@@ -62,6 +66,51 @@ static void exceptions_and_yielding(void **state)
         lucet_tag_release(linked_tag);
         lucet_instance_release(a);
         lucet_instance_release(b);
+    }
+}
+
+/* Killed between the host function's decision to yield and the end of the part. */
+static struct lucet_kill_switch *own_switch;
+static struct lucet_exception *thrown_by_host;
+static int64_t host_throw_kill_and_yield(struct lucet_vmctx *ctx, int64_t n)
+{
+    (void)n;
+    assert_int_equal(lucet_vmctx_throw(ctx, thrown_by_host), lucet_error_ok);
+    assert_int_equal(lucet_kill_switch_terminate(own_switch), lucet_kill_pending);
+    lucet_vmctx_yield(ctx, NULL);
+    return 0;
+}
+
+static void a_kill_that_meets_a_yield_drops_what_was_thrown(void **state)
+{
+    static const char wat[] = "(module (import \"host\" \"f\" (func $f (param i64) (result i64)))"
+                              " (func (export \"f\") (param i64) (result i64)"
+                              "   (call $f (local.get 0))))";
+    struct lucet_tag *tag;
+    struct lucet_func f;
+
+    (void)state;
+    EACH_MODE(s)
+    {
+        struct lucet_result r;
+        linked_host(&s, "f", "I:I", host_throw_kill_and_yield);
+        struct lucet_instance *a = linked_add(&s, NULL, wat);
+        assert_int_equal(lucet_tag_new(":", &tag), lucet_error_ok);
+        assert_int_equal(lucet_exception_new(tag, 0, NULL, &thrown_by_host), lucet_error_ok);
+        assert_int_equal(lucet_instance_kill_switch(a, &own_switch), lucet_error_ok);
+        assert_int_equal(lucet_dl_module_func(a->module, "f", "I:I", &f), lucet_error_ok);
+        for (int i = 0; i < 4; i++) {
+            union lucet_raw raw = {.i64 = 1};
+            const enum lucet_error e = i % 2 ? lucet_func_call(&f, a, &raw, &r)
+                                             : lucet_instance_run(a, "f", ARGS(I64(1)), &r);
+            assert_int_equal(e, lucet_error_runtime_terminated);
+            assert_int_equal(lucet_instance_reset(a), lucet_error_ok);
+            assert_int_equal(thrown_by_host->refs, 1);
+        }
+        lucet_kill_switch_release(own_switch);
+        lucet_instance_release(a);
+        lucet_exception_release(thrown_by_host);
+        lucet_tag_release(tag);
     }
 }
 
@@ -203,6 +252,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exceptions_and_yielding),
+        cmocka_unit_test(a_kill_that_meets_a_yield_drops_what_was_thrown),
         cmocka_unit_test(an_exception_lands_on_another_thread),
         cmocka_unit_test(what_a_stopped_run_left_is_gone),
         cmocka_unit_test(near_the_end_of_the_stack),
