@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -201,6 +202,33 @@ static void scaling(const struct row *row, struct sample out[ENGINES])
     }
 }
 
+/* What the machine itself gives: work of about the same length that shares nothing, half of it in the
+ * kernel. Two processors that are threads of one core, or are lent to others, do less than twice as much. */
+static void share_nothing(void)
+{
+    static _Thread_local uint8_t pages[2][4096];
+
+    for (unsigned i = 0; i < 8; i++) {
+        memset(pages[0], (int)i, sizeof(pages[0]));
+        memcpy(pages[1], pages[0], sizeof(pages[1]));
+        __asm__ volatile("" ::"r"(pages[1]) : "memory");
+    }
+    for (unsigned i = 0; i < 4; i++)
+        syscall(SYS_getppid);
+}
+
+static void scaling_of_machine(const struct row *row, struct sample out[ENGINES])
+{
+    const struct engine native = {.fresh_small = share_nothing};
+    const struct engine *const saved[ENGINES] = {engines[LUCET], engines[PEER]};
+
+    engines[LUCET] = &native;
+    engines[PEER] = NULL;
+    scaling(row, out);
+    engines[LUCET] = saved[LUCET];
+    engines[PEER] = saved[PEER];
+}
+
 /* ---- Memory ---- */
 
 static double resident(const char *field)
@@ -317,6 +345,8 @@ static const struct row rows[] = {
     {"fresh-image", "the same, 4 MiB image, 16 pages dirtied", "ns", 2, false, each_operation,
      WORK(fresh_image)},
     {"scaling", "all cores at once: times one core (p99: per second)", "x", 0, true, scaling, 0},
+    {"scaling-machine", "(the same of work that shares nothing)", "x", 0, true, scaling_of_machine,
+     0},
     {"call-handle", "host to guest call through a handle", "ns", 2, false, loops,
      WORK(call_by_handle)},
     {"call-stub", "host to guest call through a typed stub", "ns", 2, false, loops,
