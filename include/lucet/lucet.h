@@ -233,12 +233,23 @@ LUCET_API enum lucet_error lucet_linker_table(struct lucet_linker *l, const char
 
 /* ---- Instances ---------------------------------------------------------------------------- */
 
+/* Data of a host's for an instance, under a key: the address of an object of the host's, such as a `static const char`, which stands
+ * for the type. So independent parts of a host, WASI among them (which has embed_ctx), find their own. */
+struct lucet_context {
+    const void *key; /* not NULL */
+    void *value;
+};
+#define LUCET_CONTEXTS_MAX 8
+
 struct lucet_instance_options {
     struct lucet_linker *linker; /* NULL: the module may import nothing */
     void *embed_ctx;             /* lucet_instance_embed_ctx(), lucet_vmctx_get_delegate() */
     uint64_t heap_memory_limit;  /* bytes of all its memories together; 0 = the region's */
     bool run_start;             /* run the start function (and report its fault as runtime_fault) */
     bool terminate_on_heap_oom; /* as in struct lucet_region_options, for this instance */
+    const struct lucet_context
+        *contexts; /* so many; copied, there before the start function runs */
+    size_t ncontexts;
 };
 
 /* Creates an instance: memory, globals, tables and segments are initialised; the start function is
@@ -387,6 +398,13 @@ LUCET_API enum lucet_error lucet_instance_memory(struct lucet_instance *inst, co
                                                  size_t name_len, uint8_t **base, uint64_t *size);
 /* `embed_ctx` of its options. */
 LUCET_API void *lucet_instance_embed_ctx(struct lucet_instance *inst);
+
+/* Sets, replaces or (NULL) removes what is under a key; a reset changes nothing. The instance does not own it. Also while it
+ * runs, in its host functions. Errors: invalid_argument, limits_exceeded (more than LUCET_CONTEXTS_MAX). */
+LUCET_API enum lucet_error lucet_instance_set_context(struct lucet_instance *inst, const void *key,
+                                                      void *value);
+/* NULL: there is none. */
+LUCET_API void *lucet_instance_context(const struct lucet_instance *inst, const void *key);
 
 /* ---- Faults -------------------------------------------------------------------------------- */
 
@@ -554,6 +572,7 @@ LUCET_API bool lucet_vmctx_check_heap(const struct lucet_vmctx *vmctx, const voi
 LUCET_API void *lucet_vmctx_guest_range(const struct lucet_vmctx *vmctx, uint64_t offset,
                                         uint64_t len);
 LUCET_API void *lucet_vmctx_get_delegate(const struct lucet_vmctx *vmctx);
+LUCET_API void *lucet_vmctx_context(const struct lucet_vmctx *vmctx, const void *key);
 LUCET_API uint32_t lucet_vmctx_current_memory(const struct lucet_vmctx *vmctx); /* pages */
 /* The function at an index of a table: a reference, for LUCET_VAL(funcref, as_ref, ...) and
  * lucet_instance_run_func_idx()'s like; NULL when it is null or out of bounds, or when the module has nothing

@@ -164,6 +164,43 @@ void *lucet_instance_embed_ctx(struct lucet_instance *i)
     return i ? i->embed_ctx : NULL;
 }
 
+/* ---- Contexts ---- */
+
+static struct lucet_context *find_context(const struct lucet_instance *i, const void *key)
+{
+    for (uint32_t k = 0; k < i->ncontexts; k++)
+        if (i->contexts[k].key == key)
+            return (struct lucet_context *)(uintptr_t)&i->contexts[k];
+    return NULL;
+}
+
+enum lucet_error lucet_instance_set_context(struct lucet_instance *i, const void *key, void *value)
+{
+    lucet__clear_error();
+    if (!i || !key)
+        return lucet__fail(lucet_error_invalid_argument, "lucet_instance_set_context: NULL");
+    struct lucet_context *c = find_context(i, key);
+    if (!value) {
+        if (c)
+            *c = i->contexts[--i->ncontexts];
+        return lucet_error_ok;
+    }
+    if (!c && i->ncontexts == LUCET_CONTEXTS_MAX)
+        return lucet__fail(lucet_error_limits_exceeded, "an instance has %d contexts at most",
+                           LUCET_CONTEXTS_MAX);
+    if (!c)
+        c = &i->contexts[i->ncontexts++];
+    *c = (struct lucet_context){key, value};
+    return lucet_error_ok;
+}
+
+void *lucet_instance_context(const struct lucet_instance *i, const void *key)
+{
+    const struct lucet_context *c = i && key ? find_context(i, key) : NULL;
+
+    return c ? c->value : NULL;
+}
+
 /* ---- Globals ---- */
 
 static enum lucet_error find_global(struct lucet_instance *i, const char *name, size_t name_len,

@@ -70,6 +70,8 @@ struct lucet_instance {
     lucet_fatal_handler fatal_handler;
 
     struct pristine *pristine; /* of its own */
+    struct lucet_context contexts[LUCET_CONTEXTS_MAX];
+    uint32_t ncontexts;
     bool terminate_on_heap_oom;
     bool complete;   /* all that outlives it in its slot is made */
     bool used_again; /* it was parked before */

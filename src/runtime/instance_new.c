@@ -175,6 +175,7 @@ static struct lucet_instance *instance_new(struct lucet_region *region, struct s
     i->slot = slot;
     i->ctx = (struct lucet_vmctx *)(void *)slot->context;
     i->embed_ctx = o->embed_ctx;
+    i->ncontexts = 0;
     i->terminate_on_heap_oom = o->terminate_on_heap_oom || region->options.terminate_on_heap_oom;
     i->heap_limit =
         o->heap_memory_limit && o->heap_memory_limit < limit ? o->heap_memory_limit : limit;
@@ -199,6 +200,8 @@ enum lucet_error lucet_region_new_instance_with(struct lucet_region *region,
         return lucet__fail(lucet_error_invalid_argument, "lucet_region_new_instance: NULL");
     *out = NULL;
     o = o ? o : &none;
+    if (o->ncontexts && !o->contexts)
+        return lucet__fail(lucet_error_invalid_argument, "contexts: NULL");
     e = check_region(region, &module->artifact);
     if (e != lucet_error_ok)
         return e;
@@ -210,6 +213,8 @@ enum lucet_error lucet_region_new_instance_with(struct lucet_region *region,
         return lucet__no_memory();
     if (!i->complete)
         e = build(i);
+    for (size_t k = 0; k < o->ncontexts && e == lucet_error_ok; k++)
+        e = lucet_instance_set_context(i, o->contexts[k].key, o->contexts[k].value);
     if (e == lucet_error_ok)
         e = link_up(i, o->linker);
     if (e == lucet_error_ok && o->run_start)

@@ -104,7 +104,9 @@ enum lucet_error lucet__slot_take(struct lucet_region *r, const struct lucet_dl_
     else if (s->context_accessible < context_size)
         good = extend_context(s, context_size);
     if (!good) {
-        enum lucet_error e = lucet__fail_errno(lucet_error_no_memory, "cannot use a slot");
+        enum lucet_error e =
+            lucet__fail_errno(lucet_error_no_memory,
+                              "cannot use a slot (a process may have vm.max_map_count mappings)");
         lucet__free_lists_give_back(r->free, s);
         return e;
     }

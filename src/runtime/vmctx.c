@@ -48,6 +48,11 @@ void *lucet_vmctx_get_delegate(const struct lucet_vmctx *vmctx)
     return lucet_instance_embed_ctx(lucet_vmctx_instance(vmctx));
 }
 
+void *lucet_vmctx_context(const struct lucet_vmctx *vmctx, const void *key)
+{
+    return lucet_instance_context(lucet_vmctx_instance(vmctx), key);
+}
+
 uint32_t lucet_vmctx_current_memory(const struct lucet_vmctx *vmctx)
 {
     const struct lucet_instance *i = lucet_vmctx_instance(vmctx);

@@ -106,6 +106,7 @@ static uint8_t *compile(uint8_t *wasm, size_t wasm_size, const struct guest_mode
     o.precise_traps = mode->precise;
     o.target_cpu = mode->cpu;
     o.guard_size = mode->guard_size;
+    o.reserved_size = mode->reserved_size;
     o.count_instructions = mode->count;
     o.allow_undefined = true;
     o.jobs = 1;

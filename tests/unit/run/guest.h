@@ -18,9 +18,10 @@
 struct guest_mode {
     enum lucetc_opt_level opt_level;
     bool precise;
-    const char *cpu;     /* NULL = this machine's */
-    uint64_t guard_size; /* 0 = the default */
-    bool count;          /* instructions */
+    const char *cpu;        /* NULL = this machine's */
+    uint64_t guard_size;    /* 0 = the default */
+    uint64_t reserved_size; /* likewise */
+    bool count;             /* instructions */
 };
 extern const struct guest_mode guest_modes[6];
 #define GUEST_MODES 6

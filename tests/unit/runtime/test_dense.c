@@ -1,0 +1,147 @@
+/* Many instances in one process: how many mappings they take, and what happens when there are no more. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "run/guest.h"
+#include "runtime/dirty.h"
+
+#define MANY 12000u
+#define TOO_MANY 40000u
+
+static struct lucet_instance *instances[TOO_MANY];
+
+static size_t mappings(void)
+{
+    static char buffer[1 << 16];
+    FILE *f = fopen("/proc/self/maps", "r");
+    size_t n = 0, got;
+
+    assert_non_null(f);
+    while ((got = fread(buffer, 1, sizeof(buffer), f)) > 0)
+        for (size_t k = 0; k < got; k++)
+            n += buffer[k] == '\n';
+    fclose(f);
+    return n;
+}
+
+static size_t allowed_mappings(void)
+{
+    FILE *f = fopen("/proc/sys/vm/max_map_count", "r");
+    size_t n = 0;
+
+    if (!f || fscanf(f, "%zu", &n) != 1)
+        n = 0;
+    if (f)
+        fclose(f);
+    return n;
+}
+
+/* One page of memory at most, and code that assumes no more. */
+static struct lucet_dl_module *small_guest(void)
+{
+    const struct guest_mode mode = {
+        .opt_level = lucetc_opt_speed, .reserved_size = 65536, .guard_size = 65536};
+
+    return guest_module("(module (memory (export \"m\") 1 1) (global $g (mut i32) (i32.const 1))"
+                        " (data (i32.const 8) \"abc\")"
+                        " (func (export \"add\") (param i32) (result i32)"
+                        "   (global.set $g (i32.add (global.get $g) (local.get 0)))"
+                        "   (i32.store (i32.const 100) (global.get $g)) (global.get $g))"
+                        " (func (export \"at\") (param i32) (result i32)"
+                        "   (i32.load8_u (local.get 0))))",
+                        &mode);
+}
+
+static struct lucet_region *dense_region(size_t capacity)
+{
+    struct lucet_alloc_limits limits = lucet_alloc_limits_default();
+    struct lucet_region *region = NULL;
+
+    limits.heap_memory_size = 65536;
+    limits.heap_address_space_size = 2 * 65536;
+    limits.stack_size = 64 << 10;
+    const enum lucet_error e = lucet_mmap_region_create(capacity, &limits, &region);
+    if (e != lucet_error_ok)
+        fail_msg("%s: %s", lucet_error_name(e), lucet_error_detail());
+    return region;
+}
+
+static void many_instances_live_at_once(void **state)
+{
+    (void)state;
+    guest_begin();
+    struct lucet_dl_module *m = small_guest();
+    struct lucet_region *region = dense_region(MANY);
+    const size_t before = mappings();
+    for (unsigned k = 0; k < MANY; k++)
+        instances[k] = guest_instance(region, m, NULL, NULL);
+    assert_int_equal(lucet_region_free_slots(region), 0);
+    const size_t each = lucet__guards_possible() ? 2 : 5;
+    const size_t taken = mappings() - before;
+    printf("%u instances: %zu mappings, %.2f each\n", MANY, taken, (double)taken / MANY);
+    assert_true(taken <= each * MANY + 20);
+    for (unsigned k = 0; k < MANY; k++)
+        assert_int_equal(guest_call(instances[k], "add", ARGS(I32(k))), k + 1);
+    for (unsigned k = 0; k < MANY; k += 997) {
+        assert_int_equal(guest_call(instances[k], "add", ARGS(I32(1))), k + 2);
+        assert_int_equal(guest_call(instances[k], "at", ARGS(I32(9))), 'b');
+        assert_int_equal(guest_trap(instances[k], "at", ARGS(I32(65536))),
+                         lucet_trapcode_heap_out_of_bounds);
+    }
+    for (unsigned k = 0; k < MANY; k++)
+        lucet_instance_release(instances[k]);
+    lucet_region_release(region);
+    assert_true(mappings() <= before);
+    lucet_dl_module_release(m);
+}
+
+/* The kernel's limit of mappings ends it with an error, and what is there goes on. */
+static void too_many_mappings_are_a_clean_error(void **state)
+{
+    const size_t allowed = allowed_mappings();
+    unsigned n = 0;
+    enum lucet_error e = lucet_error_ok;
+
+    (void)state;
+    guest_begin();
+    if (allowed == 0 || allowed > 2 * (size_t)TOO_MANY - 5000) {
+        printf("skipped: vm.max_map_count is %zu, more than this test fills\n", allowed);
+        skip();
+    }
+    struct lucet_dl_module *m = small_guest();
+    struct lucet_region *region = dense_region(TOO_MANY);
+    const size_t before = mappings();
+    while (n < TOO_MANY &&
+           (e = lucet_region_new_instance(region, m, &instances[n])) == lucet_error_ok)
+        n++;
+    assert_int_equal(e, lucet_error_no_memory);
+    assert_true(lucet_error_detail()[0] != '\0');
+    printf("%u instances, then: %s\n", n, lucet_error_detail());
+    assert_true(n > 10000);
+    assert_int_equal(lucet_region_used_slots(region), n);
+    assert_int_equal(guest_call(instances[n - 1], "add", ARGS(I32(5))), 6);
+    for (unsigned k = 0; k < 3; k++) /* as often as one asks */
+        assert_int_equal(lucet_region_new_instance(region, m, &instances[n]),
+                         lucet_error_no_memory);
+    /* One that goes makes room for another. */
+    lucet_instance_release(instances[0]);
+    assert_int_equal(lucet_region_new_instance(region, m, &instances[0]), lucet_error_ok);
+    assert_int_equal(guest_call(instances[0], "add", ARGS(I32(5))), 6);
+    for (unsigned k = 0; k < n; k++)
+        lucet_instance_release(instances[k]);
+    assert_int_equal(lucet_region_used_slots(region), 0);
+    lucet_region_release(region);
+    assert_true(mappings() <= before);
+    lucet_dl_module_release(m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(many_instances_live_at_once),
+        cmocka_unit_test(too_many_mappings_are_a_clean_error),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
