@@ -1,9 +1,6 @@
 /* Exceptions as objects: how many there may be, which are forgotten; at the border to the host. */
 #include "guest.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
 static struct lucet_region *region;
 
 /* A million exceptions in a set of 1 MiB; more at once than fit do not; what is kept stays. */

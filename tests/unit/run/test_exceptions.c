@@ -1,9 +1,6 @@
 /* Exceptions within one instance, in both forms of the language, at every level of optimisation. */
 #include "guest.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
 /* The callee throws $a(n), $b(n, 2n) or $none() for 1, 2, 3; else returns. */
 #define TAGS                                                                                       \
     "(module"                                                                                      \

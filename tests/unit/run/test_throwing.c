@@ -2,7 +2,6 @@
 #include "linked.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 static void an_exception_comes_from_one_instance_to_another(void **state)
 {

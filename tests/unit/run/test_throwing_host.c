@@ -1,9 +1,6 @@
 /* Exceptions from and to host functions, and to the host that calls by handle. */
 #include "linked.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
 static int64_t host_throw_and_trap(struct lucet_vmctx *ctx, int64_t n)
 {
     linked_throw(ctx, n);

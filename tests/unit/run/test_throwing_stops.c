@@ -2,8 +2,6 @@
 #include "linked.h"
 
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "lucet/exception.h"
 #include "runtime/exception.h"
