@@ -307,7 +307,8 @@ enum lucet_error lucet_exception_new(struct lucet_tag *tag, size_t count,
             return lucet__fail(lucet_error_type_mismatch,
                                "value %u is an exception that no instance has", k);
         }
-        if (!lucet__value_store(&v, tag->types[k], e->values[k])) {
+        if (!lucet__value_store(&v, tag->types[k], e->values[k]) ||
+            !lucet__tag_admits(tag, k, e->values[k])) {
             destroy(e);
             return lucet__fail(lucet_error_type_mismatch, "value %u is not of type %s", k,
                                lucet_valtype_name(tag->types[k]));

@@ -23,6 +23,11 @@ struct lucet_tag {
     uint32_t nvalues;
     bool has_references; /* to functions or exceptions, among its values */
     char *letters;       /* behind types */
+    /* What the values are exactly, and the ids of types they name; NULL: no more than `types` says. */
+    struct exact_value {
+        uint32_t type;
+        uint64_t id;
+    } *exact;
     uint8_t types[];
 };
 
@@ -51,6 +56,8 @@ struct exceptions {
 
 struct lucet_tag *lucet__tag_new(const uint8_t *types, uint32_t n, uint64_t signature,
                                  uint64_t group);
+/* Whether a stored value of the plain type is what value `k` is to be. */
+bool lucet__tag_admits(const struct lucet_tag *t, uint32_t k, const void *value);
 /* Own tags of a new instance, and room for the imported ones. no_memory. */
 enum lucet_error lucet__tags_make(struct lucet_instance *i);
 void lucet__tag_import(struct lucet_instance *i, uint32_t index, struct lucet_tag *t);

@@ -9,6 +9,7 @@
 #include "runtime/module.h"
 #include "runtime/names.h"
 #include "runtime/signature.h"
+#include "runtime/value.h"
 
 struct lucet_tag *lucet__tag_new(const uint8_t *types, uint32_t n, uint64_t signature,
                                  uint64_t group)
@@ -66,6 +67,7 @@ void lucet_tag_release(struct lucet_tag *t)
 {
     if (t && atomic_fetch_sub(&t->refs, 1) == 1) {
         lucet__signature_release(t->group);
+        lucet__free(t->exact);
         lucet__free(t);
     }
 }
@@ -75,7 +77,29 @@ const char *lucet_tag_signature(const struct lucet_tag *t)
     return t ? t->letters : "";
 }
 
+bool lucet__tag_admits(const struct lucet_tag *t, uint32_t k, const void *value)
+{
+    return !t->exact || lucet__value_fits(t->exact[k].type, t->exact[k].id, value);
+}
+
 /* ---- Of instances ---- */
+
+/* What hosts make exceptions of must be what guests expect without looking. */
+static bool set_exact(struct lucet_tag *tag, const struct lucet_dl_module *m,
+                      const struct lucet_module_type *t)
+{
+    for (uint32_t k = 0; k < t->nparams; k++) {
+        const uint32_t exact = lucet_artifact_exact(&m->artifact, t->valtypes + k);
+        if (exact == lucet_valtype_plain(exact))
+            continue;
+        if (!tag->exact && !(tag->exact = lucet__calloc(t->nparams, sizeof(*tag->exact))))
+            return false;
+        tag->exact[k].type = exact;
+        if ((exact & 0x7f) == LUCET_REF_TYPE)
+            tag->exact[k].id = m->type_ids[exact >> 8];
+    }
+    return true;
+}
 
 enum lucet_error lucet__tags_make(struct lucet_instance *i)
 {
@@ -92,7 +116,7 @@ enum lucet_error lucet__tags_make(struct lucet_instance *i)
         const uint64_t id = i->module->type_ids[a->tags[k].type];
         i->tags[k] =
             lucet__tag_new(lucet_artifact_params(a, t), t->nparams, id, id - t->group_before);
-        if (!i->tags[k])
+        if (!i->tags[k] || !set_exact(i->tags[k], i->module, t))
             return lucet__no_memory();
         identities[k] = (uintptr_t)i->tags[k];
     }

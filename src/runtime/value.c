@@ -78,7 +78,7 @@ bool lucet__value_store(const struct lucet_val *v, uint8_t valtype, void *out)
     return true;
 }
 
-bool lucet__value_is(const struct lucet_dl_module *m, uint32_t exact, const void *stored)
+bool lucet__value_fits(uint32_t exact, uint64_t type_id, const void *stored)
 {
     uint64_t bits;
 
@@ -88,13 +88,19 @@ bool lucet__value_is(const struct lucet_dl_module *m, uint32_t exact, const void
     if (bits == 0)
         return !(exact & LUCET_NON_NULL);
     switch (exact & 0x7f) {
-    case LUCET_REF_TYPE:
-        return ((const struct lucet_funcref *)(uintptr_t)bits)->type == m->type_ids[exact >> 8];
+    case LUCET_REF_TYPE: return ((const struct lucet_funcref *)(uintptr_t)bits)->type == type_id;
     case LUCET_NULLFUNCREF:
     case LUCET_NULLEXTERNREF:
     case LUCET_NULLEXNREF: return false;
     default: return true;
     }
+}
+
+bool lucet__value_is(const struct lucet_dl_module *m, uint32_t exact, const void *stored)
+{
+    const bool named = exact != lucet_valtype_plain(exact) && (exact & 0x7f) == LUCET_REF_TYPE;
+
+    return lucet__value_fits(exact, named ? m->type_ids[exact >> 8] : 0, stored);
 }
 
 struct lucet_val lucet__value_load(uint8_t valtype, const void *in)

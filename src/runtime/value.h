@@ -9,6 +9,8 @@ bool lucet__value_store(const struct lucet_val *v, uint8_t valtype, void *out);
 /* Whether what was stored for a plain type is also of the exact type: not null where that is not
  * allowed, a function of the right type. */
 bool lucet__value_is(const struct lucet_dl_module *m, uint32_t exact, const void *stored);
+/* The same, when the id of the type that a reference type names is known; else 0. */
+bool lucet__value_fits(uint32_t exact, uint64_t type_id, const void *stored);
 struct lucet_val lucet__value_load(uint8_t valtype, const void *in);
 /* Between what guests call an exception and the host's struct lucet_exception; other values stay. */
 void lucet__value_export(const struct lucet_instance *i, struct lucet_val *v);

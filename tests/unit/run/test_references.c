@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lucet/exception.h"
+
 static const char producer[] =
     "(module"
     "  (type $op (func (param i32) (result i32)))"
@@ -236,9 +238,59 @@ static void constants_are_calculated(void **state)
     lucet_region_release(region);
 }
 
+static struct lucet_exception *thrown;
+static void throw_it(struct lucet_vmctx *ctx)
+{
+    lucet_vmctx_throw(ctx, thrown);
+}
+
+/* A guest calls what it catches without looking what it is. */
+static void exceptions_of_the_host_have_values_of_the_tags_types(void **state)
+{
+    static const char wat[] =
+        "(module (import \"h\" \"throw\" (func $throw))"
+        " (type $op (func (param i32) (result i32))) (type $other (func (result i32)))"
+        " (func $inc (type $op) (i32.add (local.get 0) (i32.const 1)))"
+        " (func $five (type $other) (i32.const 5))"
+        " (global (export \"op\") (ref $op) (ref.func $inc))"
+        " (global (export \"other\") (ref $other) (ref.func $five))"
+        " (tag $t (export \"t\") (param i32 (ref $op))) (tag (export \"n\") (param (ref null $op)))"
+        " (func (export \"f\") (result i32) (local $r (ref null $op))"
+        "   (block $h (result i32 (ref $op)) (try_table (catch $t $h) (call $throw)) unreachable)"
+        "   (local.set $r) (call_ref $op (local.get $r))))";
+    struct lucet_tag *t, *n;
+
+    (void)state;
+    guest_begin();
+    struct lucet_region *region = guest_region(1);
+    struct lucet_dl_module *module = guest_module(wat, &guest_default);
+    struct lucet_linker *linker;
+    assert_int_equal(lucet_linker_new(&linker), lucet_error_ok);
+    lucet_linker_func(linker, "h", "throw", ":", (void (*)(void))throw_it);
+    struct lucet_instance *i = guest_instance(region, module, linker, NULL);
+    assert_int_equal(lucet_instance_tag(i, "t", 1, &t), lucet_error_ok);
+    assert_int_equal(lucet_instance_tag(i, "n", 1, &n), lucet_error_ok);
+    const struct lucet_val none[] = {I32(6), func(NULL)},
+                           other[] = {I32(6), func(reference(i, "other"))},
+                           op[] = {I32(6), func(reference(i, "op"))};
+    assert_int_equal(lucet_exception_new(t, 2, none, &thrown), lucet_error_type_mismatch);
+    assert_int_equal(lucet_exception_new(t, 2, other, &thrown), lucet_error_type_mismatch);
+    assert_int_equal(lucet_exception_new(n, 1, other + 1, &thrown), lucet_error_type_mismatch);
+    assert_int_equal(lucet_exception_new(n, 1, none + 1, &thrown), lucet_error_ok);
+    lucet_exception_release(thrown);
+    assert_int_equal(lucet_exception_new(t, 2, op, &thrown), lucet_error_ok);
+    assert_int_equal(guest_call(i, "f", 0, NULL), 7);
+    lucet_exception_release(thrown);
+    lucet_instance_release(i);
+    lucet_linker_release(linker);
+    lucet_dl_module_release(module);
+    lucet_region_release(region);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(exceptions_of_the_host_have_values_of_the_tags_types),
         cmocka_unit_test(references_are_called_tested_and_trap),
         cmocka_unit_test(the_host_hands_over_what_is_of_the_type),
         cmocka_unit_test(imports_match_by_what_types_are),
