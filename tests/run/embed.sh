@@ -35,6 +35,7 @@ guest service --bindings "$examples/bindings.json"
 guest counter
 guest client --allow-undefined
 guest worker --bindings "$examples/event_loop.json"
+guest tenant --bindings "$examples/tenants.json"
 
 expect() { # COMMAND…: its output is what stands on standard input
     "$@" >output 2>errors || {
@@ -96,4 +97,12 @@ answered: 2997 requests
 received: 2997 answers
 guest 0: still looping after … slices
 OUTPUT
-echo "4 passed, 0 failed, 0 skipped"
+
+expect "$programs/tenants" tenant.so <<'OUTPUT'
+100 tenants, their numbers add up to 5050
+takes 4 pages: has some
+takes 20 pages: out of memory, ended
+takes 4 pages: has some
+blocks of the runtime's that are left: 0
+OUTPUT
+echo "5 passed, 0 failed, 0 skipped"
