@@ -215,6 +215,42 @@ static int32_t look(struct lucet_vmctx *ctx, int32_t n)
     return n;
 }
 
+/* An illegal instruction where the compiler had put a trap, as a processor would see one that it lacks: the
+ * embedder's handler is not asked, the fatal one is told, and the host lives to decide. */
+static void instructions_of_no_machine_are_fatal(void **state)
+{
+    static const uint8_t trap[] = {0x67, 0x0f, 0xb9, 0x40}, illegal[] = {0x67, 0x0f, 0x0b, 0x90};
+    struct lucet_module_statistics s;
+    struct lucet_dl_module *bad;
+    size_t size, found = 0;
+    uint8_t *bytes =
+        guest_artifact("(module (func (export \"f\") unreachable))", &guest_default, &size);
+
+    (void)state;
+    guest_begin();
+    for (size_t i = 0; i + sizeof trap <= size; i++)
+        if (memcmp(bytes + i, trap, sizeof trap) == 0) {
+            memcpy(bytes + i, illegal, sizeof illegal);
+            found++;
+        }
+    assert_true(found > 0);
+    assert_int_equal(lucet_dl_module_load_bytes(bytes, size, &bad), lucet_error_ok);
+    free(bytes);
+    lucet_instance_release(inst);
+    inst = guest_instance(region, bad, NULL, &region);
+    assert_int_equal(lucet_instance_set_signal_handler(inst, handler), lucet_error_ok);
+    assert_int_equal(lucet_instance_set_fatal_handler(inst, on_fatal), lucet_error_ok);
+    asked = fatal = 0;
+    assert_int_equal(run("f", 0, 0), lucet_error_runtime_fault);
+    assert_int_equal(r.val.faulted.trapcode, lucet_trapcode_unknown);
+    assert_true(r.val.faulted.fatal);
+    assert_int_equal(fatal, 1);
+    assert_int_equal(asked, 0);
+    lucet_dl_module_statistics(bad, &s);
+    assert_int_equal(s.fatal, 1);
+    lucet_dl_module_release(bad);
+}
+
 static void host_functions_see_tables_and_globals(void **state)
 {
     (void)state;
@@ -291,6 +327,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_handler_decides),
         TEST(statistics_are_kept_per_module),
+        TEST(instructions_of_no_machine_are_fatal),
         TEST(host_functions_see_tables_and_globals),
         TEST(functions_of_private_modules_stay_there),
         TEST(threads_attach_and_detach),
