@@ -85,26 +85,28 @@ char *lucet__strdup(const char *s)
     return copy ? memcpy(copy, s, size) : NULL;
 }
 
-/* The block's own address stands before it. */
+#define BEFORE sizeof(uintptr_t) /* for the block's own address */
+
 void *lucet__aligned_malloc(size_t alignment, size_t size)
 {
-    if (size > SIZE_MAX - alignment - sizeof(void *))
+    if (size > SIZE_MAX - alignment - BEFORE)
         return NULL;
-    uint8_t *block = lucet__malloc(size + alignment + sizeof(void *));
+    uint8_t *block = lucet__malloc(size + alignment + BEFORE);
     if (!block)
         return NULL;
-    const uintptr_t first = (uintptr_t)block + sizeof(void *);
-    uint8_t *p = block + sizeof(void *) + (alignment - first % alignment) % alignment;
-    memcpy(p - sizeof(void *), &block, sizeof(void *));
+    const uintptr_t first = (uintptr_t)block + BEFORE;
+    uint8_t *p = block + BEFORE + (alignment - first % alignment) % alignment;
+    const uintptr_t address = (uintptr_t)block;
+    memcpy(p - BEFORE, &address, sizeof(address));
     return p;
 }
 
 void lucet__aligned_free(void *p)
 {
-    void *block;
+    uintptr_t address;
 
     if (!p)
         return;
-    memcpy(&block, (uint8_t *)p - sizeof(void *), sizeof(void *));
-    lucet__free(block);
+    memcpy(&address, (uint8_t *)p - BEFORE, sizeof(address));
+    lucet__free((void *)address);
 }
