@@ -67,6 +67,50 @@ static void exceptions_and_yielding(void **state)
     }
 }
 
+/* In one of its registers, perhaps. */
+static void a_preempted_guest_keeps_what_it_holds(void **state)
+{
+    static const char holder[] =
+        "(module (memory (export \"m\") 1) (tag $a (export \"a\") (param i64))"
+        " (func $make (export \"make\") (param i64) (result exnref)"
+        "   (block $h (result exnref)"
+        "     (try_table (catch_all_ref $h) (throw $a (local.get 0))) unreachable))"
+        " (func (export \"f\") (param i64) (result i64) (local $e exnref)"
+        "   (local.set $e (call $make (local.get 0)))"
+        "   (loop $l (br_if $l (i32.eqz (i32.atomic.load (i32.const 0)))))"
+        "   (block $a (result i64)"
+        "     (try_table (catch $a $a) (throw_ref (local.get $e))) unreachable)))";
+    static const char spender[] =
+        "(module (import \"a\" \"make\" (func $make (param i64) (result exnref)))"
+        " (tag $none)"
+        " (func (export \"spend\") (param $n i64) (result i64)"
+        "   (loop $l (drop (call $make (local.get $n)))"
+        "     (br_if $l (i32.wrap_i64"
+        "       (local.tee $n (i64.sub (local.get $n) (i64.const 1))))))"
+        "   (i64.const 0)))";
+
+    (void)state;
+    EACH_MODE(s)
+    {
+        struct lucet_result r;
+        struct lucet_instance *a = linked_add(&s, "a", holder);
+        struct lucet_instance *b = linked_add(&s, NULL, spender);
+        assert_int_equal(lucet_instance_set_slice(a, 200000), lucet_error_ok);
+        assert_int_equal(lucet_instance_run(a, "f", ARGS(I64(70)), &r), lucet_error_ok);
+        for (int i = 0; i < 3; i++) {
+            assert_int_equal(r.tag, lucet_result_tag_yielded);
+            guest_call(b, "spend", ARGS(I64(40000)));
+            assert_int_equal(lucet_instance_resume(a, NULL, &r), lucet_error_ok);
+        }
+        *(volatile uint32_t *)lucet_instance_heap(a) = 1;
+        while (r.tag == lucet_result_tag_yielded)
+            assert_int_equal(lucet_instance_resume(a, NULL, &r), lucet_error_ok);
+        assert_int_equal(lucet_retval_gp(&r.val.returned), 70);
+        lucet_instance_release(a);
+        lucet_instance_release(b);
+    }
+}
+
 /* Killed between the host function's decision to yield and the end of the part. */
 static struct lucet_kill_switch *own_switch;
 static struct lucet_exception *thrown_by_host;
@@ -250,6 +294,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exceptions_and_yielding),
+        cmocka_unit_test(a_preempted_guest_keeps_what_it_holds),
         cmocka_unit_test(a_kill_that_meets_a_yield_drops_what_was_thrown),
         cmocka_unit_test(an_exception_lands_on_another_thread),
         cmocka_unit_test(what_a_stopped_run_left_is_gone),

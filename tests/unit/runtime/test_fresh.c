@@ -296,6 +296,63 @@ static void limits_hold_for_each_tenant_anew(void **state)
     lucet_region_release(region);
 }
 
+static enum lucet_signal_behavior forbidden_handler(struct lucet_instance *inst,
+                                                    const enum lucet_trapcode *trap, int signum,
+                                                    const siginfo_t *info, const void *context)
+{
+    (void)inst, (void)trap, (void)signum, (void)info, (void)context;
+    return lucet_signal_behavior_terminate;
+}
+
+static void forbidden_fatal_handler(struct lucet_instance *inst)
+{
+    (void)inst;
+    abort();
+}
+
+/* What its embedder has set for one tenant. */
+static void settings_of_the_former_tenant_are_gone(void **state)
+{
+    static const char wat[] =
+        "(module (memory 1) (func (export \"fault\") (drop (i32.load (i32.const -4))))"
+        " (func (export \"work\") (local i32) (loop (br_if 0 (i32.lt_u (local.tee 0"
+        "   (i32.add (local.get 0) (i32.const 1))) (i32.const 100000000))))))";
+    static const struct guest_mode modes[] = {{.opt_level = lucetc_opt_none},
+                                              {.opt_level = lucetc_opt_none, .count = true}};
+
+    (void)state;
+    guest_begin();
+    for (int k = 0; k < 2; k++) {
+        struct lucet_dl_module *m = guest_module(wat, &modes[k]);
+        struct lucet_region *region = guest_region(1);
+        struct lucet_instance *inst = guest_instance(region, m, NULL, region);
+        struct lucet_result r;
+        if (modes[k].count)
+            assert_int_equal(lucet_instance_set_instruction_bound(inst, 1000), lucet_error_ok);
+        assert_int_equal(lucet_instance_set_timeout(inst, 5), lucet_error_ok);
+        assert_int_equal(lucet_instance_set_slice(inst, 100000), lucet_error_ok);
+        assert_int_equal(lucet_instance_set_signal_handler(inst, forbidden_handler),
+                         lucet_error_ok);
+        assert_int_equal(lucet_instance_set_fatal_handler(inst, forbidden_fatal_handler),
+                         lucet_error_ok);
+        lucet_instance_set_continue_after_fault(inst, true);
+        lucet_instance_release(inst);
+
+        inst = guest_instance(region, m, NULL, NULL);
+        assert_true(inst->used_again);
+        assert_null(lucet_instance_embed_ctx(inst));
+        assert_null(inst->fatal_handler);
+        assert_int_equal(lucet_instance_run(inst, "work", 0, NULL, &r), lucet_error_ok);
+        assert_int_equal(r.tag, lucet_result_tag_returned);
+        assert_int_equal(lucet_instance_run(inst, "fault", 0, NULL, &r), lucet_error_runtime_fault);
+        assert_int_equal(lucet_instance_run(inst, "fault", 0, NULL, &r),
+                         lucet_error_instance_not_returned);
+        lucet_instance_release(inst);
+        lucet_dl_module_release(m);
+        lucet_region_release(region);
+    }
+}
+
 struct crowd {
     struct lucet_region *region;
     struct lucet_dl_module *module;
@@ -523,6 +580,7 @@ int main(void)
         cmocka_unit_test(a_child_asks_about_its_own_pages),
         cmocka_unit_test(kill_switches_of_a_former_tenant_do_nothing),
         cmocka_unit_test(limits_hold_for_each_tenant_anew),
+        cmocka_unit_test(settings_of_the_former_tenant_are_gone),
         cmocka_unit_test(no_thread_is_refused_while_a_slot_is_free),
         cmocka_unit_test(a_limiter_decides_before_memories_grow),
         cmocka_unit_test(instances_take_few_mappings),
