@@ -36,9 +36,9 @@
 
 /* An argument stays where it is; clang would store it to offer memory. */
 #ifdef __clang__
-#define LUCET__PROBE_ARGUMENT(value) "i"(sizeof(value)), "nr"(value)
+#define LUCET__PROBE_ARGUMENT(value) "i"(sizeof(__typeof__(value))), "nr"(value)
 #else
-#define LUCET__PROBE_ARGUMENT(value) "i"(sizeof(value)), "nor"(value)
+#define LUCET__PROBE_ARGUMENT(value) "i"(sizeof(__typeof__(value))), "nor"(value)
 #endif
 
 #define LUCET__PROBE1(name, a)                                                                     \
