@@ -169,6 +169,7 @@ enum lucet_error lucet__func_call_generally(const struct lucet_func *f, struct l
 _Static_assert(offsetof(struct lucet_func, quick_id) == 0 &&
                    offsetof(struct lucet_func, entry) == 8 &&
                    offsetof(struct lucet_func, code) == 16 &&
+                   offsetof(struct lucet_func, index) == 32 &&
                    offsetof(struct lucet_func, nparams) == 36 &&
                    offsetof(struct lucet_func, nresults) == 38 &&
                    offsetof(struct lucet_instance, act) == 0 &&

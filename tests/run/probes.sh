@@ -70,6 +70,35 @@ check "one runs out of time" 1 "$(count '^terminate: reason ')"
 check "the instance goes" 1 "$(count '^instance_release: 1$')"
 check "the module goes" 1 "$(count '^module_unload: 1$')"
 
+# Calls by handle, which take a way of their own from the second one on.
+cat >calls.c <<'C'
+#include <lucet/lucet.h>
+int main(void)
+{
+    struct lucet_dl_module *module;
+    struct lucet_region *region;
+    struct lucet_instance *instance;
+    struct lucet_func add;
+    union lucet_raw values[2];
+    int good = 0;
+    if (lucet_dl_module_load("add.so", &module) || lucet_mmap_region_create(1, NULL, &region) ||
+        lucet_region_new_instance(region, module, &instance) || lucet_dl_module_func(module, "add", "ii:i", &add))
+        return 1;
+    for (int i = 0; i < 20; i++) {
+        values[0].u32 = values[1].u32 = (unsigned)i;
+        good += lucet_func_call(&add, instance, values, NULL) == lucet_error_ok && values[0].u32 == 2u * (unsigned)i;
+    }
+    return good == 20 ? 0 : 1;
+}
+C
+embed_guest add
+gcc -I "$LUCET_SRC/include" calls.c -o calls "$library" "-Wl,-rpath,${library%/*}"
+gdb -q -nx -batch -x all.gdb --args ./calls >all.out 2>&1 || true
+index=$(sed -n 's/^run_begin: function //p' all.out | sort -u)
+check "calls by handle begin" 20 "$(count "^run_begin: function $index$")"
+check "... and end" 20 "$(count '^run_end: tag 0$')"
+check_match "... and so does the program" 'exited normally' "$(cat all.out)"
+
 cat >yield.gdb <<GDB
 set pagination off
 set confirm off

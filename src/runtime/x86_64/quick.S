@@ -6,6 +6,7 @@
  * as guests need it, all are as before when the function has returned. Its sticky flags may have been raised, as by any C
  * function. */
 #include "frame.inc"
+#include "probe.inc"
 #include "quick.h"
 
 /* Offsets of struct lucet_func, struct lucet_instance, whose first member is its activation, struct stop and
@@ -108,6 +109,7 @@ lucet__gs_probe:
         cmpq    $0, EXCEPTION(%rsi)
         jne     .Lforget_exception
 .Lno_exception:
+        PROBE   run_begin, "8@%rsi 4@32(%rdi)"  /* instance, FUNC_INDEX */
         movq    FUNC_CODE(%rdi), %r10
         movq    FUNC_ENTRY(%rdi), %r11
         leaq    VALUES(%rsi), %rdi
@@ -155,6 +157,7 @@ lucet__quick_end:
         movq    $0, STOP_RUNNING(%r8)
         cmpl    $0, STOP_STATE(%r8)
         jne     .Lnot_plain
+        PROBE   run_end, "8@%rsi 4@$0"          /* lucet_result_tag_returned */
         cmpq    $0, RESULT(%rsi)
         jne     .Lreturn_result
         xorl    %eax, %eax
