@@ -49,6 +49,9 @@ for file in bash-completion/completions/lucet-wasi zsh/site-functions/_lucet; do
     check "completion: $file" test -s "$usr/share/$file"
 done
 
+check "lucet-perf can be run" "$usr/bin/lucet-perf" --help
+check "lucet-gdb.py is there" test -s "$usr/share/lucet/lucet-gdb.py"
+
 # --- Names ---
 
 only_own() { # PREFIX: symbols on standard input, one a line; at least one
