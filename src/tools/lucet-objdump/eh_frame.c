@@ -7,6 +7,8 @@
  *   length 0: end */
 #include "tools/lucet-objdump/eh_frame.h"
 
+#include "module/input.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,14 +19,6 @@ static uint32_t u32_at(const uint8_t *p)
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-static bool skip_leb(const uint8_t **p, const uint8_t *end)
-{
-    while (*p < end)
-        if (!(*(*p)++ & 0x80))
-            return true;
-    return false;
-}
-
 /* `p` stands behind the id. */
 static bool check_cie(const uint8_t *p, const uint8_t *end)
 {
@@ -32,11 +26,10 @@ static bool check_cie(const uint8_t *p, const uint8_t *end)
 
     if ((size_t)(end - p) < sizeof head || memcmp(p, head, sizeof head) != 0)
         return false;
-    p += sizeof head;
+    struct lucet_input in = {p + sizeof head, end, false};
     for (int i = 0; i < 4; i++) /* alignments, return register, augmentation size */
-        if (!skip_leb(&p, end))
-            return false;
-    return p < end && *p == PCREL_SDATA4;
+        lucet_read_uleb(&in);
+    return lucet_read_fixed(&in, 1) == PCREL_SDATA4 && !in.bad;
 }
 
 static bool append(struct frame_range **out, size_t *count, size_t *room, struct frame_range r)
