@@ -7,10 +7,10 @@
  *   length 0: end */
 #include "tools/lucet-objdump/eh_frame.h"
 
-#include "module/input.h"
-
 #include <stdlib.h>
 #include <string.h>
+
+#include "module/input.h"
 
 enum { PCREL_SDATA4 = 0x1b };
 
