@@ -18,6 +18,7 @@ static const char help[] =
     "\n"
     "  --opt-level 0|1|2   of the compiler; default 1\n"
     "  --precise-traps     compile with --precise-traps\n"
+    "  --on-demand         run in a region with pages on demand (userfaultfd)\n"
     "  --features LIST     compile with --features LIST, where the manifest has no other\n"
     "  --target-cpu CPU    compile for this processor; default: this machine's\n"
     "  -j, --jobs N        files at once, 64 at most; default: one for each processor\n"
@@ -55,6 +56,7 @@ static void parse(struct options *o, int argc, char **argv)
     static const struct option long_options[] = {
         {"opt-level", required_argument, NULL, 'O'},
         {"precise-traps", no_argument, NULL, 'p'},
+        {"on-demand", no_argument, NULL, 'd'},
         {"features", required_argument, NULL, 'F'},
         {"target-cpu", required_argument, NULL, 'c'},
         {"jobs", required_argument, NULL, 'j'},
@@ -79,6 +81,7 @@ static void parse(struct options *o, int argc, char **argv)
         switch (c) {
         case 'O': o->opt_level = (enum lucetc_opt_level)number(optarg, 2); break;
         case 'p': o->precise = true; break;
+        case 'd': o->on_demand = true; break;
         case 'F': o->features = optarg; break;
         case 'c': o->target_cpu = optarg; break;
         case 'j': o->jobs = number(optarg, 64); break;

@@ -26,8 +26,11 @@ bool store_open(struct store *s, const struct options *o, const char *features, 
     limits.stack_size = 1 << 20;
     limits.globals_size = 1 << 20;
     limits.context_size = 1 << 20;
-    return lucet_mmap_region_create(MAX_INSTANCES, &limits, &s->region) == lucet_error_ok &&
-           lucet_linker_new(&s->linker) == lucet_error_ok && host_link(s->linker) == lucet_error_ok;
+    const enum lucet_error e = o->on_demand
+                                   ? lucet_uffd_region_create(MAX_INSTANCES, &limits, &s->region)
+                                   : lucet_mmap_region_create(MAX_INSTANCES, &limits, &s->region);
+    return e == lucet_error_ok && lucet_linker_new(&s->linker) == lucet_error_ok &&
+           host_link(s->linker) == lucet_error_ok;
 }
 
 static void module_free(struct module *m)

@@ -26,7 +26,7 @@ enum { MESSAGE_SIZE = 1024, MAX_RESULTS = 1000, MAX_EXCEPTIONS = 32 };
 
 struct options {
     enum lucetc_opt_level opt_level;
-    bool precise, verbose;
+    bool precise, on_demand, verbose;
     unsigned jobs, timeout; /* child processes at once; seconds per file */
     const char *target_cpu; /* NULL = this machine's */
     const char *features;   /* of the language, NULL = the default */
