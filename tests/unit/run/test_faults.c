@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 static const char wat[] =
     "(module (import \"h\" \"f\" (func $f (param i32) (result i32))) (memory 2)"
@@ -322,6 +323,66 @@ static void threads_attach_and_detach(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
+static volatile sig_atomic_t seen_fpe, seen_ill;
+static void count_signals(int sig)
+{
+    seen_fpe += sig == SIGFPE;
+    seen_ill += sig == SIGILL;
+}
+
+struct sender {
+    pthread_t to;
+    struct lucet_kill_switch *k;
+};
+
+static void *send_and_kill(void *arg)
+{
+    const struct sender *s = arg;
+
+    usleep(2000);
+    pthread_kill(s->to, SIGFPE);
+    pthread_kill(s->to, SIGILL);
+    for (int i = 0; i < 2000 && !(seen_fpe && seen_ill); i++)
+        usleep(1000);
+    lucet_kill_switch_terminate(s->k);
+    return NULL;
+}
+
+/* A guest that runs when the host is sent a signal is not to blame. */
+static void signals_that_are_sent_are_no_faults(void **state)
+{
+    const struct sigaction theirs = {.sa_handler = count_signals};
+    struct sigaction fpe, ill;
+    pthread_t thread;
+
+    (void)state;
+    guest_begin();
+    assert_int_equal(lucet_remove_signal_handlers(), lucet_error_ok);
+    sigaction(SIGFPE, &theirs, &fpe);
+    sigaction(SIGILL, &theirs, &ill);
+    assert_int_equal(lucet_install_signal_handlers(), lucet_error_ok);
+    struct lucet_region *own = guest_region(1);
+    struct lucet_dl_module *m =
+        guest_module("(module (func (export \"loop\") (loop (br 0))))", &guest_default);
+    struct lucet_instance *looping = guest_instance(own, m, NULL, NULL);
+    struct sender s = {.to = pthread_self()};
+    assert_int_equal(lucet_instance_kill_switch(looping, &s.k), lucet_error_ok);
+    assert_int_equal(pthread_create(&thread, NULL, send_and_kill, &s), 0);
+    assert_int_equal(lucet_instance_run(looping, "loop", 0, NULL, &r),
+                     lucet_error_runtime_terminated);
+    pthread_join(thread, NULL);
+    assert_int_equal(seen_fpe, 1);
+    assert_int_equal(seen_ill, 1);
+    lucet_kill_switch_release(s.k);
+    lucet_instance_release(looping);
+    lucet_dl_module_release(m);
+    lucet_region_release(own);
+    lucet_remove_signal_handlers();
+    sigaction(SIGFPE, &fpe, NULL);
+    sigaction(SIGILL, &ill, NULL);
+    lucet_install_signal_handlers();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -331,6 +392,7 @@ int main(void)
         TEST(host_functions_see_tables_and_globals),
         TEST(functions_of_private_modules_stay_there),
         TEST(threads_attach_and_detach),
+        cmocka_unit_test(signals_that_are_sent_are_no_faults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

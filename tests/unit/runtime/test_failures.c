@@ -470,7 +470,10 @@ static void growth_that_fails_halfway_leaves_nothing_accessible(void **state)
     struct lucet_region *region = guest_region(1);
     struct lucet_dl_module *m =
         guest_module("(module (memory (export \"m\") 1 10))", &guest_default);
-    struct lucet_instance *inst = guest_instance(region, m, NULL, NULL);
+    /* So that what the failed attempt took is needed again. */
+    const struct lucet_instance_options o = {.heap_memory_limit = 5 * 65536};
+    struct lucet_instance *inst;
+    assert_int_equal(lucet_region_new_instance_with(region, m, &o, &inst), lucet_error_ok);
     const uint8_t *end = (const uint8_t *)lucet_instance_heap(inst) + lucet_instance_heap_len(inst);
 
     partly = true;
