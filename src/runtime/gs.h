@@ -21,7 +21,9 @@ _Static_assert(LUCET_GS_MARK == -(int64_t)(LUCET__GUARD + sizeof(uint64_t)),
 
 static inline void lucet__gs_mark(uint64_t base)
 {
-    *(uint64_t *)(uintptr_t)(base + (uint64_t)(int64_t)LUCET_GS_MARK) = base;
+    /* Of a shared memory on several threads at once. */
+    __atomic_store_n((uint64_t *)(uintptr_t)(base + (uint64_t)(int64_t)LUCET_GS_MARK), base,
+                     __ATOMIC_RELAXED);
 }
 
 /* Before a run; what it answers goes to lucet__gs_leave(). The run of an outer guest has to find its own. */
