@@ -417,7 +417,7 @@ static enum lucet_error make_values(const struct call *c, const struct lucet_mod
 {
     const uint32_t n = t->nparams > t->nresults ? t->nparams : t->nresults;
 
-    if (n > 16 && !(*many = lucet__malloc(n * sizeof(**many))))
+    if (n > LUCET__FEW && !(*many = lucet__malloc(n * sizeof(**many))))
         return lucet__no_memory();
     if (*many)
         *cell = *many;
@@ -465,7 +465,7 @@ static enum lucet_error call_outermost(const struct call *c, const struct lucet_
 static enum lucet_error call_nested(const struct call *c, const struct lucet_module_type *t,
                                     struct lucet_result *result)
 {
-    uint64_t few[16][2] __attribute__((aligned(16))), (*values)[2] = few, (*many)[2] = NULL;
+    uint64_t few[LUCET__FEW][2] __attribute__((aligned(16))), (*values)[2] = few, (*many)[2] = NULL;
     enum lucet_error e = run_with_values(c, t, &values, &many, result);
 
     lucet__free(many);

@@ -85,8 +85,9 @@ static void search_suspended(struct search *w, const struct lucet_instance *i)
     search_values(w, s->throwing);
     search_values(w, s->passing);
     search_words(w, s->in_transit, s->in_transit + s->in_transit_size);
-    const struct lucet_module_type *t = lucet__func_type(s->module, s->func);
-    search_words(w, i->values, i->values + t->nparams);
+    /* A call by handle leaves none of its arguments in `few`, which has no room for more of them either. */
+    const uint32_t n = lucet__func_type(s->module, s->func)->nparams;
+    search_words(w, i->values, i->values + (s->many || n <= LUCET__FEW ? n : 0));
 }
 
 static void search_instance(struct search *w, const struct lucet_instance *i)

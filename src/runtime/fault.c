@@ -141,10 +141,13 @@ static bool settle(struct activation *act, const struct fault *fault, int sig,
 
 /* Nothing could be read where gs pointed, because a host function, or the host before a call by handle, has
  * changed it. */
-static bool gs_was_probed(const struct activation *act, uintptr_t pc, ucontext_t *u)
+static bool gs_was_probed(const struct activation *act, uintptr_t pc, const siginfo_t *info,
+                          ucontext_t *u)
 {
     const struct lucet_activation *abi = &lucet__thread.abi;
 
+    if (info->si_code <= 0) /* sent by someone */
+        return false;
     if (pc == (uintptr_t)lucet__gs_probe) {
         machine_redirect(u, lucet__gs_unknown, (const void *)machine_sp(u));
         return true;
@@ -165,7 +168,7 @@ static void handle(int sig, siginfo_t *info, ucontext_t *u)
     const enum demand d = sig == SIGBUS ? lucet__demand_fault(info, m != NULL) : DEMAND_FOREIGN;
     struct fault fault;
 
-    if (gs_was_probed(act, pc, u))
+    if (gs_was_probed(act, pc, info, u))
         return;
     if (d == DEMAND_PROVIDED)
         return;

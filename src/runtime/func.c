@@ -26,8 +26,6 @@
 
 #define barrier() atomic_signal_fence(memory_order_seq_cst) /* between here and signal handlers */
 
-#define ROOM (sizeof(((struct suspended *)NULL)->few) / sizeof(uint64_t[2]))
-
 /* ---- Looking up ---- */
 
 /* Whether values are among them that the instance must come to hold, or that are something else for the
@@ -90,7 +88,7 @@ enum lucet_error lucet_dl_module_func(const struct lucet_dl_module *m, const cha
         .nresults = t->nresults,
     };
     /* If it yields, its results find room in the instance. */
-    if (t->nresults <= ROOM && !has_special_values(&m->artifact, t))
+    if (t->nresults <= LUCET__FEW && !has_special_values(&m->artifact, t))
         out->quick_id = m->id;
     return lucet_error_ok;
 }

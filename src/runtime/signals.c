@@ -234,15 +234,18 @@ static bool is_standard(const struct sigaction *a)
 static unsigned next_in_chain(const struct chain *c, const siginfo_t *info, const void *context)
 {
     static _Thread_local struct {
+        const struct chain *chain; /* other signals come on the same stack, at the same place */
         const siginfo_t *info;
         const void *context;
         uintptr_t frame;
         unsigned left;
     } last __attribute__((tls_model("initial-exec")));
     uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
-    bool again = last.info == info && last.context == context && frame < last.frame;
+    bool again =
+        last.chain == c && last.info == info && last.context == context && frame < last.frame;
 
     last.left = again ? (last.left ? last.left - 1 : 0) : atomic_load(&c->count);
+    last.chain = c;
     last.info = info;
     last.context = context;
     last.frame = frame;

@@ -52,6 +52,7 @@ struct store *lucet__store_of_instance(struct lucet_instance *i)
             s->refs = 1; /* of the instance's owner */
             s->instances = i;
             i->store = s;
+            i->vector_level = lucet__vector_level; /* others' code may name more than its own */
         }
     }
     struct store *s = i->store ? root(i->store) : NULL;

@@ -5,6 +5,8 @@
 #include "lucet/lucet.h"
 #include "runtime/activation.h"
 
+#define LUCET__FEW 16u /* arguments or results for which there is always room */
+
 /* What a run needs to go on, of which nothing may stay in the frames of the host that began it. */
 struct suspended {
     struct lucet_activation abi; /* its values; guest_frame as where it goes on expects it */
@@ -20,7 +22,7 @@ struct suspended {
     uint8_t *in_transit;
     size_t in_transit_size;
     uint64_t (*many)[2]; /* malloc(), or NULL: its values are in `few` */
-    uint64_t few[16][2] __attribute__((aligned(16))); /* entries load vectors from it */
+    uint64_t few[LUCET__FEW][2] __attribute__((aligned(16))); /* entries load vectors from it */
 };
 
 /* suspend.c. From a host function or builtin that `ctx` called: puts the run aside. False: impossible, the

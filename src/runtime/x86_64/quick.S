@@ -109,10 +109,8 @@ lucet__gs_probe:
         cmpq    $0, EXCEPTION(%rsi)
         jne     .Lforget_exception
 .Lno_exception:
-        PROBE   run_begin, "8@%rsi 4@32(%rdi)"  /* instance, FUNC_INDEX */
         movq    FUNC_CODE(%rdi), %r10
         movq    FUNC_ENTRY(%rdi), %r11
-        leaq    VALUES(%rsi), %rdi
         movabsq $0x100000001, %r9       /* running, depth 1 */
         movq    %r9, STOP_RUNNING(%r8)
 
@@ -125,6 +123,8 @@ lucet__gs_probe:
 lucet__quick_begin:
         cmpl    $0, STOP_STATE(%r8)
         jne     .Lstopped
+        PROBE   run_begin, "8@%rsi 4@32(%rdi)"  /* instance, FUNC_INDEX */
+        leaq    VALUES(%rsi), %rdi
         movq    GUEST_SP(%rsi), %rsp
         .rept   4
         .cfi_remember_state             /* for as many places below */
@@ -244,6 +244,7 @@ lucet__gs_unknown:
         movq    $0, RESULT(%rsi)
         jmp     lucet__func_call_stopped
 
+        .cfi_undefined %rip
         CLEAR_VECTORS 1
         .cfi_endproc
         .size   FUNC_CALL, .-FUNC_CALL
