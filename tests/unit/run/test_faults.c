@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -323,7 +324,7 @@ static void threads_attach_and_detach(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
-static volatile sig_atomic_t seen_fpe, seen_ill;
+static atomic_int seen_fpe, seen_ill;
 static void count_signals(int sig)
 {
     seen_fpe += sig == SIGFPE;
