@@ -118,7 +118,8 @@ static void waiting_host_functions_are_interrupted(void **state)
         expect_timeout(s.inst, "host");
         assert_true(seconds() - start < 2);
     }
-    assert_int_equal(waits, 20);
+    assert_true(waits >=
+                15); /* on a busy machine the limit may come before the function is called */
     assert_true(interrupted >= 15);
     tear_down(&s);
 }
