@@ -88,6 +88,17 @@ struct lucet_layout {
     uint32_t size; /* of the whole context */
 };
 
+/* Where what guest code writes to ends: the context is whole pages, of which that is little. What is behind is not
+ * cleared between tenants of one module. */
+static inline uint32_t lucet_layout_guest_end(const struct lucet_layout *l)
+{
+    const uint32_t scratch = l->scratch + l->scratch_size, globals = l->globals + l->globals_size;
+    const uint32_t exception = l->exception + l->exception_size;
+    const uint32_t end = scratch > globals ? scratch : globals;
+
+    return end > exception ? end : exception;
+}
+
 enum lucet_module_flags {
     /* No function reference can leave the instance: records are per module, with a null context */
     LUCET_MODULE_PRIVATE_FUNCS = 1u << 0,

@@ -308,16 +308,6 @@ static bool clean(struct slot *s, struct lucet_dl_module *module)
     return true;
 }
 
-/* Where what guest code writes to ends: the context is whole pages, of which that is little. */
-static uint32_t guest_end(const struct lucet_layout *l)
-{
-    const uint32_t scratch = l->scratch + l->scratch_size, globals = l->globals + l->globals_size;
-    const uint32_t exception = l->exception + l->exception_size;
-    const uint32_t end = scratch > globals ? scratch : globals;
-
-    return end > exception ? end : exception;
-}
-
 void lucet__slot_give_back(struct slot *s, struct lucet_dl_module *module,
                            struct lucet_instance *parked)
 {
@@ -337,7 +327,7 @@ void lucet__slot_give_back(struct slot *s, struct lucet_dl_module *module,
     /* A context is small and was written: clearing it costs less than the page faults after
      * giving it back. */
     if (parked)
-        memset(s->context + l->guest_part, 0, guest_end(l) - l->guest_part);
+        memset(s->context + l->guest_part, 0, lucet_layout_guest_end(l) - l->guest_part);
     else
         memset(s->context, 0, s->context_used);
     s->parked = parked;

@@ -101,6 +101,8 @@ damage "missing return"               target      load    '^ret'         90
 damage "return that pops"             instruction set     'r13'          c20800
 damage "store to the host's part"     memory      set     '\[r13\+'      '41897d10'
 damage "store behind the context"     memory      set     '\[r13\+'      '4189bd00007f00'
+damage "store behind what is cleared" memory     set     '\[r13\+'      '4189bdf01f0000'
+damage "the mark read by a guest"     memory      lookup  'gs:\['        65488b0425f8fffeff
 damage "gs base written"              instruction set     '\[r13\+'      'f3480faed8'
 damage "context overwritten"          context     keep    '^add rsp'     4d31ed
 damage "stack pointer not restored"   frame       keep    '^add rsp'     90

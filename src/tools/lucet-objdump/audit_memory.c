@@ -137,6 +137,10 @@ static enum audit_memory classify_context(const struct audit_unit *u, const stru
     }
     if (!m->write)
         return MEMORY_CONTEXT_READ;
+    if (a->hi + access_size(m) > (int64_t)lucet_layout_guest_end(l)) {
+        show_registers(s, m, why, "behind what guests write of the context");
+        return MEMORY_OTHER;
+    }
     return a->lo >= (int64_t)l->guest_part ? MEMORY_CONTEXT_WRITE : MEMORY_CONTEXT_HOST;
 }
 

@@ -28,7 +28,15 @@ static const char wat[] = "(module (import \"h\" \"f\" (func $f (param i32) (res
 
 #define PAGE 4096u
 
-enum { SAME = 3, SET_TIMEOUT = -1, CALL_OTHER = -2, WAIT = -3, YIELD = -4 };
+enum {
+    SAME = 3,
+    SET_TIMEOUT = -1,
+    CALL_OTHER = -2,
+    WAIT = -3,
+    YIELD = -4,
+    TERMINATE = -5,
+    THROW = -6,
+};
 
 struct world {
     struct lucet_region *region;
@@ -42,6 +50,18 @@ static struct lucet_instance *other; /* CALL_OTHER: this one's $add */
 static struct lucet_kill_switch *kill_switch;
 static atomic_int waiting; /* WAIT: 1 while it waits, until it is 2 */
 
+static void throw_one(struct lucet_vmctx *ctx)
+{
+    struct lucet_tag *tag;
+    struct lucet_exception *e;
+
+    assert_int_equal(lucet_tag_new("I:", &tag), lucet_error_ok);
+    assert_int_equal(lucet_exception_new(tag, ARGS(I64(1)), &e), lucet_error_ok);
+    assert_int_equal(lucet_vmctx_throw(ctx, e), lucet_error_ok);
+    lucet_exception_release(e);
+    lucet_tag_release(tag);
+}
+
 static int32_t host_function(struct lucet_vmctx *ctx, int32_t n)
 {
     union lucet_raw v[2] = {{.i32 = 40}, {.i32 = 2}};
@@ -54,6 +74,10 @@ static int32_t host_function(struct lucet_vmctx *ctx, int32_t n)
         return lucet_func_call(&now->add, other, v, NULL) == lucet_error_ok ? v[0].i32 : -1;
     if (n == YIELD)
         return *(int32_t *)lucet_vmctx_yield(ctx, NULL);
+    if (n == TERMINATE)
+        lucet_vmctx_terminate(ctx, NULL);
+    if (n == THROW)
+        throw_one(ctx);
     if (n == WAIT) {
         atomic_store(&waiting, 1);
         while (atomic_load(&waiting) != 2)
@@ -73,7 +97,7 @@ static struct lucet_func handle(const struct world *w, const char *name)
 static void begin(struct world *w, const char *text)
 {
     guest_begin();
-    w->region = guest_region(4);
+    w->region = guest_region(8);
     assert_int_equal(lucet_linker_new(&w->linker), lucet_error_ok);
     assert_int_equal(lucet_linker_func(w->linker, "h", "f", "i:i", (void (*)(void))host_function),
                      0);
@@ -280,6 +304,42 @@ static void a_kill_between_any_two_instructions(void **state)
             lucet_kill_switch_release(kill_switch);
             end(&w);
         }
+    steps_end(before, &trap_before);
+}
+
+/* What was on its way to another instance when the run was stopped is not what that one throws next. */
+static void a_kill_on_the_way_of_an_exception(void **state)
+{
+    static const char user_wat[] =
+        "(module (import \"o\" \"throw\" (func $throw (param i32 i32) (result i32))) (memory 1)"
+        " (func (export \"f\") (param i32 i32) (result i32)"
+        "   (call $throw (local.get 0) (local.get 1))))";
+    struct sigaction trap_before, before = (guest_begin(), steps_begin(&trap_before));
+    struct lucet_instance *user;
+    struct lucet_func f;
+    struct world w;
+
+    (void)state;
+    begin(&w, wat);
+    struct lucet_dl_module *m = guest_module(user_wat, &guest_default);
+    assert_int_equal(lucet_linker_instance(w.linker, "o", w.inst), lucet_error_ok);
+    user = guest_instance(w.region, m, w.linker, NULL);
+    assert_int_equal(lucet_dl_module_func(m, "f", NULL, &f), lucet_error_ok);
+    assert_int_equal(lucet_instance_kill_switch(user, &kill_switch), lucet_error_ok);
+    step.at = -1;
+    do {
+        union lucet_raw v[2] = {{.i32 = 1}, {.i32 = 4}};
+        enum lucet_error e = step_through(&f, user, v, NULL, terminate, next_step());
+        assert_true(e == lucet_error_runtime_threw || e == lucet_error_runtime_terminated);
+        assert_int_equal(call(&w.add, w.inst, 40, 2), 42);
+        if (step.done && e == lucet_error_runtime_threw)
+            assert_int_equal(lucet_func_call(&f, user, v, NULL), lucet_error_runtime_terminated);
+        assert_int_equal(lucet_instance_reset(user), lucet_error_ok);
+    } while (step.done);
+    lucet_kill_switch_release(kill_switch);
+    lucet_instance_release(user);
+    lucet_dl_module_release(m);
+    end(&w);
     steps_end(before, &trap_before);
 }
 
@@ -539,6 +599,47 @@ static void the_thread_forgets_where_another_run_ended(void **state)
     ended_in_another(true);
 }
 
+/* A run that ended while somebody further out would have caught leaves no catcher to the next. */
+static void nobody_catches_for_a_run_that_is_over(void **state)
+{
+    static const char outer_wat[] =
+        "(module (import \"h\" \"f\" (func $f (param i32) (result i32))) (memory 1)"
+        " (type $t (func (param i32) (result i32))) (table (export \"t\") 1 funcref)"
+        " (func (export \"add\") (param i32) (result i32)"
+        "   (call_indirect (type $t) (local.get 0) (i32.const 0)))"
+        " (func (export \"host\") (param i32) (result i32) (call $f (local.get 0))))";
+    static const char inner_wat[] =
+        "(module (import \"o\" \"host\" (func $host (param i32) (result i32)))"
+        " (import \"o\" \"t\" (table 1 funcref)) (elem (i32.const 0) $g)"
+        " (func $g (param i32) (result i32) (block $h"
+        "   (try_table (result i32) (catch_all $h) (call $host (local.get 0))) return)"
+        "   (i32.const 77)))";
+    struct world w;
+
+    (void)state;
+    begin(&w, outer_wat);
+    assert_int_equal(lucet_linker_instance(w.linker, "o", w.inst), lucet_error_ok);
+    struct lucet_dl_module *m = guest_module(inner_wat, &guest_default);
+    struct lucet_instance *inner = guest_instance(w.region, m, w.linker, NULL);
+    for (int round = 0; round < 3; round++) {
+        union lucet_raw v = {.i32 = THROW};
+        assert_int_equal(lucet_func_call(&w.add, w.inst, &v, NULL), lucet_error_ok);
+        assert_int_equal(v.i32, 77);
+        v.i32 = TERMINATE;
+        assert_int_equal(lucet_func_call(&w.add, w.inst, &v, NULL), lucet_error_runtime_terminated);
+        assert_int_equal(lucet_instance_reset(w.inst), lucet_error_ok);
+        v.i32 = THROW;
+        assert_int_equal(lucet_func_call(&w.host, w.inst, &v, NULL), lucet_error_runtime_threw);
+        v.i32 = SAME;
+        assert_int_equal(lucet_func_call(&w.host, w.inst, &v, NULL), lucet_error_ok);
+        lucet_instance_release(inner);
+        inner = guest_instance(w.region, m, w.linker, NULL); /* the reset has emptied the table */
+    }
+    lucet_instance_release(inner);
+    lucet_dl_module_release(m);
+    end(&w);
+}
+
 /* ---- Registers ---- */
 
 /* Entered like an entry: puts zmm16 and zmm31, k1 and k7, xmm3, and all that is in integer registers that carry
@@ -691,6 +792,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #ifndef LUCET_TSAN /* which calls handlers later */
         cmocka_unit_test(a_kill_between_any_two_instructions),
+        cmocka_unit_test(a_kill_on_the_way_of_an_exception),
         cmocka_unit_test(a_stop_signal_without_a_reason),
         cmocka_unit_test(an_end_of_a_slice_that_there_is_not),
         cmocka_unit_test(a_fault_that_somebody_sends),
@@ -702,6 +804,7 @@ int main(void)
         cmocka_unit_test(it_is_stopped_on_the_thread_it_moved_to),
         cmocka_unit_test(a_thread_is_prepared_whatever_its_gs),
         cmocka_unit_test(the_thread_forgets_where_another_run_ended),
+        cmocka_unit_test(nobody_catches_for_a_run_that_is_over),
         cmocka_unit_test(registers_are_cleared),
         cmocka_unit_test(arguments_of_a_run_put_aside),
     };
