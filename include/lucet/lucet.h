@@ -149,7 +149,8 @@ struct lucet_region_options { /* 0 = the default, for each */
     void *memory_limiter_arg;
     /* Of lucet_uffd_region_create_with() only: bytes of its slot's memory that each instance may have touched at a time,
      * whatever its size. Beyond, the run ends as terminated, reason heap_out_of_memory, and
-     * lucet_vmctx_guest_range() and _check_heap() refuse. Counted in blocks of up to 64 KiB. */
+     * lucet_vmctx_guest_range() and _check_heap() refuse; where data segments alone need more, creation and reset fail
+     * with limits_exceeded. Counted in blocks of up to 64 KiB. */
     uint64_t heap_resident_limit;
     /* A memory.grow of a guest that the limits, the limiter or the host's memory do not allow ends the run as
      * terminated, reason heap_out_of_memory, instead of answering -1, which many guests do not look at. Growing

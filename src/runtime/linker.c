@@ -204,6 +204,7 @@ enum lucet_error lucet_linker_new(struct lucet_linker **out)
     l = lucet__calloc(1, sizeof(*l));
     if (!l)
         return lucet__no_memory();
+    l->hash_key = lucet_siphash_key();
     pthread_mutex_init(&l->mutex, NULL);
     *out = l;
     return lucet_error_ok;

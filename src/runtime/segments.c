@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "runtime/demand.h"
 #include "runtime/error.h"
 #include "runtime/instance.h"
 #include "runtime/memory.h"
@@ -100,6 +101,9 @@ static enum lucet_error apply_datas(struct lucet_instance *i, bool in_image)
             return lucet__instantiation_trap(lucet_trapcode_heap_out_of_bounds, "data segment", k);
         if (d->size)
             memcpy(m->base + offset, a->data_bytes + d->bytes, d->size);
+        if (lucet__demand_exceeded(m->owner))
+            return lucet__fail(lucet_error_limits_exceeded,
+                               "the data segments touch more than heap_resident_limit allows");
     }
     return lucet_error_ok;
 }

@@ -178,10 +178,14 @@ static bool forget(struct slot *s, uint8_t *from)
 
 /* ---- The heap ---- */
 
+/* With pages on demand it is accessible only when it is registered: of a process that locks what it will map, the
+ * kernel fills what is accessible with zeros at once. */
 static bool map_zeros(struct slot *s, uint64_t offset, uint64_t size)
 {
-    if (!map_anonymous(s->heap + offset, size, PROT_READ | PROT_WRITE) ||
-        (s->on_demand && !lucet__demand_heap(s)))
+    const int access = PROT_READ | PROT_WRITE;
+
+    if (!map_anonymous(s->heap + offset, size, s->on_demand ? PROT_NONE : access) ||
+        (s->on_demand && (!lucet__demand_heap(s) || !protect(s->heap + offset, size, access))))
         return false;
     s->content = s->image_size = 0;
     atomic_store_explicit(&s->resident, 0, memory_order_relaxed);
@@ -221,9 +225,9 @@ static bool fill_heap(struct slot *s, uint64_t module_id, const struct image *im
     if (image->size == 0)
         return true;
     if (s->on_demand) {
-        /* What is there, be it zero, would hide it. */
-        if (atomic_load_explicit(&s->resident, memory_order_relaxed) && !forget(s, s->heap) &&
-            !map_zeros(s, 0, s->heap_accessible))
+        /* What is there, be it zero, would hide it: also what is not counted any more, since it lay beyond the
+         * memory of the tenant before. */
+        if (!forget(s, s->heap) && !map_zeros(s, 0, s->heap_accessible))
             return false;
         s->image_offset = image->offset;
         s->image_size = image->size;

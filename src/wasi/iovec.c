@@ -21,15 +21,18 @@ uint32_t wasi_buffers_get(struct lucet_vmctx *vmctx, uint32_t iovs, uint32_t cou
     for (uint32_t i = 0; i < count; i++) {
         struct wasi_iovec v;
         memcpy(&v, list + i * sizeof(v), sizeof(v));
+        out->total += v.len;
+        if (out->total > UINT32_MAX) { /* before it is looked at, which touches it */
+            return WASI_EINVAL;
+        }
         void *base = wasi_guest(vmctx, v.buf, v.len);
         if (base == NULL) {
             return WASI_EFAULT;
         }
         iov[i] = (struct iovec){.iov_base = base, .iov_len = v.len};
-        out->total += v.len;
     }
     out->count = (int)count;
-    return out->total > UINT32_MAX ? (uint32_t)WASI_EINVAL : (uint32_t)WASI_OK;
+    return WASI_OK;
 }
 
 void wasi_buffers_advance(struct wasi_buffers *b, uint64_t n)

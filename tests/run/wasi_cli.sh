@@ -96,6 +96,9 @@ status=0
 err=$("$lucet_wasi" - 2>&1 </dev/null) || status=$?
 check "nothing on standard input" "1 lucet-wasi: -: neither a WebAssembly module nor an artifact made by lucetc" "$status $err"
 status=0
+err=$(timeout 100 "$lucet_wasi" /dev/zero 2>&1) || status=$?
+check "a program without end" "1 lucet-wasi: /dev/zero: File too large" "$status $err"
+status=0
 err=$("$lucet_wasi" - 2>&1 <&-) || status=$?
 check "standard input that is closed" "1 lucet-wasi: -: Bad file descriptor" "$status $err"
 

@@ -36,16 +36,26 @@ static struct lucet_dl_module *load_or_complain(const struct cli *cli, int fd)
     return NULL;
 }
 
+/* The same as lucetc's: a pipe need not end. */
+#define SNAPSHOT_LIMIT (UINT64_C(1) << 30)
+
 /* The bytes as they are now, in memory, from the descriptor's position on: what is hashed must be what is
  * compiled, whatever happens to the file meanwhile. -1: errno. */
 static int snapshot(int from)
 {
     char buffer[65536];
+    uint64_t size = 0;
     int fd = memfd_create("module", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     ssize_t n = -1;
 
     if (fd >= 0) {
         while ((n = read(from, buffer, sizeof buffer)) > 0) {
+            size += (uint64_t)n;
+            if (size > SNAPSHOT_LIMIT) {
+                errno = EFBIG;
+                n = -1;
+                break;
+            }
             if (write(fd, buffer, (size_t)n) != n) {
                 n = -1;
                 break;

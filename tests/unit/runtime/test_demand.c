@@ -425,6 +425,105 @@ static void a_fault_handler_may_read_the_memory(void **state)
     lucet_dl_module_release(m);
 }
 
+static struct lucet_dl_module *small_guest(const char *memory)
+{
+    struct text t = {0};
+
+    text_add(&t,
+             "(module %s"
+             " (func (export \"store\") (param i32 i32) (i32.store8 (local.get 0) (local.get 1)))"
+             " (func (export \"load\") (param i32) (result i32) (i32.load8_u (local.get 0)))"
+             " (func (export \"fill\") (param i32 i32)"
+             "   (memory.fill (local.get 0) (i32.const 9) (local.get 1)))"
+             " (func (export \"grow\") (param i32) (result i32) (memory.grow (local.get 0))))",
+             memory);
+    struct lucet_dl_module *m = guest_module(t.s, &guest_default);
+    text_free(&t);
+    return m;
+}
+
+/* A page that a tenant left as zeros, beyond the memory of the next one, is there when a third comes that has an
+ * image at that place. */
+static void no_page_of_a_larger_tenant_hides_an_image(void **state)
+{
+    (void)state;
+    guest_begin();
+    struct lucet_dl_module *large = small_guest("(memory 1 200)"),
+                           *middle = small_guest("(memory 8 200)"),
+                           *last = small_guest("(memory 16 200) (data (i32.const 983041) \"x\")");
+    struct lucet_region *region = uffd_region(1, 0);
+    struct lucet_instance *inst = guest_instance(region, large, NULL, NULL);
+    guest_call(inst, "grow", ARGS(I32(20)));
+    guest_call(inst, "store", ARGS(I32(15 * BLOCK + 1), I32(1)));
+    lucet_instance_release(inst);
+    inst = guest_instance(region, middle, NULL, NULL);
+    guest_call(inst, "fill", ARGS(I32(0), I32(8 * BLOCK))); /* more than is put back page by page */
+    lucet_instance_release(inst);
+    inst = guest_instance(region, last, NULL, NULL);
+    assert_int_equal((uint32_t)guest_call(inst, "load", ARGS(I32(15 * BLOCK + 1))), 'x');
+    lucet_instance_release(inst);
+    lucet_region_release(region);
+    lucet_dl_module_release(large);
+    lucet_dl_module_release(middle);
+    lucet_dl_module_release(last);
+}
+
+/* In a process that locks its memory, the kernel fills new mappings with zeros, if it can. */
+static void locked_memory_gets_the_image_as_well(void **state)
+{
+    (void)state;
+    guest_begin();
+    struct lucet_dl_module *m = guest();
+    struct lucet_region *region = uffd_region(1, 0);
+    struct lucet_instance *inst = guest_instance(region, m, NULL, NULL);
+    if (mlock(lucet_instance_heap(inst), BLOCK) != 0 && errno != ENOMEM) {
+        printf("skipped: mlock: %s\n", strerror(errno));
+        skip();
+    }
+    if (mlockall(MCL_FUTURE) != 0) {
+        printf("skipped: mlockall: %s\n", strerror(errno));
+        skip();
+    }
+    guest_call(inst, "fill", ARGS(I32(0), I32(8 * BLOCK)));
+    const enum lucet_error e = lucet_instance_reset(inst);
+    const uint8_t *heap = lucet_instance_heap(inst);
+    size_t wrong = 0;
+    for (size_t k = 0; k < 8 * BLOCK && e == lucet_error_ok; k++)
+        wrong += heap[k] != expected(k);
+    munlockall();
+    assert_int_equal(e, lucet_error_ok);
+    assert_int_equal(wrong, 0);
+    lucet_instance_release(inst);
+    lucet_region_release(region);
+    lucet_dl_module_release(m);
+}
+
+/* What is put there as an instance begins counts as well: segments that are no image. */
+static void the_limit_holds_for_data_segments(void **state)
+{
+    struct lucet_instance *inst;
+    struct text t = {0};
+
+    (void)state;
+    guest_begin();
+    text_add(&t, "(module (memory 100 200)");
+    for (unsigned k = 0; k < 100; k++)
+        text_add(&t, " (data (i32.const %u) \"x\")", k * BLOCK);
+    text_add(&t, ")");
+    struct lucet_dl_module *m = guest_module(t.s, &guest_default);
+    text_free(&t);
+    struct lucet_region *region = uffd_region(1, 4 * BLOCK);
+    assert_int_equal(lucet_region_new_instance(region, m, &inst), lucet_error_limits_exceeded);
+    assert_non_null(strstr(lucet_error_detail(), "heap_resident_limit"));
+    lucet_region_release(region);
+    region = uffd_region(1, 100 * BLOCK);
+    assert_int_equal(lucet_region_new_instance(region, m, &inst), lucet_error_ok);
+    assert_int_equal(resident(inst), 100 * BLOCK);
+    lucet_instance_release(inst);
+    lucet_region_release(region);
+    lucet_dl_module_release(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -438,6 +537,9 @@ int main(void)
         cmocka_unit_test(nothing_is_left_behind),
         cmocka_unit_test(many_threads_fault_at_once),
         cmocka_unit_test(a_fault_handler_may_read_the_memory),
+        cmocka_unit_test(no_page_of_a_larger_tenant_hides_an_image),
+        cmocka_unit_test(locked_memory_gets_the_image_as_well),
+        cmocka_unit_test(the_limit_holds_for_data_segments),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

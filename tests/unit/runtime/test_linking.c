@@ -1,8 +1,20 @@
 /* What imports are satisfied from, and who keeps whom alive. Slots in use tell who lives. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "run/guest.h"
+
+static unsigned random_keys;
+
+/* In front of the C library's. */
+ssize_t getrandom(void *to, size_t size, unsigned flags)
+{
+    random_keys++;
+    return syscall(SYS_getrandom, to, size, flags);
+}
 
 struct set {
     struct lucet_region *region;
@@ -135,6 +147,20 @@ static void bad_registrations_are_refused(void **state)
     assert_int_equal(lucet_linker_new(NULL), lucet_error_invalid_argument);
     lucet_linker_release(l);
     lucet_linker_release(NULL);
+}
+
+/* Authors of modules choose the names: they must not know which collide. */
+static void each_linker_has_a_key_of_its_own(void **state)
+{
+    struct lucet_linker *l;
+
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        const unsigned before = random_keys;
+        assert_int_equal(lucet_linker_new(&l), lucet_error_ok);
+        assert_int_equal(random_keys, before + 1);
+        lucet_linker_release(l);
+    }
 }
 
 static const char user[] = "(module (import \"lib\" \"f\" (func $f (result i32)))"
@@ -361,6 +387,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(imports_must_have_the_declared_types),
         cmocka_unit_test(bad_registrations_are_refused),
+        cmocka_unit_test(each_linker_has_a_key_of_its_own),
         cmocka_unit_test(importers_keep_alive_what_they_import_from),
         cmocka_unit_test(importers_that_let_no_references_out_are_not_kept),
         cmocka_unit_test(functions_in_a_table_keep_their_instance),
