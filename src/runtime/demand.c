@@ -209,8 +209,8 @@ static int put_copies(int fd, uint64_t address, const uint8_t *from, uint64_t *s
     return outcome(failed, c.copy, size);
 }
 
-/* From the page at `offset` to the end of its block, as far as it is of one kind. */
-static int put_pages(struct slot *s, uint64_t offset, uint64_t *size)
+/* From the page at `offset` to the end of its block, as far as it is of one kind, but at most `most` bytes. */
+static int put_pages(struct slot *s, uint64_t offset, uint64_t most, uint64_t *size)
 {
     const uint64_t begin = s->image_offset, end = begin + s->image_size;
     const bool image = offset >= begin && offset < end;
@@ -223,7 +223,7 @@ static int put_pages(struct slot *s, uint64_t offset, uint64_t *size)
         until = begin;
     if (until > s->heap_accessible)
         until = s->heap_accessible;
-    *size = until - offset;
+    *size = until - offset < most ? until - offset : most;
     if (image)
         return put_copies(s->region->uffd, (uintptr_t)s->heap + offset,
                           s->image_bytes + (offset - begin), size);
@@ -256,7 +256,11 @@ enum demand lucet__demand_fault(const siginfo_t *info, bool in_guest)
     if (in_guest && s->resident_limit &&
         atomic_load_explicit(&s->resident, memory_order_relaxed) >= s->resident_limit)
         return DEMAND_REFUSED;
-    switch (put_pages(s, offset, &size)) {
+    int error = put_pages(s, offset, UINT64_MAX, &size);
+    if (error ==
+        ENOENT) /* the block goes on in another mapping: a host has locked a part of the heap, say */
+        error = put_pages(s, offset, LUCET__PAGE, &size);
+    switch (error) {
     case 0:
         atomic_fetch_add_explicit(&s->resident, size, memory_order_relaxed);
         return DEMAND_PROVIDED;

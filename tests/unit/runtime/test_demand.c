@@ -498,6 +498,30 @@ static void locked_memory_gets_the_image_as_well(void **state)
     lucet_dl_module_release(m);
 }
 
+/* The kernel fills no more than one mapping at a time, and hosts divide them: by locking a part, for example. */
+static void a_block_may_lie_in_two_mappings(void **state)
+{
+    (void)state;
+    guest_begin();
+    struct lucet_dl_module *m = guest();
+    struct lucet_region *region = uffd_region(1, 0);
+    struct lucet_instance *inst = guest_instance(region, m, NULL, NULL);
+    uint8_t *heap = lucet_instance_heap(inst);
+    /* It finds no pages to lock, but remembers that it should. */
+    assert_true(mlock(heap + 8192, 4096) == 0 || errno == ENOMEM || errno == EAGAIN);
+    assert_true(mlock(heap + 6 * BLOCK + 4096, 4096) == 0 || errno == ENOMEM || errno == EAGAIN);
+    for (uint32_t at = 1000; at < 16384; at += 4096)
+        assert_int_equal((uint32_t)guest_call(inst, "load", ARGS(I32(at))), expected(at));
+    for (uint32_t at = 6 * BLOCK; at < 7 * BLOCK; at += 4096)
+        assert_int_equal(heap[at], 0);
+    lucet_instance_release(inst);
+    inst = guest_instance(region, m, NULL, NULL);
+    assert_int_equal((uint32_t)guest_call(inst, "load", ARGS(I32(9000))), expected(9000));
+    lucet_instance_release(inst);
+    lucet_region_release(region);
+    lucet_dl_module_release(m);
+}
+
 /* What is put there as an instance begins counts as well: segments that are no image. */
 static void the_limit_holds_for_data_segments(void **state)
 {
@@ -539,6 +563,7 @@ int main(void)
         cmocka_unit_test(a_fault_handler_may_read_the_memory),
         cmocka_unit_test(no_page_of_a_larger_tenant_hides_an_image),
         cmocka_unit_test(locked_memory_gets_the_image_as_well),
+        cmocka_unit_test(a_block_may_lie_in_two_mappings),
         cmocka_unit_test(the_limit_holds_for_data_segments),
     };
 
