@@ -195,6 +195,8 @@ enum lucet_terminated_reason {
     lucet_terminated_reason_other,
     lucet_terminated_reason_cannot_yield, /* lucet_vmctx_yield() where it is impossible */
 };
+/* "timeout", ...; static storage; "unknown" for other numbers. Any thread, any time. */
+LUCET_API const char *lucet_terminated_reason_name(enum lucet_terminated_reason reason);
 
 /* Why a run was put aside. */
 enum lucet_yield_reason {
@@ -202,6 +204,8 @@ enum lucet_yield_reason {
     lucet_yield_reason_slice, /* its time slice is over, or someone preempted it */
     lucet_yield_reason_bound, /* it has executed as many instructions as it was allowed */
 };
+/* "slice", ...; as above. */
+LUCET_API const char *lucet_yield_reason_name(enum lucet_yield_reason reason);
 
 /* One frame of a guest backtrace, innermost first. */
 struct lucet_frame {

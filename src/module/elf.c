@@ -25,6 +25,8 @@ static const void *file_range(const struct lucet_artifact *a, uint64_t offset, u
 
 static bool check_ident(struct reader *r, const Elf64_Ehdr *e)
 {
+    if (memcmp(e->e_ident, "\0asm", SELFMAG) == 0)
+        return reader_fail(r, "a WebAssembly module, of which lucetc makes an artifact");
     if (memcmp(e->e_ident, ELFMAG, SELFMAG) != 0)
         return reader_fail(r, "not an ELF file");
     if (e->e_ident[EI_CLASS] != ELFCLASS64 || e->e_ident[EI_DATA] != ELFDATA2LSB)

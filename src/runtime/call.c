@@ -190,7 +190,9 @@ static enum lucet_error load_arguments(const struct call *c, const struct lucet_
 
 static enum lucet_error check_type(const struct call *c, const struct lucet_module_type *t)
 {
-    if (c->argc != t->nparams || (c->argc && !c->argv))
+    if (c->argc && !c->argv)
+        return lucet__fail(lucet_error_invalid_argument, "%zu arguments at NULL", c->argc);
+    if (c->argc != t->nparams)
         return lucet__fail(lucet_error_type_mismatch, "%zu arguments, the function takes %u",
                            c->argc, t->nparams);
     if (c->results && c->nresults < t->nresults)
@@ -228,6 +230,21 @@ static void store_results(const struct call *c, const struct lucet_module_type *
         memset(result->val.returned.fp + 4, 0, 12);
 }
 
+static const char *why(enum lucet_terminated_reason reason)
+{
+    static const char *const names[] = {
+        [lucet_terminated_reason_signal] = " by its signal handler",
+        [lucet_terminated_reason_provided] = " by a host function",
+        [lucet_terminated_reason_remote] = " by a kill switch",
+        [lucet_terminated_reason_timeout] = " by its time limit",
+        [lucet_terminated_reason_heap_out_of_memory] = ": it wanted more memory than it may have",
+        [lucet_terminated_reason_other] = "",
+        [lucet_terminated_reason_cannot_yield] = ": it cannot yield",
+    };
+
+    return (unsigned)reason < sizeof(names) / sizeof(names[0]) ? names[reason] : "";
+}
+
 static enum lucet_error terminated(struct lucet_instance *i, enum lucet_terminated_reason reason,
                                    void *provided, struct lucet_result *result)
 {
@@ -236,11 +253,7 @@ static enum lucet_error terminated(struct lucet_instance *i, enum lucet_terminat
     result->tag = lucet_result_tag_terminated;
     result->val.terminated.reason = reason;
     result->val.terminated.provided = provided;
-    return lucet__fail(lucet_error_runtime_terminated, "the guest was terminated%s",
-                       reason == lucet_terminated_reason_timeout        ? " by its time limit"
-                       : reason == lucet_terminated_reason_remote       ? " by a kill switch"
-                       : reason == lucet_terminated_reason_cannot_yield ? ": it cannot yield"
-                                                                        : "");
+    return lucet__fail(lucet_error_runtime_terminated, "the guest was terminated%s", why(reason));
 }
 
 static enum lucet_error yielded(struct lucet_instance *i, struct activation *act,

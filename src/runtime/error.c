@@ -106,3 +106,29 @@ const char *lucet_result_tag_name(enum lucet_result_tag tag)
 
     return (unsigned)tag < sizeof(names) / sizeof(names[0]) ? names[tag] : "unknown";
 }
+
+const char *lucet_terminated_reason_name(enum lucet_terminated_reason reason)
+{
+    static const char *const names[] = {
+        [lucet_terminated_reason_signal] = "signal",
+        [lucet_terminated_reason_provided] = "provided",
+        [lucet_terminated_reason_remote] = "remote",
+        [lucet_terminated_reason_timeout] = "timeout",
+        [lucet_terminated_reason_heap_out_of_memory] = "heap_out_of_memory",
+        [lucet_terminated_reason_other] = "other",
+        [lucet_terminated_reason_cannot_yield] = "cannot_yield",
+    };
+
+    return (unsigned)reason < sizeof(names) / sizeof(names[0]) ? names[reason] : "unknown";
+}
+
+const char *lucet_yield_reason_name(enum lucet_yield_reason reason)
+{
+    static const char *const names[] = {
+        [lucet_yield_reason_value] = "value",
+        [lucet_yield_reason_slice] = "slice",
+        [lucet_yield_reason_bound] = "bound",
+    };
+
+    return (unsigned)reason < sizeof(names) / sizeof(names[0]) ? names[reason] : "unknown";
+}

@@ -76,7 +76,7 @@ static int open_regular(const char *path, size_t *size)
         return -1;
     if (fstat(fd, &st) == 0) {
         if (!S_ISREG(st.st_mode))
-            errno = EINVAL;
+            errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
         else if (st.st_size == 0 || (uint64_t)st.st_size > SIZE_LIMIT)
             errno = st.st_size ? EFBIG : ENODATA;
         else {

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 #include "runtime/memfd.h"
 #include "runtime/module.h"
 #include "runtime/module_names.h"
+#include "runtime/names.h"
 #include "runtime/pristine.h"
 #include "runtime/probe.h"
 #include "runtime/ranges.h"
@@ -119,6 +121,7 @@ static void module_free(struct lucet_dl_module *m)
 static enum lucet_error load(int fd, size_t size, const char *path, struct lucet_dl_module **out)
 {
     struct lucet_dl_module *m = lucet__calloc(1, sizeof(*m));
+    char name[LUCET__NAME_MAX];
     enum lucet_error e;
 
     if (!m) {
@@ -148,8 +151,9 @@ static enum lucet_error load(int fd, size_t size, const char *path, struct lucet
         module_free(m);
         return e;
     }
-    lucet__log(lucet_log_debug, "module %llu is loaded, %llu bytes of image",
-               (unsigned long long)m->id, (unsigned long long)m->artifact.image_size);
+    lucet__printable(name, sizeof(name), path ? path : "memory", path ? strlen(path) : 6);
+    lucet__log(lucet_log_debug, "module %llu is loaded from %s, %llu bytes of image",
+               (unsigned long long)m->id, name, (unsigned long long)m->artifact.image_size);
     LUCET__PROBE6(module_load, m, path, m->base, m->artifact.image_size, m->file, m->file_size);
     *out = m;
     return lucet_error_ok;

@@ -181,8 +181,8 @@ enum lucet_error lucet_instance_set_slice(struct lucet_instance *inst, uint64_t 
         return lucet__fail(lucet_error_invalid_argument, "lucet_instance_set_slice: NULL");
     if (nanoseconds && nanoseconds < LEAST_SLICE)
         return lucet__fail(lucet_error_invalid_argument,
-                           "a slice of %llu ns is shorter than what switching takes",
-                           (unsigned long long)nanoseconds);
+                           "a slice of %llu ns is shorter than what switching takes: %d at least",
+                           (unsigned long long)nanoseconds, LEAST_SLICE);
     if (inst->stop->depth)
         return lucet__fail(lucet_error_instance_not_returned, "the instance is running");
     if (nanoseconds && !inst->registers && !(inst->registers = new_registers()))

@@ -30,8 +30,8 @@ void lucet__count_fault(struct lucet_dl_module *m, enum lucet_trapcode code, boo
 
 void lucet__count_termination(struct lucet_dl_module *m, enum lucet_terminated_reason reason)
 {
-    lucet__log(lucet_log_debug, "module %llu: a run was terminated, reason %d",
-               (unsigned long long)m->id, (int)reason);
+    lucet__log(lucet_log_debug, "module %llu: a run was terminated, reason %s",
+               (unsigned long long)m->id, lucet_terminated_reason_name(reason));
     if ((size_t)reason < COUNT(m->statistics.terminations))
         atomic_fetch_add_explicit(&m->statistics.terminations[reason], 1, memory_order_relaxed);
 }

@@ -90,6 +90,9 @@ int report_result(const struct cli *cli, struct lucet_instance *inst,
     case lucet_terminated_reason_heap_out_of_memory:
         fputs("lucet-wasi: guest terminated: its memory is exhausted\n", stderr);
         return EXIT_TRAPPED;
-    default: fputs("lucet-wasi: guest terminated\n", stderr); return EXIT_TRAPPED;
+    default:
+        fprintf(stderr, "lucet-wasi: guest terminated: %s\n",
+                lucet_terminated_reason_name(result->val.terminated.reason));
+        return EXIT_TRAPPED;
     }
 }

@@ -112,6 +112,7 @@ static void the_handler_decides(void **state)
         assert_int_equal(run(faults[i].name, faults[i].argc, 1 << 30),
                          lucet_error_runtime_terminated);
         assert_int_equal(r.val.terminated.reason, lucet_terminated_reason_signal);
+        assert_non_null(strstr(lucet_error_detail(), "by its signal handler"));
         assert_int_equal(asked, 2);
         assert_int_equal(run("five", 0, 0), lucet_error_instance_not_returned);
         assert_int_equal(lucet_instance_reset(inst), lucet_error_ok);

@@ -141,6 +141,7 @@ static void a_host_function_may_end_the_run(void **state)
         if (i % 2) {
             assert_int_equal(e, lucet_error_runtime_terminated);
             assert_int_equal(r.val.terminated.reason, lucet_terminated_reason_provided);
+            assert_non_null(strstr(lucet_error_detail(), "by a host function"));
             assert_ptr_equal(r.val.terminated.provided, (void *)0x1234);
         } else {
             assert_int_equal(e, lucet_error_runtime_fault);

@@ -89,9 +89,12 @@ static void expect_entries(struct lucet_instance *inst)
                 fail_msg("%s: wrong parameters", name);
             assert_int_equal(lucet_instance_run(inst, name, n + 1, args, &r),
                              lucet_error_type_mismatch);
-            if (n > 0)
+            if (n > 0) {
+                assert_int_equal(lucet_instance_run(inst, name, n, NULL, &r),
+                                 lucet_error_invalid_argument);
                 assert_int_equal(lucet_instance_run(inst, name, n - 1, args, &r),
                                  lucet_error_type_mismatch);
+            }
         }
     }
 }

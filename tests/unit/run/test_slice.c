@@ -258,6 +258,7 @@ static void slices_have_their_length(void **state)
     guest_begin();
     struct set s = set_up();
     assert_int_equal(lucet_instance_set_slice(s.a, 5000), lucet_error_invalid_argument);
+    assert_non_null(strstr(lucet_error_detail(), "20000 at least"));
     assert_int_equal(lucet_instance_set_slice(NULL, 50000), lucet_error_invalid_argument);
     assert_int_equal(lucet_instance_set_slice(s.a, 10000000), lucet_error_ok);
     enum lucet_error e = lucet_instance_run(s.a, "loop", 0, NULL, &r);

@@ -34,6 +34,7 @@ static void files_that_are_no_artifacts_are_refused(void **state)
     assert_non_null(strstr(lucet_error_detail(), path));
     assert_null(m);
     assert_int_equal(lucet_dl_module_load(dir, &m), lucet_error_dl);
+    assert_non_null(strstr(lucet_error_detail(), "Is a directory"));
     assert_int_equal(lucet_dl_module_load("/dev/zero", &m), lucet_error_dl);
     write_file(path, "", 0);
     assert_int_equal(lucet_dl_module_load(path, &m), lucet_error_dl);
@@ -48,6 +49,9 @@ static void files_that_are_no_artifacts_are_refused(void **state)
     unlink(path);
     rmdir(dir);
     assert_int_equal(lucet_dl_module_load("/proc/self/exe", &m), lucet_error_module);
+    static const char wasm[64] = "\0asm\1";
+    assert_int_equal(lucet_dl_module_load_bytes(wasm, sizeof(wasm), &m), lucet_error_module);
+    assert_non_null(strstr(lucet_error_detail(), "lucetc"));
     assert_int_equal(lucet_dl_module_load("\033[31m", &m), lucet_error_dl);
     assert_null(strchr(lucet_error_detail(), '\033'));
     assert_int_equal(lucet_dl_module_load(NULL, &m), lucet_error_invalid_argument);

@@ -241,6 +241,7 @@ static void the_log_tells_what_happens(void **state)
     lucet_set_log(lucet_log_debug, note, &lines);
     assert_int_equal(live(), lucet_error_ok);
     assert_non_null(strstr(lines.s, "debug: module "));
+    assert_non_null(strstr(lines.s, " is loaded from memory, "));
     assert_non_null(strstr(lines.s, "a run faulted: unreachable"));
     text_free(&lines);
     text_add(&lines, "x");
@@ -256,6 +257,24 @@ static void the_log_tells_what_happens(void **state)
     assert_string_equal(lines.s, "x");
     text_free(&lines);
     assert_string_equal(lucet_log_level_name((enum lucet_log_level)17), "unknown");
+}
+
+static void reasons_have_names(void **state)
+{
+    (void)state;
+    assert_string_equal(lucet_terminated_reason_name(lucet_terminated_reason_signal), "signal");
+    assert_string_equal(lucet_terminated_reason_name(lucet_terminated_reason_cannot_yield),
+                        "cannot_yield");
+    for (int i = lucet_terminated_reason_signal; i <= lucet_terminated_reason_cannot_yield; i++)
+        assert_string_not_equal(lucet_terminated_reason_name((enum lucet_terminated_reason)i),
+                                "unknown");
+    assert_string_equal(lucet_terminated_reason_name((enum lucet_terminated_reason)7), "unknown");
+    assert_string_equal(lucet_terminated_reason_name((enum lucet_terminated_reason) - 1),
+                        "unknown");
+    assert_string_equal(lucet_yield_reason_name(lucet_yield_reason_value), "value");
+    assert_string_equal(lucet_yield_reason_name(lucet_yield_reason_slice), "slice");
+    assert_string_equal(lucet_yield_reason_name(lucet_yield_reason_bound), "bound");
+    assert_string_equal(lucet_yield_reason_name((enum lucet_yield_reason)3), "unknown");
 }
 
 /* ---- Growing beyond the limits ---- */
@@ -284,6 +303,7 @@ static void check_grow(struct lucet_instance *inst, bool ends)
     assert_int_equal(e, lucet_error_runtime_terminated);
     assert_int_equal(r.tag, lucet_result_tag_terminated);
     assert_int_equal(r.val.terminated.reason, lucet_terminated_reason_heap_out_of_memory);
+    assert_non_null(strstr(lucet_error_detail(), "more memory"));
     assert_int_equal(lucet_instance_reset(inst), lucet_error_ok);
     uint32_t before;
     assert_int_equal(lucet_instance_grow_heap(inst, 90, &before), lucet_error_limits_exceeded);
@@ -325,6 +345,7 @@ int main(void)
         cmocka_unit_test(an_allocator_that_fails_gives_clean_errors),
         cmocka_unit_test(the_allocator_stays_once_it_is_used),
         cmocka_unit_test(the_log_tells_what_happens),
+        cmocka_unit_test(reasons_have_names),
         cmocka_unit_test(growing_beyond_the_limits_may_end_the_run),
     };
 
