@@ -312,10 +312,10 @@ __asm__(".pushsection .text\n"
         ".pushsection .data\n quick_look_avx512: .byte 0\n .popsection\n");
 
 /* 0, or what was found in the registers. */
-static int registers_that_are_not_clear(const struct lucet_func *f, struct lucet_instance *i)
+static uint64_t registers_that_are_not_clear(const struct lucet_func *f, struct lucet_instance *i)
 {
     static union lucet_raw seen[32];
-    int found = 0;
+    uint64_t found = 0;
 
     memset(seen, 0, sizeof(seen));
     if (quick_look_avx512)
@@ -326,8 +326,8 @@ static int registers_that_are_not_clear(const struct lucet_func *f, struct lucet
     else
         __asm__ volatile("pcmpeqd %%xmm3,%%xmm3" ::: "xmm3");
     assert_int_equal(lucet_func_call(f, i, seen, NULL), lucet_error_ok);
-    for (size_t k = 0; k < sizeof(seen); k++)
-        found |= ((const uint8_t *)seen)[k];
+    for (size_t k = 0; k < sizeof(seen) / sizeof(*seen); k++)
+        found |= seen[k].words[0] | seen[k].words[1];
     return found;
 }
 
