@@ -114,17 +114,29 @@ static void after_fork(void)
     pthread_mutex_unlock(&lucet__demand_ranges.mutex);
 }
 
+static bool register_all(const struct lucet_region *r)
+{
+    for (size_t k = 0; k < r->capacity; k++)
+        if (r->slots[k].on_demand && !register_heap(r, &r->slots[k]))
+            return false;
+    return true;
+}
+
+/* Better no memory than another one, and none for good: what is inaccessible now is nowhere noted. */
 static void renew(struct lucet_region *r)
 {
+    if (r->uffd < 0)
+        return;
+    close(r->uffd);
+    r->uffd = open_with_signals();
+    if (r->uffd >= 0 && register_all(r))
+        return;
     if (r->uffd >= 0)
         close(r->uffd);
-    r->uffd = open_with_signals();
-    for (size_t k = 0; k < r->capacity; k++) {
-        struct slot *s = &r->slots[k];
-        /* Better no memory than another one. */
-        if (s->on_demand && (r->uffd < 0 || !register_heap(r, s)))
-            mprotect(s->heap, r->limits.heap_address_space_size, PROT_NONE);
-    }
+    r->uffd = -1;
+    for (size_t k = 0; k < r->capacity; k++)
+        if (r->slots[k].on_demand)
+            mprotect(r->slots[k].heap, r->limits.heap_address_space_size, PROT_NONE);
 }
 
 static void in_child(void)

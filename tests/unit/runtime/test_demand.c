@@ -2,9 +2,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/userfaultfd.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -17,6 +21,7 @@
 
 static bool forbidden; /* userfaultfd */
 static bool no_descriptor;
+static atomic_uint registrations = UINT_MAX; /* that succeed */
 
 /* In front of the C library's. */
 long syscall(long number, ...)
@@ -44,6 +49,21 @@ long syscall(long number, ...)
         return -1;
     }
     return r;
+}
+
+int ioctl(int fd, unsigned long request, ...)
+{
+    va_list a;
+
+    va_start(a, request);
+    void *arg = va_arg(a, void *);
+    va_end(a);
+    if (request == UFFDIO_REGISTER && registrations-- == 0) {
+        registrations = 0;
+        errno = ENOMEM;
+        return -1;
+    }
+    return (int)syscall(SYS_ioctl, (long)fd, (long)request, arg);
 }
 
 int open(const char *path, int flags, ...)
@@ -279,10 +299,42 @@ static void a_child_has_pages_of_its_own(void **state)
     lucet_dl_module_release(m);
 }
 
-/* Without a descriptor in the child there is no memory, rather than another one. */
+static void check_lost(struct lucet_region *region, struct lucet_dl_module *m,
+                       struct lucet_instance *inst, int code)
+{
+    struct lucet_instance *other;
+    struct lucet_result r;
+
+    if (lucet_instance_run(inst, "load", ARGS(I32(150000)), &r) != lucet_error_runtime_fault)
+        _exit(code);
+    if (lucet_instance_reset(inst) != lucet_error_unsupported)
+        _exit(code + 1);
+    if (lucet_region_new_instance(region, m, &other) != lucet_error_unsupported)
+        _exit(code + 2);
+}
+
+/* Nor do its children get what it has lost, though they could have a descriptor. */
+static void be_lost(struct lucet_region *region, struct lucet_dl_module *m,
+                    struct lucet_instance *inst)
+{
+    int status;
+
+    no_descriptor = false;
+    registrations = UINT_MAX;
+    const pid_t pid = fork();
+    if (pid != 0 && waitpid(pid, &status, 0) != pid)
+        _exit(1);
+    if (pid != 0 && status != 0)
+        _exit(WEXITSTATUS(status));
+    check_lost(region, m, inst, pid ? 2 : 5);
+    lucet_instance_release(inst);
+    lucet_region_release(region);
+    _exit(0);
+}
+
+/* Without a descriptor in the child there is no memory, rather than another one; nor where it is of no use. */
 static void a_child_that_gets_no_descriptor_has_no_memory(void **state)
 {
-    struct lucet_result r;
     int status;
 
     (void)state;
@@ -291,23 +343,19 @@ static void a_child_that_gets_no_descriptor_has_no_memory(void **state)
     struct lucet_region *region = uffd_region(2, 0);
     struct lucet_instance *inst = guest_instance(region, m, NULL, NULL);
     guest_call(inst, "store", ARGS(I32(150000), I32(7)));
-    no_descriptor = true;
-    pid_t pid = fork();
-    if (pid == 0) {
-        struct lucet_instance *other;
-        if (lucet_instance_run(inst, "load", ARGS(I32(150000)), &r) != lucet_error_runtime_fault)
-            _exit(1);
-        if (lucet_instance_reset(inst) != lucet_error_unsupported)
-            _exit(2);
-        if (lucet_region_new_instance(region, m, &other) != lucet_error_unsupported)
-            _exit(3);
-        lucet_instance_release(inst);
-        lucet_region_release(region);
-        _exit(0);
+    struct lucet_instance *second = guest_instance(region, m, NULL, NULL);
+    lucet_instance_release(second); /* its slot is registered */
+    for (int way = 0; way < 3; way++) {
+        no_descriptor = way == 0;
+        registrations = way == 0 ? UINT_MAX : (unsigned)way - 1;
+        const pid_t pid = fork();
+        if (pid == 0)
+            be_lost(region, m, inst);
+        no_descriptor = false;
+        registrations = UINT_MAX;
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
     }
-    no_descriptor = false;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_int_equal(status, 0);
     lucet_instance_release(inst);
     lucet_region_release(region);
     lucet_dl_module_release(m);
