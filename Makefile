@@ -85,7 +85,8 @@ fuzz: ## build the libFuzzer targets in build-fuzz/
 	    -DLUCET_SANITIZE=ON -DLUCET_TESTS=OFF -DLUCET_LLVM=$(LLVM) $(CMAKE_FLAGS)
 	cmake --build build-fuzz -j $(JOBS)
 
-install: build ## install to PREFIX (default /usr/local); DESTDIR is honoured
+install: configure ## install to PREFIX (default /usr/local); DESTDIR is honoured
+	@cmake --build $(BUILD) -j $(JOBS) --target installed
 	@cmake --install $(BUILD)
 	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
 

@@ -24,13 +24,18 @@ foreach(dir LIBDIR INCLUDEDIR)
 endforeach()
 
 get_property(libraries GLOBAL PROPERTY LUCET_LIBRARIES)
+set(installed ${programs})
 foreach(name IN LISTS libraries)
+    list(APPEND installed ${name}-static ${name}-shared)
     install(TARGETS ${name}-static ${name}-shared ARCHIVE LIBRARY)
     install(CODE "${pc_variables}configure_file(\"${PROJECT_SOURCE_DIR}/cmake/${name}.pc.in\"
         \"${PROJECT_BINARY_DIR}/${name}.pc\" @ONLY)")
     install(FILES ${PROJECT_BINARY_DIR}/${name}.pc
             DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 endforeach()
+
+# What `cmake --install` needs: not the tests.
+add_custom_target(installed DEPENDS ${installed})
 
 foreach(section 1 7)
     file(GLOB man_pages CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/docs/man/*.${section})

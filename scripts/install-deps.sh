@@ -16,7 +16,7 @@ build   pkg-config|pkg-config    finds libraries
 build   llvm-22-dev              the code generator behind lucetc
 build   lld-22                   the linker that lucetc runs
 build   libjansson-dev           reads bindings files
-build   libsodium-dev            signatures
+build   libsodium-dev            hashes for the cache of lucet-wasi
 build   libzydis-dev             decodes x86 in lucet-objdump
 guest   clang-22                 compiles C guests to WebAssembly
 guest   lld-22                   links guests (wasm-ld)

@@ -189,15 +189,19 @@ LUCET_API size_t lucet_region_free_slots(const struct lucet_region *region);
 
 /* A host function: `R symbol(struct lucet_vmctx *, args...)` in C. Results beyond the first are
  * written through pointers that follow the arguments. The signature ("iiI:i", letters as above)
- * is compared with what the module imports; a mismatch fails instantiation. */
+ * is compared with what the module imports; a mismatch fails instantiation. In C the letters are:
+ * i uint32_t, I uint64_t, f float, F double, v __m128i, r e x uint64_t (a result: pointer to that). */
 struct lucet_hostcall {
     const char *symbol;
     const char *signature;
     void (*func)(void); /* cast of the C function */
 };
 
-/* A set of things that imports may be satisfied from. Nothing else can be imported. */
+/* A set of things that imports may be satisfied from. Nothing else can be imported. What is registered under a
+ * name again takes the place of what was there, for instances that are created afterwards. Errors of all functions
+ * that register: invalid_argument (NULL; a signature that is none), no_memory. */
 LUCET_API enum lucet_error lucet_linker_new(struct lucet_linker **out);
+/* Instances keep what they import. NULL is allowed. */
 LUCET_API void lucet_linker_release(struct lucet_linker *l);
 /* Registers host functions for imports that were bound by lucetc --bindings to a native symbol.
  * What is in the table is copied. */
@@ -292,8 +296,8 @@ LUCET_API enum lucet_error lucet_instance_run_start(struct lucet_instance *inst)
 LUCET_API enum lucet_error lucet_instance_call_start(struct lucet_instance *inst,
                                                      struct lucet_result *result);
 
-/* Calls an exported function. Arguments are checked against its type (type_mismatch). `result`
- * may be NULL. Returns ok with tag returned; runtime_fault, runtime_terminated or runtime_threw
+/* Calls an exported function. Arguments are checked against its type (type_mismatch). `argv` may be NULL
+ * when argc is 0, `result` always. Returns ok with tag returned; runtime_fault, runtime_terminated or runtime_threw
  * with tags faulted, terminated or threw; another error with tag errored. An instance that faulted
  * or was terminated must be reset first; one that threw an exception goes on as it is. */
 LUCET_API enum lucet_error lucet_instance_run(struct lucet_instance *inst, const char *entrypoint,
@@ -370,7 +374,8 @@ LUCET_API enum lucet_error lucet_func_call(const struct lucet_func *func,
                                            struct lucet_instance *inst, union lucet_raw *values,
                                            struct lucet_result *result);
 
-/* An exported global's value. Error symbol_not_found. */
+/* An exported global's value. Errors: symbol_not_found; of setting, type_mismatch and invalid_argument (it
+ * cannot be changed) too. */
 LUCET_API enum lucet_error lucet_instance_get_global(struct lucet_instance *inst, const char *name,
                                                      size_t name_len, struct lucet_val *out);
 LUCET_API enum lucet_error lucet_instance_set_global(struct lucet_instance *inst, const char *name,
@@ -460,14 +465,14 @@ enum lucet_kill_result {
     lucet_kill_not_terminable, /* it is finished, released, or someone else was first */
 };
 /* A handle that any thread may fire at any moment, also after the instance is gone. Owned by the
- * caller. One firing per run takes effect. */
+ * caller. One firing per run takes effect. Errors: invalid_argument (NULL), no_memory. */
 LUCET_API enum lucet_error lucet_instance_kill_switch(struct lucet_instance *inst,
                                                       struct lucet_kill_switch **out);
 LUCET_API enum lucet_kill_result lucet_kill_switch_terminate(struct lucet_kill_switch *k);
 LUCET_API void lucet_kill_switch_release(struct lucet_kill_switch *k);
 
 /* Limits each following run of the instance to `milliseconds` of wall time; 0 = no limit. The run
- * ends as terminated, reason timeout. */
+ * ends as terminated, reason timeout. It stays after a reset. Error invalid_argument (NULL). */
 LUCET_API enum lucet_error lucet_instance_set_timeout(struct lucet_instance *inst,
                                                       uint64_t milliseconds);
 

@@ -190,8 +190,8 @@ enum lucet_error bindings_check(const struct compilation *c)
         escape_name(module, sizeof module, import->module);
         escape_name(name, sizeof name, import->name);
         diagnose(c->diagnostic, "import",
-                 "no binding for imported function \"%s\" of module \"%s\": add it to a "
-                 "--bindings file, or allow it with --allow-undefined",
+                 "no binding for imported function \"%s\" of module \"%s\": lucetc wants it "
+                 "in a --bindings file, or --allow-undefined",
                  name, module);
         return lucet_error_compile;
     }

@@ -21,20 +21,29 @@ same() { # NAME FILE FILE
 # Options that are understood, but only to say that they are not there yet.
 later() { sed -n 's/^ *{"\([^"]*\)",.*OPT_LATER}.*/--\1/p' "$1"; }
 
+options() { grep -Eo -- '(^|[ ,])-(-[a-z][a-z_-]*|[A-Za-z0-9]\b)' | tr -d ' ,' | sort -u; }
+# Definitions in a man page: the line behind .TP. Of macros and fonts only the words are left.
+defined() {
+    sed -n '/^\.SH OPTIONS/,/^\.SH [^O]/p' "$1" | grep -A 1 '^\.TP' | grep -v -e '^\.TP' -e '^--$' |
+        sed 's/\\f[BIRP]//g;s/\\-/-/g;s/[",]/ /g' | options
+}
+
 for program in lucetc lucet-wasi lucet-objdump; do
     man=$LUCET_SRC/docs/man/$program.1
     code=$(grep -l '^static const struct option' "$LUCET_SRC/src/tools/$program/"*.c)
-    "$LUCET_BIN/$program" --help | grep -Eo -- '(^|[ ,])-(-[a-z][a-z_-]*|[A-Za-z0-9]\b)' | tr -d ' ,' | sort -u >help
-    # Definitions: the line behind .TP. Of macros and fonts only the words are left.
-    sed -n '/^\.SH OPTIONS/,/^\.SH [^O]/p' "$man" | grep -A 1 '^\.TP' | grep -v -e '^\.TP' -e '^--$' |
-        sed 's/\\f[BIR]//g;s/\\-/-/g;s/[",]/ /g' | grep -Eo -- '(^|[ ,])-(-[a-z][a-z_-]*|[A-Za-z0-9]\b)' |
-        tr -d ' ,' | sort -u >page
+    "$LUCET_BIN/$program" --help | options >help
+    defined "$man" >page
     same "$program: the man page and --help" help page
     sed -n '/^static const struct option/,/^}/s/^ *\({\|SECTION_OPTION(\)"\([a-z][a-z_-]*\)",.*/--\2/p' "$code" | sort -u >table
     grep -e '^--' help >long
     later "$code" | sort -u | comm -23 table - >now
     same "$program: its table and --help" long now
 done
+
+# A script, without such a table.
+"$LUCET_SRC/share/lucet-perf" --help | options >help
+defined "$LUCET_SRC/docs/man/lucet-perf.1" >page
+same "lucet-perf: the man page and --help" help page
 
 # No page has mistakes that its formatter sees.
 if command -v groff >/dev/null; then

@@ -3,6 +3,7 @@
 #include "guest.h"
 
 #include <asm/prctl.h>
+#include <emmintrin.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -158,6 +159,71 @@ static void a_host_function_may_end_the_run(void **state)
 }
 
 /* ---- A host that uses the segment register for itself ---- */
+
+/* Every letter of a signature as the C type that docs/embedding.md names, in registers and on the stack. */
+static const char every_type[] =
+    "(module (import \"host\" \"f\" (func $f"
+    "   (param i32 i64 f32 f64 v128 externref funcref i64 i64 i32)"
+    "   (param v128 v128 v128 v128 v128 v128 v128 i64 v128)"
+    "   (result v128 i32 i64 f32 f64 v128 externref funcref)))"
+    " (func $g (export \"g\")) (elem declare func $g)"
+    " (func (export \"call\") (param v128 externref)"
+    "   (result v128 i32 i64 f32 f64 v128 externref funcref)"
+    "   (call $f (i32.const 1) (i64.const 2) (f32.const 3) (f64.const 4) (local.get 0)"
+    "     (local.get 1) (ref.func $g) (i64.const 5) (i64.const 6) (i32.const 7)"
+    "     (v128.const i64x2 11 0) (v128.const i64x2 12 0) (v128.const i64x2 13 0)"
+    "     (v128.const i64x2 14 0) (v128.const i64x2 15 0) (v128.const i64x2 16 0)"
+    "     (v128.const i64x2 17 0) (i64.const 8) (v128.const i64x2 18 0x100))))";
+
+static __m128i all_types(struct lucet_vmctx *ctx, uint32_t i, uint64_t w, float f, double d,
+                         __m128i v, uint64_t extern_ref, uint64_t func_ref, uint64_t w5,
+                         uint64_t w6, uint32_t i7, __m128i v1, __m128i v2, __m128i v3, __m128i v4,
+                         __m128i v5, __m128i v6, __m128i v7, uint64_t w8, __m128i v8,
+                         uint32_t *i_out, uint64_t *w_out, float *f_out, double *d_out,
+                         __m128i *v_out, uint64_t *extern_out, uint64_t *func_out)
+{
+    const __m128i low = _mm_add_epi64(_mm_add_epi64(_mm_add_epi64(v1, v2), _mm_add_epi64(v3, v4)),
+                                      _mm_add_epi64(_mm_add_epi64(v5, v6), v7));
+
+    (void)ctx;
+    *i_out = i * 10 + i7;
+    *w_out = ((w * 10 + w5) * 10 + w6) * 10 + w8;
+    *f_out = f + 0.5f;
+    *d_out = d + 0.25;
+    *v_out = _mm_add_epi64(v, v8);
+    *extern_out = extern_ref + 1;
+    *func_out = func_ref;
+    return low;
+}
+
+static void every_type_reaches_host_functions(void **state)
+{
+    (void)state;
+    guest_begin();
+    struct lucet_region *region = guest_region(1);
+    struct lucet_dl_module *module = guest_module(every_type, &guest_default);
+    struct lucet_linker *linker;
+    assert_int_equal(lucet_linker_new(&linker), lucet_error_ok);
+    assert_int_equal(lucet_linker_func(linker, "host", "f", "iIfFverIIivvvvvvvIv:viIfFver",
+                                       (void (*)(void))all_types),
+                     lucet_error_ok);
+    struct lucet_instance *inst = guest_instance(region, module, linker, NULL);
+    struct lucet_func func;
+    union lucet_raw v[8] = {{.words = {100, 7}}, {.u64 = 0xdeadbeefcafe}};
+    assert_int_equal(lucet_dl_module_func(module, "call", "ve:viIfFver", &func), lucet_error_ok);
+    assert_int_equal(lucet_func_call(&func, inst, v, NULL), lucet_error_ok);
+    assert_true(v[0].words[0] == 98 && v[0].words[1] == 0);
+    assert_int_equal(v[1].u32, 17);
+    assert_int_equal(v[2].u64, 2568);
+    assert_true(v[3].f32 == 3.5f && v[4].f64 == 4.25);
+    assert_true(v[5].words[0] == 118 && v[5].words[1] == 0x107);
+    assert_true(v[6].u64 == 0xdeadbeefcaff);
+    assert_non_null(v[7].ref);
+    lucet_linker_release(linker);
+    lucet_instance_release(inst);
+    lucet_dl_module_release(module);
+    lucet_region_release(region);
+}
 
 static uint64_t elsewhere[64];
 
@@ -355,6 +421,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_floating_point_environment_is_each_ones_own),
         cmocka_unit_test(a_host_function_may_end_the_run),
+        cmocka_unit_test(every_type_reaches_host_functions),
         cmocka_unit_test(guests_keep_their_memory_when_a_host_function_changes_gs),
         cmocka_unit_test(faults_of_host_functions_go_to_the_hosts_handler),
         cmocka_unit_test(failed_instantiations_leave_the_slot_usable),
