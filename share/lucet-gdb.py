@@ -52,6 +52,12 @@ def executable_mappings():
             yield int(words[0], 16)
 
 
+def add_symbols(path, base, from_tty):
+    """gdb takes the path apart as a shell does."""
+    quoted = os.path.abspath(path).replace("\\", "\\\\").replace('"', '\\"')
+    gdb.execute(f'add-symbol-file "{quoted}" -o {base:#x}', from_tty, True)
+
+
 class LucetSymbols(gdb.Command):
     """lucet-symbols FILE: symbols of the artifact FILE, wherever it is mapped."""
 
@@ -68,7 +74,7 @@ class LucetSymbols(gdb.Command):
         for start in executable_mappings():
             base = start - text
             if memory.read_memory(base + address, len(build_id)).tobytes() == build_id:
-                gdb.execute(f"add-symbol-file {path} -o {base:#x}", from_tty, True)
+                add_symbols(path, base, from_tty)
                 print(f"{path} is mapped at {base:#x}")
                 found += 1
         if found == 0:
@@ -97,7 +103,7 @@ class ModuleLoaded(gdb.Breakpoint):
 
     def stop(self):
         base, file, size = (int(gdb.parse_and_eval(f"(long)$_probe_arg{i}")) for i in (2, 4, 5))
-        gdb.execute(f"add-symbol-file {self.copy(file, size)} -o {base:#x}", False, True)
+        add_symbols(self.copy(file, size), base, False)
         return False
 
 

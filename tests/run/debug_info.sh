@@ -114,7 +114,8 @@ session() { # WHAT ARGUMENT…: of lucet-wasi
     check_match "steps to the fault" "SIGSEGV" "$said"
     check_match "and knows its line" "out_of_bounds \(\) at .*traps.c:$where" "$said"
 }
-session "an artifact" debug1.so bounds
+mkdir 'a "b'
+TMPDIR="$work/a \"b" session "an artifact" debug1.so bounds
 session "a module" -g traps.wasm bounds
 
 # A process that was running before the script was there.
@@ -125,10 +126,11 @@ directory $LUCET_SRC
 break lucet_instance_run
 run
 source $LUCET_SRC/share/lucet-gdb.py
-lucet-symbols debug1.so
+lucet-symbols "late one.so"
 break traps.c:$(line_of 'return deeper(3)')
 continue
 GDB
-gdb -q -nx -batch -x late --args "$lucet_wasi" debug1.so bounds >gdb.out 2>&1 || true
+cp debug1.so "late one.so"
+gdb -q -nx -batch -x late --args "$lucet_wasi" "late one.so" bounds >gdb.out 2>&1 || true
 check_match "lucet-symbols finds an artifact" "main .*traps.c:$(line_of 'return deeper(3)')" "$(cat gdb.out)"
 finish
