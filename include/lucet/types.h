@@ -56,7 +56,8 @@ LUCET_API const char *lucet_error_name(enum lucet_error e);
 LUCET_API const char *lucet_error_message(enum lucet_error e);
 
 /* The last error's detail on the calling thread, in words: what, where, what to do. Never NULL;
- * "" after success. Valid until the thread's next lucet call. */
+ * "" after success, but for calls through handles, which leave what was there. Valid until the thread's next
+ * lucet call. */
 LUCET_API const char *lucet_error_detail(void);
 
 /* Why guest code stopped. The values are those in the trap instructions (see docs/abi.md). */

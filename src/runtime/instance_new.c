@@ -143,7 +143,11 @@ static enum lucet_error run_start(struct lucet_instance *i)
     if (e == lucet_error_ok && result.tag == lucet_result_tag_yielded)
         return lucet__fail(lucet_error_start_yielded,
                            "the start function yielded: run it by itself to resume it");
-    if (e == lucet_error_ok || e == lucet_error_start_already_run)
+    if (e == lucet_error_start_already_run) { /* there is none */
+        lucet__clear_error();
+        return lucet_error_ok;
+    }
+    if (e == lucet_error_ok)
         return lucet_error_ok;
     if (result.tag == lucet_result_tag_threw)
         return lucet__fail(e, "start function: an exception that nothing caught");

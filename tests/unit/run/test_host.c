@@ -208,6 +208,7 @@ static void every_type_reaches_host_functions(void **state)
                                        (void (*)(void))all_types),
                      lucet_error_ok);
     struct lucet_instance *inst = guest_instance(region, module, linker, NULL);
+    assert_string_equal(lucet_error_detail(), "");
     struct lucet_func func;
     union lucet_raw v[8] = {{.words = {100, 7}}, {.u64 = 0xdeadbeefcafe}};
     assert_int_equal(lucet_dl_module_func(module, "call", "ve:viIfFver", &func), lucet_error_ok);
