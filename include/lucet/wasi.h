@@ -57,7 +57,8 @@ LUCET_API enum lucet_error lucet_wasi_link_shared_memories(struct lucet_linker *
                                                            uint64_t max_bytes);
 /* Lets the guest of `ctx` start up to `limit` threads at a time besides its first, which its embedder
  * runs. Each is an instance of `module` in `region` (which needs a free slot, or the guest gets EAGAIN)
- * with the imports of `linker`. These three must outlive the context, or lucet_wasi_ctx_join(). Before
+ * with the imports of `linker`, and nothing else of its options is the first one's: it has no contexts
+ * under keys (host functions find NULL), time limit or limits of its own; those of the region hold. These three must outlive the context, or lucet_wasi_ctx_join(). Before
  * the first run. A fault or proc_exit in one thread ends all: the embedder's run ends as terminated,
  * reason remote, and the functions below say why. Errors: invalid_argument, no_memory. */
 LUCET_API enum lucet_error lucet_wasi_ctx_threads(struct lucet_wasi_ctx *ctx,
