@@ -91,10 +91,6 @@ lucet__leave:
 lucet__leave_host:
         .cfi_startproc
         .cfi_undefined %rip
-        movq    lucet__thread@GOTTPOFF(%rip), %rax
-        movq    %fs:CURRENT(%rax), %rdi
-        cmpq    $0, RETURN_TO(%rdi)
-        jne     lucet__leave                    /* quick.S has no control word for it */
         fldcw   .Lx87(%rip)                     /* guests leave it alone, host functions need not */
         jmp     lucet__leave
         .cfi_endproc

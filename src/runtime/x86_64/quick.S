@@ -1,7 +1,7 @@
 /* lucet_func_call() where nothing speaks against a plain run; func.c has the rest. From the checks to the
  * return all is here, because what a call costs is the number of its instructions and of its jumps.
  *
- * Less is saved and put back than in enter.S. Guest code changes neither the direction and alignment flags,
+ * Less is looked at and put back than in enter.S. Guest code changes neither the direction and alignment flags,
  * which C has clear at calls, nor the control bits of floating point, and never uses x87; where the host has MXCSR
  * as guests need it, all are as before when the function has returned. Its sticky flags may have been raised, as by any C
  * function. */
@@ -75,6 +75,7 @@ lucet__gs_probe:
         subq    $8, %rsp
         .cfi_adjust_cfa_offset 8
         stmxcsr (%rsp)
+        fnstcw  4(%rsp)
         movl    (%rsp), %r9d
         andl    $~MXCSR_FLAGS, %r9d
         cmpl    $MXCSR_DEFAULT, %r9d
@@ -147,6 +148,9 @@ lucet__quick_end:
         addq    $8, %rsp
         .cfi_adjust_cfa_offset -8
         POP_REGISTERS
+        cmpb    $0, VECTORS(%rsi)
+        je      .Lend
+        vzeroupper                      /* host functions may have left them dirty */
 .Lend:
         movq    STOP(%rsi), %r8
         cmpq    $0, NOT_PLAIN(%rsi)
@@ -186,6 +190,7 @@ lucet__quick_end:
 lucet__quick_left:
         .cfi_restore_state
         ldmxcsr (%rsp)
+        fldcw   4(%rsp)                         /* host functions may have changed it */
         pushq   $0x202
         popfq
         movq    lucet__thread@GOTTPOFF(%rip), %rax

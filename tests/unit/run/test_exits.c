@@ -3,7 +3,6 @@
  * wants, whatever the host and its functions have set. test_registers.c looks at single registers. */
 #include "guest.h"
 
-#include <cpuid.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -58,14 +57,17 @@ static void set_environment(uint32_t mxcsr, uint16_t x87)
     __asm__ volatile("ldmxcsr %0\n fldcw %1" ::"m"(mxcsr), "m"(x87));
 }
 
+/* What they hold, since a processor may call them in use when they are as in the beginning. */
 static bool uppers_in_use(void)
 {
-    uint32_t low, high, a, b, c, d;
+    uint64_t upper[2][2] = {{0}};
 
-    if (lucet__vector_level == 0 || !__get_cpuid_count(13, 1, &a, &b, &c, &d) || !(a & 4))
-        return false;
-    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(1));
-    return low & 4;
+    if (lucet__vector_level)
+        __asm__ volatile("vextractf128 $1,%%ymm2,%0\n vextractf128 $1,%%ymm9,%1"
+                         : "=m"(upper[0]), "=m"(upper[1])
+                         :
+                         : "memory");
+    return upper[0][0] | upper[0][1] | upper[1][0] | upper[1][1];
 }
 
 static void use_uppers(void)
@@ -90,7 +92,6 @@ __asm__(".pushsection .text\n"
 
 static const char *stage; /* for messages */
 static bool has_uppers_clear, gs_is_used;
-static uint16_t function_x87; /* plain calls by handle do not keep it for the host (quick.S) */
 
 static void check_around(void (*f)(void))
 {
@@ -140,7 +141,7 @@ static void host(struct lucet_vmctx *ctx, int32_t what)
 {
     const struct environment before = get_environment();
     const uint32_t mxcsr = what == YIELD_PLAINLY ? 0x1f80 : FUNCTION_MXCSR;
-    const uint16_t x87 = what == YIELD_PLAINLY ? 0x037f : function_x87;
+    const uint16_t x87 = what == YIELD_PLAINLY ? 0x037f : FUNCTION_X87;
 
     if (what == NOTHING)
         return;
@@ -156,6 +157,8 @@ static void host(struct lucet_vmctx *ctx, int32_t what)
     default: {
         const bool used = gs_is_used;
         gs_is_used = true;
+        if (has_uppers_clear) /* a run that is cancelled before it begins clears nothing */
+            __asm__ volatile("vzeroupper");
         check_around(nested);
         gs_is_used = used;
         break;
@@ -414,7 +417,6 @@ static void check_exit(const struct exit *x, bool odd)
     result.tag = lucet_result_tag_returned;
     memset(&result.val, 0, sizeof(result.val));
     set_environment(odd ? HOST_MXCSR : 0x1f80, odd ? HOST_X87 : 0x037f);
-    function_x87 = !odd && x->f == yields_by_handle ? 0x037f : FUNCTION_X87;
     gs_is_used = odd;
     if (odd)
         machine_set_gs(HOST_GS);
