@@ -96,7 +96,9 @@ static bool register_heap(const struct lucet_region *r, const struct slot *s)
 bool lucet__demand_heap(struct slot *s)
 {
     s->on_demand = true; /* first: a fork may come in between */
-    return register_heap(s->region, s);
+    if (!register_heap(s->region, s))
+        s->on_demand = false;
+    return s->on_demand;
 }
 
 /* ---- Forks ----

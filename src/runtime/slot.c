@@ -183,13 +183,17 @@ static bool forget(struct slot *s, uint8_t *from)
 static bool map_zeros(struct slot *s, uint64_t offset, uint64_t size)
 {
     const int access = PROT_READ | PROT_WRITE;
+    bool good = true;
 
-    if (!map_anonymous(s->heap + offset, size, s->on_demand ? PROT_NONE : access) ||
-        (s->on_demand && (!lucet__demand_heap(s) || !protect(s->heap + offset, size, access))))
+    if (!map_anonymous(s->heap + offset, size, s->on_demand ? PROT_NONE : access))
         return false;
+    if (s->on_demand)
+        good = lucet__demand_heap(s) && protect(s->heap + offset, size, access);
+    if (!good)
+        s->heap_accessible = offset;
     s->content = s->image_size = 0;
     atomic_store_explicit(&s->resident, 0, memory_order_relaxed);
-    return true;
+    return good;
 }
 
 /* What it held before: zero, or the image it began with. */
@@ -264,6 +268,8 @@ enum lucet_error lucet__slot_heap_reset(struct slot *s, uint64_t size,
 
     if (lucet__demand_lost(s->region))
         return lucet__fail(lucet_error_unsupported, "the fork has lost its heap");
+    if (s->region->on_demand && !s->on_demand && !lucet__demand_heap(s)) /* it failed before */
+        return lucet__fail_errno(lucet_error_no_memory, "cannot register a heap");
     if (s->heap_used && !clean_heap(s, module))
         return lucet__fail_errno(lucet_error_no_memory, "cannot reset a heap");
     if (s->content != wanted && !empty_heap(s))

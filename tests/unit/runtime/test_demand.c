@@ -570,6 +570,35 @@ static void a_block_may_lie_in_two_mappings(void **state)
     lucet_dl_module_release(m);
 }
 
+/* A heap that could not be registered is tried again, and is not used as it is. */
+static void failed_registrations_are_made_up_for(void **state)
+{
+    struct lucet_instance *inst;
+
+    (void)state;
+    guest_begin();
+    struct lucet_dl_module *m = guest();
+    struct lucet_region *region = uffd_region(1, 0);
+    registrations = 0;
+    assert_int_equal(lucet_region_new_instance(region, m, &inst), lucet_error_no_memory);
+    registrations = UINT_MAX;
+    inst = guest_instance(region, m, NULL, NULL);
+    assert_int_equal((uint32_t)guest_call(inst, "load", ARGS(I32(9000))), expected(9000));
+    uint8_t *heap = lucet_instance_heap(inst);
+    assert_true(mlock(heap, 8 * BLOCK) == 0 || errno == ENOMEM || errno == EAGAIN);
+    guest_call(inst, "fill", ARGS(I32(0), I32(8 * BLOCK)));
+    registrations = 0; /* what is locked is mapped anew */
+    assert_int_equal(lucet_instance_reset(inst), lucet_error_no_memory);
+    registrations = UINT_MAX;
+    assert_int_equal(lucet_instance_reset(inst), lucet_error_ok);
+    for (size_t k = 0; k < 8 * BLOCK; k++)
+        if (heap[k] != expected(k))
+            fail_msg("byte %zu is %u", k, heap[k]);
+    lucet_instance_release(inst);
+    lucet_region_release(region);
+    lucet_dl_module_release(m);
+}
+
 /* What is put there as an instance begins counts as well: segments that are no image. */
 static void the_limit_holds_for_data_segments(void **state)
 {
@@ -612,6 +641,7 @@ int main(void)
         cmocka_unit_test(no_page_of_a_larger_tenant_hides_an_image),
         cmocka_unit_test(locked_memory_gets_the_image_as_well),
         cmocka_unit_test(a_block_may_lie_in_two_mappings),
+        cmocka_unit_test(failed_registrations_are_made_up_for),
         cmocka_unit_test(the_limit_holds_for_data_segments),
     };
 
