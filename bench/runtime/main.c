@@ -134,16 +134,23 @@ static void indirect(unsigned n)
         f(i, 1);
 }
 
-static void indirect_calls(const struct row *row, struct sample out[ENGINES])
+/* Measures what is no engine's in the place of Lucet's. */
+static void natively(const struct engine *native,
+                     void (*measure)(const struct row *row, struct sample out[ENGINES]),
+                     const struct row *row, struct sample out[ENGINES])
 {
-    const struct engine native = {.call_by_stub = indirect};
     const struct engine *const saved[ENGINES] = {engines[LUCET], engines[PEER]};
 
-    engines[LUCET] = &native;
+    engines[LUCET] = native;
     engines[PEER] = NULL;
-    loops(row, out);
+    measure(row, out);
     engines[LUCET] = saved[LUCET];
     engines[PEER] = saved[PEER];
+}
+
+static void indirect_calls(const struct row *row, struct sample out[ENGINES])
+{
+    natively(&(const struct engine){.call_by_stub = indirect}, loops, row, out);
 }
 
 /* ---- All cores at once ---- */
@@ -219,14 +226,7 @@ static void share_nothing(void)
 
 static void scaling_of_machine(const struct row *row, struct sample out[ENGINES])
 {
-    const struct engine native = {.fresh_small = share_nothing};
-    const struct engine *const saved[ENGINES] = {engines[LUCET], engines[PEER]};
-
-    engines[LUCET] = &native;
-    engines[PEER] = NULL;
-    scaling(row, out);
-    engines[LUCET] = saved[LUCET];
-    engines[PEER] = saved[PEER];
+    natively(&(const struct engine){.fresh_small = share_nothing}, scaling, row, out);
 }
 
 /* ---- Memory ---- */

@@ -270,7 +270,6 @@ LLVMValueRef emitter_intrinsic(struct emitter *e, enum intrinsic id)
     } table[INTRINSIC_COUNT] = {
         [INTRINSIC_ubsantrap] = {"llvm.ubsantrap", NULL},
         [INTRINSIC_addressofreturnaddress] = {"llvm.addressofreturnaddress", e->ptr},
-        [INTRINSIC_rdgsbase] = {"llvm.x86.rdgsbase.64", NULL},
         [INTRINSIC_wrgsbase] = {"llvm.x86.wrgsbase.64", NULL},
     };
     if (!e->intrinsics[id])

@@ -12,7 +12,6 @@
 enum intrinsic {
     INTRINSIC_ubsantrap,
     INTRINSIC_addressofreturnaddress,
-    INTRINSIC_rdgsbase,
     INTRINSIC_wrgsbase,
     INTRINSIC_COUNT
 };
@@ -112,7 +111,7 @@ void trap_if(struct emitter *e, LLVMValueRef condition, enum lucet_abi_trap code
 /* Ends the current block with a trap. */
 void trap_always(struct emitter *e, enum lucet_abi_trap code);
 
-/* Whether rdgsbase and wrgsbase may be used. */
+/* Whether wrgsbase may be used. */
 bool uses_fsgsbase(const struct compilation *c);
 
 #endif

@@ -150,7 +150,7 @@ static void wrong_handles_are_refused(void **state)
     end(&w);
 }
 
-/* A stub was written for another module of the same signature, in letters. */
+/* Letters say "e" of every reference to something of the host's: null is not for all types of them. */
 static void references_are_checked_and_held(void **state)
 {
     struct lucet_result result;

@@ -15,6 +15,16 @@ static int64_t host_throw_and_yield(struct lucet_vmctx *ctx, int64_t n)
     return 0;
 }
 
+/* Makes exceptions until those that nothing refers to are collected. */
+static const char spender[] =
+    "(module (import \"a\" \"make\" (func $make (param i64) (result exnref)))"
+    " (tag $none)"
+    " (func (export \"spend\") (param $n i64) (result i64)"
+    "   (loop $l (drop (call $make (local.get $n)))"
+    "     (br_if $l (i32.wrap_i64"
+    "       (local.tee $n (i64.sub (local.get $n) (i64.const 1))))))"
+    "   (i64.const 0)))";
+
 static void exceptions_and_yielding(void **state)
 {
     static const char holder[] =
@@ -32,14 +42,6 @@ static void exceptions_and_yielding(void **state)
         "   (block $h (result i64 f64)"
         "     (try_table (catch $t $h) (return (call $f (local.get 0)))) unreachable)"
         "   (drop) (i64.add (call $value (local.get $e)))))";
-    static const char spender[] =
-        "(module (import \"a\" \"make\" (func $make (param i64) (result exnref)))"
-        " (tag $none)"
-        " (func (export \"spend\") (param $n i64) (result i64)"
-        "   (loop $l (drop (call $make (local.get $n)))"
-        "     (br_if $l (i32.wrap_i64"
-        "       (local.tee $n (i64.sub (local.get $n) (i64.const 1))))))"
-        "   (i64.const 0)))";
 
     (void)state;
     EACH_MODE(s)
@@ -80,14 +82,6 @@ static void a_preempted_guest_keeps_what_it_holds(void **state)
         "   (loop $l (br_if $l (i32.eqz (i32.atomic.load (i32.const 0)))))"
         "   (block $a (result i64)"
         "     (try_table (catch $a $a) (throw_ref (local.get $e))) unreachable)))";
-    static const char spender[] =
-        "(module (import \"a\" \"make\" (func $make (param i64) (result exnref)))"
-        " (tag $none)"
-        " (func (export \"spend\") (param $n i64) (result i64)"
-        "   (loop $l (drop (call $make (local.get $n)))"
-        "     (br_if $l (i32.wrap_i64"
-        "       (local.tee $n (i64.sub (local.get $n) (i64.const 1))))))"
-        "   (i64.const 0)))";
 
     (void)state;
     EACH_MODE(s)
