@@ -563,10 +563,16 @@ struct lucet_allocator {
     void (*free)(void *context, void *p);                  /* p is not NULL */
     void *context;
 };
-/* NULL: the C library's, as in the beginning. Before anything else of the runtime is used that allocates: error
+/* NULL: the C library's, as in the beginning. Before anything else of the runtime or of liblucet-wasi is used that allocates: error
  * invalid_argument afterwards, and when a function is missing. When everything is released, all of it has been given back.
- * liblucet-wasi, and what the C library allocates by itself, use the C library's. */
+ * What the C library allocates by itself (for threads, directories) comes from its own. */
 LUCET_API enum lucet_error lucet_set_allocator(const struct lucet_allocator *allocator);
+/* Memory from that allocator, for libraries built on this one (liblucet-wasi is one). As the C library's functions of these
+ * names, but for a size of 0, which gives a block, too. Any thread; they leave lucet_error_detail() as it was. */
+LUCET_API void *lucet_malloc(size_t size);
+LUCET_API void *lucet_calloc(size_t count, size_t size);
+LUCET_API void *lucet_realloc(void *p, size_t size);
+LUCET_API void lucet_free(void *p);
 
 /* ---- In host functions -------------------------------------------------------------------- */
 

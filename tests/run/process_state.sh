@@ -1,5 +1,5 @@
 #!/bin/bash
-# The runtime's process-wide state is what docs/embedding.md lists, and its memory comes from one allocator.
+# The runtime's process-wide state is what docs/embedding.md lists, and its memory, and that of liblucet-wasi, comes from one allocator.
 set -euo pipefail
 objects=$LUCET_BUILD/CMakeFiles/lucet_runtime_objects.dir/src/runtime
 docs=$LUCET_SRC/docs/embedding.md
@@ -38,9 +38,11 @@ if [ -s "$work/gone" ]; then
     failed=1
 fi
 
-for o in "$objects"/*.o; do
+wasi=$LUCET_BUILD/CMakeFiles/lucet_wasi_objects.dir/src/wasi
+for o in "$objects"/*.o "$wasi"/*.o; do
     [ "$(basename "$o")" != allocate.c.o ] || continue
-    [ -e "$LUCET_SRC/src/runtime/$(basename "${o%.o}")" ] || continue
+    source=${o##*objects.dir/}
+    [ -e "$LUCET_SRC/${source%.o}" ] || continue
     if nm -u "$o" | grep -wE 'malloc|calloc|realloc|free|strdup|strndup|aligned_alloc|posix_memalign|asprintf'; then
         echo "FAILED: $(basename "$o") allocates past allocate.c"
         failed=1

@@ -1,88 +1,10 @@
 /* What holds for the whole process: the allocator and the log; and what growing beyond the limits may do. */
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "run/guest.h"
-
-/* ---- An allocator that counts and may fail ---- */
-
-#define MAGIC UINT64_C(0x10ce7a110c)
-
-struct block {
-    uint64_t magic, size;
-};
-
-static struct {
-    pthread_mutex_t mutex;
-    long blocks, bytes, calls;
-    long fails_after; /* < 0: never */
-} counts = {PTHREAD_MUTEX_INITIALIZER, 0, 0, 0, -1};
-
-static void change(long blocks, long bytes)
-{
-    pthread_mutex_lock(&counts.mutex);
-    counts.blocks += blocks;
-    counts.bytes += bytes;
-    counts.calls++;
-    pthread_mutex_unlock(&counts.mutex);
-}
-
-static bool fails(void)
-{
-    pthread_mutex_lock(&counts.mutex);
-    const bool now = counts.fails_after == 0;
-    counts.fails_after -= counts.fails_after >= 0;
-    pthread_mutex_unlock(&counts.mutex);
-    return now;
-}
-
-static void *count_malloc(void *context, size_t size)
-{
-    assert_ptr_equal(context, &counts);
-    assert_true(size > 0);
-    struct block *b = fails() ? NULL : malloc(sizeof(*b) + size);
-    if (!b)
-        return NULL;
-    *b = (struct block){MAGIC, size};
-    memset(b + 1, 0xa5, size);
-    change(1, (long)size);
-    return b + 1;
-}
-
-/* Aborts when it is not from here. */
-static struct block *block_of(void *p)
-{
-    struct block *b = (struct block *)p - 1;
-
-    if (b->magic != MAGIC)
-        abort();
-    return b;
-}
-
-static void count_free(void *context, void *p)
-{
-    struct block *b = block_of(p);
-
-    assert_ptr_equal(context, &counts);
-    change(-1, -(long)b->size);
-    b->magic = 0;
-    free(b);
-}
-
-static void *count_realloc(void *context, void *p, size_t size)
-{
-    void *to = count_malloc(context, size);
-
-    if (to) {
-        memcpy(to, p, size < block_of(p)->size ? size : block_of(p)->size);
-        count_free(context, p);
-    }
-    return to;
-}
-
-static const struct lucet_allocator counting = {count_malloc, count_realloc, count_free, &counts};
+#include "runtime/counting.h"
 
 /* ---- Lives ---- */
 
@@ -176,15 +98,15 @@ static void all_that_is_allocated_is_given_back(void **state)
 {
     (void)state;
     guest_begin();
-    counts.calls = 0;
+    counting_counts.calls = 0;
     for (int round = 0; round < 3; round++) {
         const enum lucet_error e = live();
         if (e != lucet_error_ok)
             fail_msg("%s: %s", lucet_error_name(e), lucet_error_detail());
-        assert_int_equal(counts.blocks, 0);
-        assert_int_equal(counts.bytes, 0);
+        assert_int_equal(counting_counts.blocks, 0);
+        assert_int_equal(counting_counts.bytes, 0);
     }
-    assert_true(counts.calls > 50);
+    assert_true(counting_counts.calls > 50);
 }
 
 static void an_allocator_that_fails_gives_clean_errors(void **state)
@@ -194,13 +116,13 @@ static void an_allocator_that_fails_gives_clean_errors(void **state)
     (void)state;
     guest_begin();
     for (enum lucet_error e = lucet_error_no_memory; e != lucet_error_ok; n++) {
-        counts.fails_after = n;
+        counting_counts.fails_after = n;
         e = live();
-        counts.fails_after = -1;
+        counting_counts.fails_after = -1;
         if (e != lucet_error_ok && e != lucet_error_no_memory)
             fail_msg("allocation %ld: %s: %s", n, lucet_error_name(e), lucet_error_detail());
-        if (counts.blocks != 0)
-            fail_msg("allocation %ld: %ld blocks are left", n, counts.blocks);
+        if (counting_counts.blocks != 0)
+            fail_msg("allocation %ld: %ld blocks are left", n, counting_counts.blocks);
         assert_true(n < 10000);
     }
     assert_true(n > 20);
@@ -208,13 +130,13 @@ static void an_allocator_that_fails_gives_clean_errors(void **state)
 
 static void the_allocator_stays_once_it_is_used(void **state)
 {
-    const struct lucet_allocator half = {.malloc = count_malloc};
+    const struct lucet_allocator half = {.malloc = counting_allocator.malloc};
 
     (void)state;
     guest_begin();
     assert_int_equal(live(), lucet_error_ok);
     assert_int_equal(lucet_set_allocator(NULL), lucet_error_invalid_argument);
-    assert_int_equal(lucet_set_allocator(&counting), lucet_error_invalid_argument);
+    assert_int_equal(lucet_set_allocator(&counting_allocator), lucet_error_invalid_argument);
     assert_int_equal(lucet_set_allocator(&half), lucet_error_invalid_argument);
 }
 
@@ -350,7 +272,7 @@ int main(void)
     };
 
     if (lucet_set_allocator(NULL) != lucet_error_ok ||
-        lucet_set_allocator(&counting) != lucet_error_ok)
+        lucet_set_allocator(&counting_allocator) != lucet_error_ok)
         return 1;
     artifact = guest_artifact(everything, &guest_default, &artifact_size);
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
