@@ -45,6 +45,15 @@ enum lucet_error lucet__no_memory(void)
     return lucet__fail(lucet_error_no_memory, "out of memory");
 }
 
+enum lucet_error lucet__errored(enum lucet_error e, struct lucet_result *result)
+{
+    if (result) {
+        result->tag = lucet_result_tag_errored;
+        result->val.errored = e;
+    }
+    return e;
+}
+
 const char *lucet_error_detail(void)
 {
     return detail;
