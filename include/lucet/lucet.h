@@ -66,6 +66,8 @@ enum lucet_extern_kind {
     lucet_extern_global,
     lucet_extern_tag,
 };
+/* "func", ...; static storage; "unknown" for other numbers. Any thread, any time. */
+LUCET_API const char *lucet_extern_kind_name(enum lucet_extern_kind kind);
 struct lucet_extern_desc {
     const char *module; /* imports only, else NULL */
     const char *name;   /* NUL-terminated copy owned by the module; raw bytes from the guest: do not
@@ -464,6 +466,8 @@ enum lucet_kill_result {
     lucet_kill_cancelled,      /* it was not running: its next run ends at once */
     lucet_kill_not_terminable, /* it is finished, released, or someone else was first */
 };
+/* "signalled", ...; static storage; "unknown" for other numbers. Any thread, any time. */
+LUCET_API const char *lucet_kill_result_name(enum lucet_kill_result result);
 /* A handle that any thread may fire at any moment, also after the instance is gone. Owned by the
  * caller. One firing per run takes effect. Errors: invalid_argument (NULL), no_memory. */
 LUCET_API enum lucet_error lucet_instance_kill_switch(struct lucet_instance *inst,

@@ -181,22 +181,35 @@ static void the_log_tells_what_happens(void **state)
     assert_string_equal(lucet_log_level_name((enum lucet_log_level)17), "unknown");
 }
 
-static void reasons_have_names(void **state)
+/* From the one called `first` to the one called `last`, each has a name; those around them have none. */
+#define CHECK_NAMES(function, first, first_name, last, last_name)                                  \
+    do {                                                                                           \
+        assert_string_equal(function(first), first_name);                                          \
+        assert_string_equal(function(last), last_name);                                            \
+        for (unsigned i = (first); i <= (unsigned)(last); i++)                                     \
+            assert_string_not_equal(function(i), "unknown");                                       \
+        assert_string_equal(function((last) + 1), "unknown");                                      \
+        assert_string_equal(function((unsigned)(first) - 1), "unknown");                           \
+    } while (0)
+
+static void enumerations_have_names(void **state)
 {
     (void)state;
-    assert_string_equal(lucet_terminated_reason_name(lucet_terminated_reason_signal), "signal");
-    assert_string_equal(lucet_terminated_reason_name(lucet_terminated_reason_cannot_yield),
-                        "cannot_yield");
-    for (int i = lucet_terminated_reason_signal; i <= lucet_terminated_reason_cannot_yield; i++)
-        assert_string_not_equal(lucet_terminated_reason_name((enum lucet_terminated_reason)i),
-                                "unknown");
-    assert_string_equal(lucet_terminated_reason_name((enum lucet_terminated_reason)7), "unknown");
-    assert_string_equal(lucet_terminated_reason_name((enum lucet_terminated_reason) - 1),
-                        "unknown");
-    assert_string_equal(lucet_yield_reason_name(lucet_yield_reason_value), "value");
+    CHECK_NAMES(lucet_terminated_reason_name, lucet_terminated_reason_signal, "signal",
+                lucet_terminated_reason_cannot_yield, "cannot_yield");
+    CHECK_NAMES(lucet_yield_reason_name, lucet_yield_reason_value, "value",
+                lucet_yield_reason_bound, "bound");
+    CHECK_NAMES(lucet_result_tag_name, lucet_result_tag_returned, "returned",
+                lucet_result_tag_threw, "threw");
+    CHECK_NAMES(lucet_instance_status_name, lucet_instance_status_ready, "ready",
+                lucet_instance_status_terminated, "terminated");
+    CHECK_NAMES(lucet_kill_result_name, lucet_kill_signalled, "signalled",
+                lucet_kill_not_terminable, "not_terminable");
+    CHECK_NAMES(lucet_extern_kind_name, lucet_extern_func, "func", lucet_extern_tag, "tag");
+    CHECK_NAMES(lucet_val_type_name, lucet_val_type_c_ptr, "c_ptr", lucet_val_type_exnref,
+                "exnref");
+    assert_string_equal(lucet_val_type_name(lucet_val_type_i32), "i32");
     assert_string_equal(lucet_yield_reason_name(lucet_yield_reason_slice), "slice");
-    assert_string_equal(lucet_yield_reason_name(lucet_yield_reason_bound), "bound");
-    assert_string_equal(lucet_yield_reason_name((enum lucet_yield_reason)3), "unknown");
 }
 
 /* ---- Growing beyond the limits ---- */
@@ -267,7 +280,7 @@ int main(void)
         cmocka_unit_test(an_allocator_that_fails_gives_clean_errors),
         cmocka_unit_test(the_allocator_stays_once_it_is_used),
         cmocka_unit_test(the_log_tells_what_happens),
-        cmocka_unit_test(reasons_have_names),
+        cmocka_unit_test(enumerations_have_names),
         cmocka_unit_test(growing_beyond_the_limits_may_end_the_run),
     };
 
