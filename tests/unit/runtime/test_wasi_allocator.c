@@ -1,6 +1,5 @@
 /* liblucet-wasi takes its memory from the embedder's allocator, gives it back, and every allocation that fails is a clean
  * error to whoever asked: embedder or guest. */
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +7,7 @@
 
 #include "lucet/wasi.h"
 #include "run/guest.h"
+#include "run/process.h"
 #include "runtime/counting.h"
 
 /* Opens many files, polls, and starts a thread. What fails for want of memory is let pass; anything else traps. */
@@ -110,22 +110,11 @@ static enum lucet_error live(void)
     return e;
 }
 
-static unsigned descriptors(void)
-{
-    DIR *d = opendir("/proc/self/fd");
-    unsigned n = 0;
-
-    while (readdir(d))
-        n++;
-    closedir(d);
-    return n;
-}
-
 static void all_comes_from_the_allocator_and_goes_back(void **state)
 {
     (void)state;
     guest_begin();
-    const unsigned before = descriptors();
+    const unsigned before = process_descriptors();
     for (int round = 0; round < 3; round++) {
         const enum lucet_error e = live();
         if (e != lucet_error_ok)
@@ -133,12 +122,12 @@ static void all_comes_from_the_allocator_and_goes_back(void **state)
         assert_true(wasi_blocks > 20); /* a copy of each argument at least */
         assert_int_equal(counting_counts.blocks, 0);
     }
-    assert_int_equal(descriptors(), before);
+    assert_int_equal(process_descriptors(), before);
 }
 
 static void every_failure_is_clean(void **state)
 {
-    const unsigned before = descriptors();
+    const unsigned before = process_descriptors();
     long n = 0;
     bool over = false;
 
@@ -153,7 +142,7 @@ static void every_failure_is_clean(void **state)
             fail_msg("allocation %ld: %s: %s", n, lucet_error_name(e), lucet_error_detail());
         if (counting_counts.blocks != 0)
             fail_msg("allocation %ld: %ld blocks are left", n, counting_counts.blocks);
-        assert_int_equal(descriptors(), before);
+        assert_int_equal(process_descriptors(), before);
         assert_true(n < 10000);
     }
     assert_true(n > 60);
