@@ -7,12 +7,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LUCET_ABI_VERSION 5u
+#define LUCET_ABI_VERSION 6u
 #define LUCET_WASM_PAGE 65536u
 
 /* Below what gs may point to, behind a guard: a word out of guests' reach that holds that address, once it
  * has been written there. Reading it says whether gs is as it should be for less than reading gs. */
-#define LUCET_GS_MARK (-0x10000 - 8)
+#define LUCET_GS_MARK (-0x1000 - 8)
 
 /* Trap codes as they stand in the instruction: llvm.ubsantrap(code), i.e. `ud1l code(%eax),%eax`
  * on x86-64. 1..127. Public names are in include/lucet/types.h (lucet_trapcode_*), same values. */

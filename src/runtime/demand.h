@@ -32,8 +32,9 @@ enum demand lucet__demand_fault(const siginfo_t *info, bool in_guest);
 /* More than its instance may have was provided. */
 static inline bool lucet__demand_exceeded(const struct memory *m)
 {
-    return m->slot && m->slot->resident_limit &&
-           atomic_load_explicit(&m->slot->resident, memory_order_relaxed) > m->slot->resident_limit;
+    return m->slot && m->slot->region->options.heap_resident_limit &&
+           atomic_load_explicit(&m->slot->resident, memory_order_relaxed) >
+               m->slot->region->options.heap_resident_limit;
 }
 
 /* Touches [from, from + size), accessible memory of `m`, so that the kernel finds it all there. False: it would

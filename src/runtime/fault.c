@@ -37,7 +37,7 @@ static bool in_memories(const struct lucet_instance *i, uintptr_t address)
 
     for (uint32_t k = 0; k < n; k++) {
         const struct memory *m = lucet__memory_desc(i, k)->owner;
-        if (within(address, m->desc->base - LUCET__GUARD, LUCET__GUARD + m->space))
+        if (within(address, m->desc->base - LUCET__FRONT_GUARD, LUCET__FRONT_GUARD + m->space))
             return true;
     }
     return false;

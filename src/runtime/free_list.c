@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "runtime/allocate.h"
+#include "runtime/refs.h"
 #include "runtime/slot.h"
 
 #define NONE UINT32_MAX
@@ -82,12 +83,7 @@ void lucet__free_lists_delete(struct free_lists *f)
 
 static uint32_t own_list(const struct free_lists *f)
 {
-    static atomic_uint threads;
-    static _Thread_local unsigned number __attribute__((tls_model("initial-exec")));
-
-    if (number == 0)
-        number = atomic_fetch_add(&threads, 1) + 1;
-    return number & (f->nlists - 1);
+    return lucet__thread_number() & (f->nlists - 1);
 }
 
 static void set_count(struct free_list *l, uint32_t n)

@@ -16,7 +16,7 @@
 
 #define LUCET__GS_KEEP UINT64_MAX /* no address: nothing is to be put back */
 
-_Static_assert(LUCET_GS_MARK == -(int64_t)(LUCET__GUARD + sizeof(uint64_t)),
+_Static_assert(LUCET_GS_MARK == -(int64_t)(LUCET__FRONT_GUARD + sizeof(uint64_t)),
                "the guest stack ends where the guard before the heap begins");
 
 static inline void lucet__gs_mark(uint64_t base)

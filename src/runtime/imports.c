@@ -184,7 +184,7 @@ static enum lucet_error import_memory(const struct import *p)
         i->memory0 = m;
     if (lucet_memory_is_guarded(p->record->index, wanted->flags, wanted->page_log2)) {
         if (a->header->heap.reserved_size + a->header->heap.guard_size > m->space ||
-            a->header->heap.front_guard > LUCET__GUARD)
+            a->header->heap.front_guard > LUCET__FRONT_GUARD)
             return fail(p, lucet_error_limits_exceeded,
                         "the memory has less address space than "
                         "the code assumes");

@@ -161,7 +161,8 @@ static enum lucet_error init_memories(struct lucet_instance *i, bool *in_image)
             return e;
         used += pages << m->page_log2; /* both checked when they were described */
     }
-    atomic_store(&i->heap_left, i->heap_limit - used);
+    /* Nobody else knows the instance while it is made. */
+    atomic_store_explicit(&i->heap_left, i->heap_limit - used, memory_order_relaxed);
     return lucet_error_ok;
 }
 

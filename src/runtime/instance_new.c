@@ -46,12 +46,12 @@ static enum lucet_error check_region(const struct lucet_region *r, const struct 
                            "its code assumes %llu bytes of address space for the heap, the "
                            "region's heap_address_space_size is %llu",
                            assumed, (unsigned long long)l->heap_address_space_size);
-    if (h->heap.front_guard > LUCET__GUARD)
+    if (h->heap.front_guard > LUCET__FRONT_GUARD)
         return lucet__fail(lucet_error_limits_exceeded,
                            "its code assumes a guard of %llu bytes before the heap, regions have "
                            "%llu",
                            (unsigned long long)h->heap.front_guard,
-                           (unsigned long long)LUCET__GUARD);
+                           (unsigned long long)LUCET__FRONT_GUARD);
     return lucet_error_ok;
 }
 
@@ -172,8 +172,8 @@ static struct lucet_instance *instance_new(struct lucet_region *region, struct s
         lucet__slot_give_back(slot, module, NULL);
         return NULL;
     }
-    lucet__module_retain(module);
-    lucet__region_retain(region);
+    lucet__refs_take(&module->refs);
+    lucet__refs_take(&region->refs);
     i->module = module;
     i->region = region;
     i->slot = slot;
@@ -257,7 +257,8 @@ void lucet__instance_leave(struct lucet_instance *i)
 
 void lucet__instance_drop(struct lucet_instance *i)
 {
-    if (i->stop)
+    /* Whoever else knows of it may still want to stop it. */
+    if (i->stop && (i->store || lucet__stop_shared(i->stop)))
         lucet__stop_disable(i->stop);
     if (i->store)
         lucet__store_release(i->store);

@@ -111,7 +111,7 @@ int64_t lucet__memory_grow_for(struct lucet_instance *i, struct memory *m, uint6
 enum lucet_error lucet__memory_map(struct memory *m, uint64_t space)
 {
     /* A page for the mark (gs.h), and guards: also behind what has no guard of the code's there. */
-    const uint64_t front = LUCET__PAGE + LUCET__GUARD;
+    const uint64_t front = LUCET__PAGE + LUCET__FRONT_GUARD;
     const uint64_t size = front + round_up(space, LUCET__PAGE) + LUCET__GUARD;
     void *p = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 

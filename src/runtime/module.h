@@ -8,6 +8,7 @@
 #include "lucet/lucet.h"
 #include "module/reader.h"
 #include "runtime/image.h"
+#include "runtime/refs.h"
 
 struct frame_entry;    /* frames.h */
 struct function_entry; /* module_names.h */
@@ -16,7 +17,7 @@ struct pristine;       /* pristine.h */
 struct record;         /* record.h */
 
 struct lucet_dl_module {
-    atomic_uint refs;
+    struct refs refs;               /* of instances */
     uint64_t id;                    /* never used again */
     struct lucet_artifact artifact; /* points into `file` */
     const uint8_t *file;
@@ -55,7 +56,8 @@ static inline size_t lucet__extern_name_count(const struct lucet_dl_module *m)
 {
     return 2 * (size_t)m->artifact.nexports + 4 * (size_t)m->artifact.nimports;
 }
-void lucet__module_retain(struct lucet_dl_module *m);
+/* module_load.c: of an instance. */
+void lucet__module_drop(struct lucet_dl_module *m);
 static inline bool lucet__module_private(const struct lucet_dl_module *m)
 {
     return m->artifact.header->flags & LUCET_MODULE_PRIVATE_FUNCS;

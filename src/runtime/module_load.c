@@ -56,11 +56,8 @@ static enum lucet_error check_machine(const struct lucet_artifact *a)
 
 #if defined(__x86_64__)
     if (a->header->arch != LUCET_ARCH_X86_64)
-        return lucet__fail(
-            lucet_error_unsupported,
-            "an artifact for %s; this is an x86-64 machine, for which the module must "
-            "be compiled",
-            lucet_artifact_machine(a->header->arch));
+        return lucet__fail(lucet_error_unsupported, "compiled for another architecture (%u)",
+                           a->header->arch);
 #endif
     if (have == 0) {
         have = lucet_cpu_features();
@@ -71,8 +68,8 @@ static enum lucet_error check_machine(const struct lucet_artifact *a)
         char names[256];
         lucet_cpu_feature_list(lacking, names, sizeof(names));
         return lucet__fail(lucet_error_unsupported,
-                           "this CPU lacks features it was compiled for (lucetc --target-cpu names "
-                           "another CPU): %s",
+                           "this CPU lacks features it was compiled for: "
+                           "%s",
                            names);
     }
     return lucet_error_ok;
@@ -131,7 +128,7 @@ static enum lucet_error load(int fd, size_t size, const char *path, struct lucet
         close(fd);
         return lucet__no_memory();
     }
-    atomic_init(&m->refs, 1);
+    lucet__refs_init(&m->refs);
     pthread_mutex_init(&m->mutex, NULL);
     m->id = atomic_fetch_add(&last_id, 1) + 1;
     m->file_size = size;
@@ -188,17 +185,22 @@ enum lucet_error lucet_dl_module_load_bytes(const void *bytes, size_t size,
     return e == lucet_error_ok ? load(fd, size, NULL, out) : e;
 }
 
-void lucet__module_retain(struct lucet_dl_module *m)
+static void unload(struct lucet_dl_module *m)
 {
-    atomic_fetch_add_explicit(&m->refs, 1, memory_order_relaxed);
+    LUCET__PROBE1(module_unload, m);
+    lucet__log(lucet_log_debug, "module %llu is released", (unsigned long long)m->id);
+    lucet__range_remove(&lucet__code_ranges, m->code_range);
+    module_free(m);
+}
+
+void lucet__module_drop(struct lucet_dl_module *m)
+{
+    if (lucet__refs_drop(&m->refs))
+        unload(m);
 }
 
 void lucet_dl_module_release(struct lucet_dl_module *m)
 {
-    if (m && atomic_fetch_sub(&m->refs, 1) == 1) {
-        LUCET__PROBE1(module_unload, m);
-        lucet__log(lucet_log_debug, "module %llu is released", (unsigned long long)m->id);
-        lucet__range_remove(&lucet__code_ranges, m->code_range);
-        module_free(m);
-    }
+    if (m && lucet__refs_close(&m->refs))
+        unload(m);
 }

@@ -89,8 +89,8 @@ void lucet__instance_destroy(struct lucet_instance *i)
     }
     if (slot)
         lucet__slot_give_back(slot, module, i); /* from here on it belongs to the next */
-    lucet_dl_module_release(module);
-    lucet_region_release(region);
+    lucet__module_drop(module);
+    lucet__region_drop(region);
 }
 
 struct lucet_instance *lucet__unpark(struct slot *s)
@@ -108,6 +108,6 @@ struct lucet_instance *lucet__unpark(struct slot *s)
     i->state = INSTANCE_READY;
     i->continue_after_fault = false;
     i->used_again = true;
-    lucet__stop_enable(i->stop);
+    lucet__stop_renew(i->stop);
     return i;
 }

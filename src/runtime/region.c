@@ -2,6 +2,7 @@
 #include "runtime/region.h"
 
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "runtime/allocate.h"
@@ -69,7 +70,7 @@ static enum lucet_error check_limits(const struct lucet_alloc_limits *l)
 /* Bytes of a slot before its heap. */
 static uint64_t slot_front(const struct lucet_alloc_limits *l)
 {
-    return l->context_size + l->globals_size + LUCET__GUARD + l->stack_size + LUCET__GUARD;
+    return l->context_size + l->globals_size + LUCET__GUARD + l->stack_size + LUCET__FRONT_GUARD;
 }
 
 static void place_slots(struct lucet_region *r)
@@ -80,11 +81,20 @@ static void place_slots(struct lucet_region *r)
     for (size_t i = 0; i < r->capacity; i++) {
         struct slot *s = &r->slots[i];
         s->region = r;
-        s->resident_limit = r->options.heap_resident_limit;
         s->heap = (uint8_t *)first + i * r->stride;
-        s->stack = s->heap - LUCET__GUARD - r->limits.stack_size;
+        s->stack = s->heap - LUCET__FRONT_GUARD - r->limits.stack_size;
         s->context = s->heap - slot_front(&r->limits);
     }
+}
+
+/* Those of several threads lie side by side. */
+static struct slot *allocate_slots(size_t n)
+{
+    struct slot *slots = lucet__aligned_malloc(_Alignof(struct slot), n * sizeof(*slots));
+
+    if (slots)
+        memset(slots, 0, n * sizeof(*slots));
+    return slots;
 }
 
 static enum lucet_error reserve(struct lucet_region *r, bool random)
@@ -103,7 +113,7 @@ static enum lucet_error reserve(struct lucet_region *r, bool random)
         return lucet__fail_errno(lucet_error_no_memory, "cannot reserve %llu MiB of address space",
                                  (unsigned long long)(r->size >> 20));
     r->base = base;
-    r->slots = lucet__calloc(r->capacity, sizeof(*r->slots));
+    r->slots = allocate_slots(r->capacity);
     if (!r->slots)
         return lucet__no_memory();
     r->free = lucet__free_lists_new(r->slots, r->capacity, random);
@@ -121,7 +131,7 @@ static void region_free(struct lucet_region *r)
         lucet__demand_end(r);
     if (r->base)
         munmap(r->base, r->size);
-    lucet__free(r->slots);
+    lucet__aligned_free(r->slots);
     lucet__free_lists_delete(r->free);
     lucet__free(r);
 }
@@ -155,7 +165,7 @@ static enum lucet_error create(size_t capacity, const struct lucet_alloc_limits 
     struct lucet_region *r = lucet__calloc(1, sizeof(*r));
     if (!r)
         return lucet__no_memory();
-    atomic_init(&r->refs, 1);
+    lucet__refs_init(&r->refs);
     atomic_init(&r->guards, lucet__guards_possible());
     r->limits = l;
     if (options)
@@ -202,14 +212,15 @@ enum lucet_error lucet_uffd_region_create(size_t capacity, const struct lucet_al
     return create(capacity, limits, NULL, true, out);
 }
 
-void lucet__region_retain(struct lucet_region *r)
+void lucet__region_drop(struct lucet_region *r)
 {
-    atomic_fetch_add_explicit(&r->refs, 1, memory_order_relaxed);
+    if (lucet__refs_drop(&r->refs))
+        region_free(r);
 }
 
 void lucet_region_release(struct lucet_region *r)
 {
-    if (r && atomic_fetch_sub(&r->refs, 1) == 1)
+    if (r && lucet__refs_close(&r->refs))
         region_free(r);
 }
 

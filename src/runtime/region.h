@@ -5,12 +5,13 @@
 #include <stdatomic.h>
 
 #include "lucet/lucet.h"
+#include "runtime/refs.h"
 #include "runtime/slot.h"
 
 struct free_lists; /* free_list.h */
 
 struct lucet_region {
-    atomic_uint refs;
+    struct refs refs; /* of instances */
     struct lucet_alloc_limits limits;
     struct lucet_region_options options;
     size_t capacity;
@@ -24,6 +25,7 @@ struct lucet_region {
     size_t range;       /* its place among the ranges with pages on demand */
 };
 
-void lucet__region_retain(struct lucet_region *r);
+/* Of an instance. */
+void lucet__region_drop(struct lucet_region *r);
 
 #endif

@@ -5,7 +5,8 @@
 #include <stdint.h>
 
 #define LUCET__PAGE 4096u
-#define LUCET__GUARD (UINT64_C(64) << 10) /* around guest stacks, before heaps */
+#define LUCET__GUARD (UINT64_C(64) << 10)      /* below guest stacks, behind heaps */
+#define LUCET__FRONT_GUARD (UINT64_C(4) << 10) /* before heaps: as much as code assumes */
 #define LUCET__NO_MAX UINT64_MAX
 
 static inline uint64_t round_up(uint64_t n, uint64_t unit)

@@ -23,6 +23,7 @@
 /* Pages, and runs of pages, that are put back singly. More: all are given to the kernel. */
 #define FEW_PAGES 96u
 #define FEW_RANGES 64u
+#define SHALLOW (4 * LUCET__PAGE) /* of a stack, which most tenants do not leave */
 
 static bool protect(void *p, uint64_t size, int protection)
 {
@@ -38,17 +39,22 @@ static bool map_anonymous(void *p, uint64_t size, int protection)
 
 /* ---- What is accessible ---- */
 
+static uint8_t *stack_end(const struct slot *s)
+{
+    return s->heap - LUCET__FRONT_GUARD;
+}
+
 /* One mapping from the context to the heap, and guards in it where nothing is. */
 static bool open_front_in_one(struct slot *s, uint64_t context_size)
 {
     const uint64_t front = (uint64_t)(s->heap - s->context);
-    uint8_t *stack_end = s->stack + s->region->limits.stack_size;
+    uint8_t *const end = stack_end(s);
 
     if (!protect(s->context, front, PROT_READ | PROT_WRITE))
         return false;
     if (lucet__guard(s->context + context_size, (uint64_t)(s->stack - s->context) - context_size,
                      true) &&
-        lucet__guard(stack_end, (uint64_t)(s->heap - stack_end), true))
+        lucet__guard(end, (uint64_t)(s->heap - end), true))
         return true;
     /* Locked memory takes none. */
     atomic_store(&s->region->guards, false);
@@ -118,6 +124,13 @@ enum lucet_error lucet__slot_take(struct lucet_region *r, const struct lucet_dl_
 
 /* ---- Putting pages back ---- */
 
+/* Of no bytes, memset() may write none of a page that is not there, which costs more than to clear one. */
+static void zero(uint8_t *p, uint64_t size)
+{
+    if (size > 0)
+        memset(p, 0, size);
+}
+
 /* The initial contents of [from, to) of a heap. */
 static void restore(const struct slot *s, const struct image *image, uint64_t from, uint64_t to)
 {
@@ -125,29 +138,54 @@ static void restore(const struct slot *s, const struct image *image, uint64_t fr
     const uint64_t low = from > begin ? from : begin, high = to < end ? to : end;
 
     if (low >= high) {
-        memset(s->heap + from, 0, to - from);
+        zero(s->heap + from, to - from);
         return;
     }
-    memset(s->heap + from, 0, low - from);
+    zero(s->heap + from, low - from);
     memcpy(s->heap + low, image->bytes + (low - begin), high - low);
-    memset(s->heap + high, 0, to - high);
+    zero(s->heap + high, to - high);
 }
 
 /* What a tenant has touched is to be forgotten, or it would count for the next. */
 static bool is_counted(const struct slot *s)
 {
-    return s->on_demand && s->resident_limit;
+    return s->on_demand && s->region->options.heap_resident_limit;
 }
 
-/* What the tenant wrote to in [from, end of the heap), where `from` is the beginning of stack or heap. False: too
- * much, or unknown. */
-static bool put_back(const struct slot *s, const uint8_t *from, const struct image *image)
+/* Where to begin to look for what the tenant wrote to on its stack. Guest code touches every page on its way down,
+ * and a host function stays within the reservation below the guest frame that called it. So
+ * a stack that was used below these SHALLOW bytes and the reservation was also used between the two. */
+static uint8_t *shallow_stack(const struct slot *s)
+{
+    const struct lucet_alloc_limits *l = &s->region->limits;
+    const uint64_t size = SHALLOW + l->hostcall_reservation;
+
+    return s->deep || size > l->stack_size ? s->stack : stack_end(s) - size;
+}
+
+static long dirty_stack_and_heap(struct slot *s, struct lucet__page_range *dirty, size_t max)
+{
+    const uint8_t *from = shallow_stack(s);
+    const uint8_t *const to = s->heap + s->heap_accessible;
+    long n = lucet__dirty(from, to, dirty, max);
+
+    if (from == s->stack || n <= 0 || dirty[0].start >= (uintptr_t)stack_end(s) - SHALLOW)
+        return n;
+    s->deep = true;
+    return lucet__dirty(s->stack, to, dirty, max);
+}
+
+/* What the tenant wrote to in stack and heap, or in the heap alone. False: too much, or unknown. */
+static bool put_back(struct slot *s, bool stack, const struct image *image)
 {
     struct lucet__page_range dirty[FEW_RANGES];
-    const long n =
-        is_counted(s) ? -1 : lucet__dirty(from, s->heap + s->heap_accessible, dirty, FEW_RANGES);
     uint64_t bytes = 0;
+    long n;
 
+    if (is_counted(s))
+        return false;
+    n = stack ? dirty_stack_and_heap(s, dirty, FEW_RANGES)
+              : lucet__dirty(s->heap, s->heap + s->heap_accessible, dirty, FEW_RANGES);
     for (long k = 0; k < n; k++)
         bytes += dirty[k].end - dirty[k].start;
     if (n < 0 || bytes > FEW_PAGES * LUCET__PAGE)
@@ -156,7 +194,7 @@ static bool put_back(const struct slot *s, const uint8_t *from, const struct ima
         uint8_t *p = (uint8_t *)(uintptr_t)dirty[k].start;
         uint64_t size = dirty[k].end - dirty[k].start;
         if (p < s->heap)
-            memset(p, 0, size);
+            zero(p, size);
         else
             restore(s, image, (uint64_t)(p - s->heap), (uint64_t)(p - s->heap) + size);
     }
@@ -173,6 +211,8 @@ static bool forget(struct slot *s, uint8_t *from)
     atomic_store_explicit(&s->resident, 0, memory_order_relaxed);
     if (s->image_size == 0)
         s->content = 0;
+    if (from == s->stack)
+        s->deep = false;
     return true;
 }
 
@@ -201,7 +241,7 @@ static bool clean_heap(struct slot *s, struct lucet_dl_module *module)
 {
     const struct image *image = s->content == module->id ? lucet__image(module) : NULL;
 
-    if (!put_back(s, s->heap, image) && !forget(s, s->heap) && !map_zeros(s, 0, s->heap_accessible))
+    if (!put_back(s, false, image) && !forget(s, s->heap) && !map_zeros(s, 0, s->heap_accessible))
         return false; /* it was locked */
     s->heap_used = false;
     return true;
@@ -302,8 +342,7 @@ static bool clean(struct slot *s, struct lucet_dl_module *module)
     lucet__stack_unused(s);
     if (lucet__demand_lost(s->region))
         return false;
-    s->warm =
-        !foreign && lucet__free_lists_may_keep(s->region->free) && put_back(s, s->stack, image);
+    s->warm = !foreign && lucet__free_lists_may_keep(s->region->free) && put_back(s, true, image);
     s->heap_used = false;
     s->image_bytes = NULL;
     /* One call over stack and heap: what lies between is inaccessible. It fails for locked memory; new
@@ -313,7 +352,7 @@ static bool clean(struct slot *s, struct lucet_dl_module *module)
     if (!map_anonymous(s->stack, (uint64_t)(s->heap + s->heap_accessible - s->stack), PROT_NONE))
         return false;
     s->heap_accessible = s->content = s->image_size = 0;
-    s->stack_accessible = s->one_mapping = s->on_demand = false;
+    s->stack_accessible = s->one_mapping = s->on_demand = s->deep = false;
     atomic_store(&s->resident, 0);
     return true;
 }

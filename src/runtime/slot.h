@@ -17,24 +17,24 @@
  * While a slot is free it holds nothing of its tenant, but is prepared for the next instance of the same
  * module: its heap is as that begins, and the instance's structures and context wait in `parked`. */
 struct slot {
-    struct lucet_region *region;
-    uint8_t *context, *stack, *heap; /* lowest addresses */
-    uint64_t module_id;              /* of the module it held last; 0 = none */
-    struct lucet_instance *parked;   /* of that module; NULL = none */
+    _Alignas(128) struct lucet_region *region; /* cache lines come in pairs */
+    uint8_t *context, *stack, *heap;           /* lowest addresses */
+    uint64_t module_id;                        /* of the module it held last; 0 = none */
+    struct lucet_instance *parked;             /* of that module; NULL = none */
 
     uint64_t heap_accessible; /* bytes that are readable and writable now */
     uint64_t content;         /* id of the module whose image the heap began with; 0 = zero */
     uint64_t image_offset, image_size;         /* where that is mapped; size 0: it was copied */
     uint64_t context_accessible, context_used; /* from its beginning */
-    uint32_t next_free;
     /* Of regions with pages on demand: where those with the image's content come from. Not while it is free. */
     const uint8_t *image_bytes;
-    uint64_t resident_limit;          /* bytes that the guest may have provided; 0 = any number */
-    atomic_uint_fast64_t resident;    /* bytes of the heap that were */
+    atomic_uint_fast64_t resident; /* bytes of the heap that were provided */
+    uint32_t next_free;
     bool on_demand;                   /* its heap is registered */
     bool stack_accessible, heap_used; /* the former: the context's beginning and guards, too */
     bool one_mapping;
     bool warm; /* while it is free: it keeps pages */
+    bool deep; /* the stack keeps pages below its shallow part */
 };
 
 /* slot.c. Takes a slot, its stack and `context_size` bytes of context accessible; zero, unless an instance is

@@ -42,6 +42,11 @@ void lucet__stop_release(struct stop *s);
 /* The instance is going away, or has faulted (until reset): nothing to stop. */
 void lucet__stop_disable(struct stop *s);
 void lucet__stop_enable(struct stop *s);
+/* As new; of one that is not shared. */
+static inline void lucet__stop_renew(struct stop *s)
+{
+    atomic_store_explicit(&s->state, STOP_NONE, memory_order_relaxed);
+}
 /* The quick part of both: false when somebody wants it to stop, and the rest must be done. */
 static inline bool lucet__stop_running(struct stop *s, bool running)
 {

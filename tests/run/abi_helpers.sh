@@ -30,7 +30,7 @@ for v in "${variants[@]}"; do
         '^mov.*, \(%r' '^callq \*' '^movq \$0, \(%r'
     check "$v C8: and the stop request is looked at after that" in_order "$s" host.3 \
         '^callq \*' '^movq \$0, \(%r' '(cmpl \$0, 24\(%r)|(movl 24\(%r)'
-    check "$v C8: gs is looked at before" in_order "$s" host.3 '^callq \*' 'q %gs:-65544' \
+    check "$v C8: gs is looked at before" in_order "$s" host.3 '^callq \*' 'q %gs:-4104' \
         '^movq \$0, \(%r'
     check "$v C9: an entry calls the function in r10" in_body "$s" entry.3 '^callq \*%r'
 done
