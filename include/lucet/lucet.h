@@ -66,6 +66,8 @@ enum lucet_extern_kind {
     lucet_extern_global,
     lucet_extern_tag,
 };
+/* "func", ...; static storage; "unknown" for other numbers. Any thread, any time. */
+LUCET_API const char *lucet_extern_kind_name(enum lucet_extern_kind kind);
 struct lucet_extern_desc {
     const char *module; /* imports only, else NULL */
     const char *name;   /* NUL-terminated copy owned by the module; raw bytes from the guest: do not
@@ -464,6 +466,8 @@ enum lucet_kill_result {
     lucet_kill_cancelled,      /* it was not running: its next run ends at once */
     lucet_kill_not_terminable, /* it is finished, released, or someone else was first */
 };
+/* "signalled", ...; static storage; "unknown" for other numbers. Any thread, any time. */
+LUCET_API const char *lucet_kill_result_name(enum lucet_kill_result result);
 /* A handle that any thread may fire at any moment, also after the instance is gone. Owned by the
  * caller. One firing per run takes effect. Errors: invalid_argument (NULL), no_memory. */
 LUCET_API enum lucet_error lucet_instance_kill_switch(struct lucet_instance *inst,
@@ -563,10 +567,16 @@ struct lucet_allocator {
     void (*free)(void *context, void *p);                  /* p is not NULL */
     void *context;
 };
-/* NULL: the C library's, as in the beginning. Before anything else of the runtime is used that allocates: error
+/* NULL: the C library's, as in the beginning. Before anything else of the runtime or of liblucet-wasi is used that allocates: error
  * invalid_argument afterwards, and when a function is missing. When everything is released, all of it has been given back.
- * liblucet-wasi, and what the C library allocates by itself, use the C library's. */
+ * What the C library allocates by itself (for threads, directories) comes from its own. */
 LUCET_API enum lucet_error lucet_set_allocator(const struct lucet_allocator *allocator);
+/* Memory from that allocator, for libraries built on this one (liblucet-wasi is one). As the C library's functions of these
+ * names, but for a size of 0, which gives a block, too. Any thread; they leave lucet_error_detail() as it was. */
+LUCET_API void *lucet_malloc(size_t size);
+LUCET_API void *lucet_calloc(size_t count, size_t size);
+LUCET_API void *lucet_realloc(void *p, size_t size);
+LUCET_API void lucet_free(void *p);
 
 /* ---- In host functions -------------------------------------------------------------------- */
 

@@ -5,7 +5,6 @@
 #include "wasi/errno.h"
 #include "wasi/functions.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { LAST_THREAD = 0x1fffffff }; /* the interface's limit on thread numbers */
@@ -45,7 +44,7 @@ enum lucet_error lucet_wasi_ctx_threads(struct lucet_wasi_ctx *ctx, struct lucet
     if (!ctx || !region || !module || !linker || limit == 0 || ctx->process->threads) {
         return lucet_error_invalid_argument;
     }
-    struct wasi_threads *all = calloc(1, sizeof(*all));
+    struct wasi_threads *all = lucet_calloc(1, sizeof(*all));
     if (all == NULL) {
         return lucet_error_no_memory;
     }
@@ -74,7 +73,7 @@ static void free_thread(struct wasi_thread *t)
     lucet_kill_switch_release(t->kill_switch);
     lucet_instance_release(t->inst);
     lucet_wasi_ctx_release(t->ctx);
-    free(t);
+    lucet_free(t);
 }
 
 /* Takes those that are finished, but for the one whose fault is kept. With the mutex held. */
@@ -147,7 +146,7 @@ static void *thread_main(void *arg)
 /* A context that shares everything but the working space. */
 static struct lucet_wasi_ctx *thread_context(struct wasi_process *process)
 {
-    struct lucet_wasi_ctx *ctx = calloc(1, sizeof(*ctx));
+    struct lucet_wasi_ctx *ctx = lucet_calloc(1, sizeof(*ctx));
     if (ctx) {
         ctx->process = process;
         ctx->is_thread = true;
@@ -158,12 +157,12 @@ static struct lucet_wasi_ctx *thread_context(struct wasi_process *process)
 static uint32_t make_thread(struct wasi_threads *all, uint32_t number, uint32_t start_arg,
                             struct wasi_thread **out)
 {
-    struct wasi_thread *t = calloc(1, sizeof(*t));
+    struct wasi_thread *t = lucet_calloc(1, sizeof(*t));
     struct lucet_wasi_ctx *ctx = thread_context(all->process);
     const struct lucet_instance_options options = {.linker = all->linker, .embed_ctx = ctx};
     if (t == NULL || ctx == NULL) {
-        free(t);
-        free(ctx);
+        lucet_free(t);
+        lucet_free(ctx);
         return WASI_ENOMEM;
     }
     *t = (struct wasi_thread){.all = all, .ctx = ctx, .number = number, .start_arg = start_arg};
@@ -285,6 +284,6 @@ void wasi_threads_release(struct wasi_process *p)
     }
     pthread_mutex_destroy(&all->mutex);
     pthread_cond_destroy(&all->changed);
-    free(all);
+    lucet_free(all);
     p->threads = NULL;
 }

@@ -1,4 +1,5 @@
 /* Loading: what is refused, and what loaded modules look like in memory. */
+#include <elf.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +39,7 @@ static void files_that_are_no_artifacts_are_refused(void **state)
     assert_int_equal(lucet_dl_module_load("/dev/zero", &m), lucet_error_dl);
     write_file(path, "", 0);
     assert_int_equal(lucet_dl_module_load(path, &m), lucet_error_dl);
+    assert_non_null(strstr(lucet_error_detail(), "an empty file"));
     write_file(path,
                "\x7f"
                "ELF",
@@ -49,6 +51,7 @@ static void files_that_are_no_artifacts_are_refused(void **state)
     unlink(path);
     rmdir(dir);
     assert_int_equal(lucet_dl_module_load("/proc/self/exe", &m), lucet_error_module);
+    assert_non_null(strstr(lucet_error_detail(), "a program for x86-64, not an artifact"));
     static const char wasm[64] = "\0asm\1";
     assert_int_equal(lucet_dl_module_load_bytes(wasm, sizeof(wasm), &m), lucet_error_module);
     assert_non_null(strstr(lucet_error_detail(), "lucetc"));
@@ -126,7 +129,13 @@ static void a_module_for_another_cpu_is_refused(void **state)
     assert_int_equal(lucet_dl_module_load_bytes(bytes, size, &m), lucet_error_unsupported);
     h->cpu_features = UINT64_C(1) << 35; /* "other" */
     assert_int_equal(lucet_dl_module_load_bytes(bytes, size, &m), lucet_error_unsupported);
-    assert_non_null(strstr(lucet_error_detail(), "other"));
+    assert_non_null(strstr(lucet_error_detail(), "lucetc --target-cpu names another CPU): other"));
+    h->cpu_features = 0;
+    const uint16_t aarch64 = LUCET_ARCH_AARCH64;
+    h->arch = aarch64;
+    memcpy(bytes + offsetof(Elf64_Ehdr, e_machine), &aarch64, sizeof(aarch64));
+    assert_int_equal(lucet_dl_module_load_bytes(bytes, size, &m), lucet_error_unsupported);
+    assert_non_null(strstr(lucet_error_detail(), "an artifact for aarch64; this is an x86-64"));
     free(bytes);
 }
 
