@@ -2,6 +2,7 @@
 #include <elf.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -153,7 +154,16 @@ static void newer_and_writable(struct forged *f)
 
 static void elf_files(void **state)
 {
-    static const struct {
+    const unsigned here[] = {LUCET_FORMAT_VERSION, LUCET_ABI_VERSION};
+    char of_format[100], of_abi[100];
+
+    snprintf(of_format, sizeof(of_format),
+             "(artifact format 9, ABI %u; here they are %u and %u): compile the module again",
+             here[1], here[0], here[1]);
+    snprintf(of_abi, sizeof(of_abi),
+             "(artifact format %u, ABI 4294967295; here they are %u and %u)", here[0], here[0],
+             here[1]);
+    const struct {
         void (*change)(struct forged *f);
         const char *expected;
     } files[] = {
@@ -173,8 +183,8 @@ static void elf_files(void **state)
         {long_segment, "that says it has 18446744073709551615: copy it again"},
         {far_sections, "that says it has 18446744073709551615: copy it again"},
         {far_names, "a library of another compiler"},
-        {format, "(artifact format 9, ABI 5; here they are 2 and 5): compile the module again"},
-        {abi, "(artifact format 2, ABI 4294967295; here they are 2 and 5)"},
+        {format, of_format},
+        {abi, of_abi},
         {newer_and_writable, "an artifact of another version of lucetc"},
         {other_magic, "section .lucet.module was not made by lucetc"},
         {damage, "a damaged artifact, to be compiled again: header: size"},
