@@ -536,7 +536,8 @@ LUCET_API enum lucet_error lucet_thread_attach(size_t signal_stack_size);
 LUCET_API enum lucet_error lucet_thread_detach(void);
 /* Puts the earlier handlers back. Error instance_not_returned while a guest runs. */
 LUCET_API enum lucet_error lucet_remove_signal_handlers(void);
-/* Which signal stops guests; before the first region is created. */
+/* Which signal stops guests; before the handlers are installed. Error invalid_argument afterwards, and for a signal that
+ * cannot: of faults, SIGKILL, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, the C library's own. */
 LUCET_API enum lucet_error lucet_set_stop_signal(int signo);
 
 /* ---- For the whole process ---- */

@@ -1,6 +1,7 @@
 #include "process.h"
 
 #include <dirent.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -64,4 +65,19 @@ int process_child(int (*f)(void *), void *arg)
         _exit(f(arg));
     assert_int_equal(waitpid(pid, &status, 0), pid);
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static int call_bare(void *arg)
+{
+    int (*const *f)(void) = arg;
+
+    for (int sig = 1; sig < 32; sig++)
+        if (sig != SIGKILL && sig != SIGSTOP)
+            signal(sig, SIG_DFL);
+    return (*f)();
+}
+
+int process_bare_child(int (*f)(void))
+{
+    return process_child(call_bare, &f);
 }

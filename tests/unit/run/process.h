@@ -10,5 +10,7 @@ unsigned process_mappings(const char *text);
 
 /* What a child that runs f(arg) ends with: the value, or 128 + the signal it died of. */
 int process_child(int (*f)(void *), void *arg);
+/* The same without the handlers of the test program. */
+int process_bare_child(int (*f)(void));
 
 #endif

@@ -67,6 +67,8 @@ __attribute__((no_sanitize("address"))) long syscall(long number, ...)
     if (number == SYS_userfaultfd &&
         (fails(FAIL_PERMISSION, EPERM) || fails(FAIL_DESCRIPTOR, EMFILE)))
         return -1;
+    if (number == SYS_membarrier && fails(FAIL_BARRIER, ENOSYS))
+        return -1;
     register long r10 __asm__("r10") = u;
     register long r8 __asm__("r8") = v;
     register long r9 __asm__("r9") = w;
@@ -166,6 +168,17 @@ int sigaltstack(const stack_t *stack, stack_t *old)
     if (stack && fails(FAIL_THREADS, ENOMEM))
         return -1;
     return (int)syscall(SYS_sigaltstack, stack, old);
+}
+
+int sigaction(int sig, const struct sigaction *action, struct sigaction *old)
+{
+    static int (*real)(int, const struct sigaction *, struct sigaction *);
+
+    if (action && fails(FAIL_HANDLERS, EINVAL))
+        return -1;
+    if (!real)
+        *(void **)&real = dlsym(RTLD_NEXT, "sigaction");
+    return real(sig, action, old);
 }
 
 int timer_create(clockid_t clock, struct sigevent *event, timer_t *timer)

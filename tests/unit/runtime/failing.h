@@ -16,8 +16,10 @@ enum failing_kind {
     FAIL_DESCRIPTOR = 64,   /* of userfaultfd */
     FAIL_SCAN = 128,        /* PAGEMAP_SCAN, as before Linux 6.7 */
     FAIL_ALLOCATION = 256,  /* for who asks failing() itself */
+    FAIL_HANDLERS = 512,    /* sigaction, to put one in place */
+    FAIL_BARRIER = 1024,    /* membarrier */
 };
-/* The sanitizers have their own ideas of what FAIL_FILES but open, FAIL_MAPPING, FAIL_HALF_WAY and FAIL_THREADS are
+/* The sanitizers have their own ideas of what FAIL_FILES but open, FAIL_MAPPING, FAIL_HALF_WAY, FAIL_HANDLERS and FAIL_THREADS are
  * about. */
 #if defined(LUCET_SANITIZE) || defined(LUCET_TSAN)
 #define FAILING_SOME_ONLY
