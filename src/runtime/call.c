@@ -382,6 +382,8 @@ static enum lucet_error set_limits(struct activation *act, uint64_t nanoseconds)
 
     if (nanoseconds && e == lucet_error_ok)
         act->deadline = lucet__now() + nanoseconds;
+    if (act->deadline && i->deadline && i->deadline < act->deadline)
+        act->deadline = i->deadline;
     if (i->slice_ns && i->stop->depth == 0 && e == lucet_error_ok) {
         e = lucet__slices_prepare(&lucet__thread);
         act->slice = i->slice_ns;

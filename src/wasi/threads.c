@@ -1,6 +1,7 @@
 /* Threads of guests (wasi-threads): thread-spawn makes an instance of the same module, with the same
  * imports and so the same shared memory, and runs wasi_thread_start in it on a thread of the host's.
- * A trap or an exit in one of them, or the end of the first, is the end of all. */
+ * A trap or an exit in one of them, or the end of the first, is the end of all. What limits the first
+ * limits all: that is the runtime's business (`thread_of`). */
 #include "wasi/ctx.h"
 #include "wasi/errno.h"
 #include "wasi/functions.h"
@@ -31,6 +32,7 @@ struct wasi_threads {
     pthread_cond_t changed;
     uint32_t alive, last; /* threads being made or running; the last number */
     bool ending;
+    uint64_t instructions;           /* executed by those that are finished */
     struct lucet_kill_switch *first; /* of the guest's first thread */
     struct wasi_thread *running;     /* by next */
     struct wasi_thread *finished;    /* to be joined */
@@ -116,13 +118,27 @@ static enum lucet_error run_thread(struct wasi_thread *t)
     return error;
 }
 
+/* What a thread ended with that says why all do. One that was stopped from outside is not why. */
+static bool is_fault(enum lucet_error error, const struct lucet_result *result)
+{
+    return error != lucet_error_runtime_terminated ||
+           (result->val.terminated.reason != lucet_terminated_reason_provided &&
+            result->val.terminated.reason != lucet_terminated_reason_remote);
+}
+
 static void *thread_main(void *arg)
 {
     struct wasi_thread *t = arg;
     struct wasi_threads *all = t->all;
     const enum lucet_error error = run_thread(t);
+    /* Nobody could resume one that has yielded. */
+    const bool returned = error == lucet_error_ok && t->result.tag == lucet_result_tag_returned;
+    uint64_t instructions;
 
     pthread_mutex_lock(&all->mutex);
+    if (lucet_instance_get_instruction_count(t->inst, &instructions) == lucet_error_ok) {
+        all->instructions += instructions;
+    }
     struct wasi_thread **p = &all->running;
     while (*p != t) {
         p = &(*p)->next;
@@ -130,10 +146,8 @@ static void *thread_main(void *arg)
     *p = t->next;
     t->next = all->finished;
     all->finished = t;
-    if (error != lucet_error_ok && !all->ending) {
-        const bool exited = error == lucet_error_runtime_terminated &&
-                            t->result.val.terminated.reason == lucet_terminated_reason_provided;
-        all->faulted = exited ? NULL : t;
+    if (!returned && !all->ending) {
+        all->faulted = is_fault(error, &t->result) ? t : NULL;
         end_others(all);
         lucet_kill_switch_terminate(all->first);
     }
@@ -154,12 +168,23 @@ static struct lucet_wasi_ctx *thread_context(struct wasi_process *process)
     return ctx;
 }
 
-static uint32_t make_thread(struct wasi_threads *all, uint32_t number, uint32_t start_arg,
-                            struct wasi_thread **out)
+static uint32_t creation_failed(enum lucet_error error)
+{
+    switch (error) {
+    case lucet_error_no_memory: return WASI_ENOMEM;
+    case lucet_error_unsupported: return WASI_ENOTSUP;
+    case lucet_error_runtime_terminated: return WASI_EINTR;
+    default: return WASI_EAGAIN;
+    }
+}
+
+static uint32_t make_thread(struct wasi_threads *all, struct lucet_instance *caller,
+                            uint32_t number, uint32_t start_arg, struct wasi_thread **out)
 {
     struct wasi_thread *t = lucet_calloc(1, sizeof(*t));
     struct lucet_wasi_ctx *ctx = thread_context(all->process);
-    const struct lucet_instance_options options = {.linker = all->linker, .embed_ctx = ctx};
+    const struct lucet_instance_options options = {
+        .linker = all->linker, .embed_ctx = ctx, .thread_of = caller};
     if (t == NULL || ctx == NULL) {
         lucet_free(t);
         lucet_free(ctx);
@@ -173,7 +198,7 @@ static uint32_t make_thread(struct wasi_threads *all, uint32_t number, uint32_t 
     }
     if (error != lucet_error_ok) {
         free_thread(t);
-        return error == lucet_error_no_memory ? WASI_ENOMEM : WASI_EAGAIN;
+        return creation_failed(error);
     }
     *out = t;
     return WASI_OK;
@@ -220,12 +245,13 @@ int32_t lucet_wasi_thread_spawn(struct lucet_vmctx *vmctx, uint32_t start_arg)
     if (all == NULL) {
         return -WASI_ENOTSUP;
     }
-    const uint32_t number = admit(all, lucet_vmctx_instance(vmctx), &finished);
+    struct lucet_instance *caller = lucet_vmctx_instance(vmctx);
+    const uint32_t number = admit(all, caller, &finished);
     join_each(finished);
     if (number == 0) {
         return -WASI_EAGAIN;
     }
-    uint32_t error = make_thread(all, number, start_arg, &t);
+    uint32_t error = make_thread(all, caller, number, start_arg, &t);
     if (!error) {
         error = start_thread(all, t);
         if (error) {
@@ -267,6 +293,18 @@ const struct lucet_result *lucet_wasi_ctx_thread_fault(const struct lucet_wasi_c
 {
     const struct wasi_threads *all = ctx ? ctx->process->threads : NULL;
     return all && all->faulted ? &all->faulted->result : NULL;
+}
+
+uint64_t lucet_wasi_ctx_thread_instructions(const struct lucet_wasi_ctx *ctx)
+{
+    struct wasi_threads *all = ctx ? ctx->process->threads : NULL;
+    if (all == NULL) {
+        return 0;
+    }
+    pthread_mutex_lock(&all->mutex);
+    const uint64_t instructions = all->instructions;
+    pthread_mutex_unlock(&all->mutex);
+    return instructions;
 }
 
 void wasi_threads_release(struct wasi_process *p)

@@ -384,7 +384,7 @@ static void no_thread_is_refused_while_a_slot_is_free(void **state)
     }
 }
 
-struct allowance {
+struct allowance_of_memory {
     uint64_t limit, last_current, last_desired;
     unsigned asked;
     const struct lucet_instance *last;
@@ -392,7 +392,7 @@ struct allowance {
 
 static bool is_allowed(void *arg, struct lucet_instance *inst, uint64_t current, uint64_t desired)
 {
-    struct allowance *a = arg;
+    struct allowance_of_memory *a = arg;
 
     a->asked++;
     a->last = inst;
@@ -403,7 +403,7 @@ static bool is_allowed(void *arg, struct lucet_instance *inst, uint64_t current,
 
 static void a_limiter_decides_before_memories_grow(void **state)
 {
-    struct allowance a = {.limit = 10 * 65536};
+    struct allowance_of_memory a = {.limit = 10 * 65536};
     const struct lucet_region_options o = {.memory_limiter = is_allowed, .memory_limiter_arg = &a};
     struct lucet_alloc_limits limits = lucet_alloc_limits_default();
     struct lucet_region *region;
