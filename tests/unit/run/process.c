@@ -42,17 +42,29 @@ unsigned process_resident_pages(void)
     return pages;
 }
 
-unsigned process_mappings(const char *text)
+static unsigned lines_with(FILE *f, const char *text)
 {
     char line[8192];
     unsigned n = 0;
+
+    while (f && fgets(line, sizeof(line), f))
+        n += strstr(line, text) != NULL;
+    if (f)
+        fclose(f);
+    return n;
+}
+
+unsigned process_mappings(const char *text)
+{
     FILE *f = fopen("/proc/self/maps", "r");
 
     assert_non_null(f);
-    while (fgets(line, sizeof(line), f))
-        n += strstr(line, text) != NULL;
-    fclose(f);
-    return n;
+    return lines_with(f, text);
+}
+
+unsigned process_timers(void)
+{
+    return lines_with(fopen("/proc/self/timers", "r"), "ID:");
 }
 
 int process_child(int (*f)(void *), void *arg)

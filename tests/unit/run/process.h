@@ -4,6 +4,8 @@
 
 unsigned process_descriptors(void);
 unsigned process_threads(void);
+/* POSIX timers; 0 where the kernel does not tell. */
+unsigned process_timers(void);
 unsigned process_resident_pages(void);
 /* Those whose line in /proc/self/maps contains `text`. */
 unsigned process_mappings(const char *text);
