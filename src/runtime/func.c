@@ -191,8 +191,7 @@ void lucet__callable_update(struct lucet_instance *i)
 /* Neither more than its code may use, nor than there is. */
 static uint8_t vector_level(const struct lucet_artifact *a)
 {
-    const uint64_t features = a->header->cpu_features;
-    const uint8_t needed = features >> LUCET_CPU_avx512f & 1 ? 2 : 1;
+    const uint8_t needed = lucet_cpu_is_avx512(a->header->cpu_features) ? 2 : 1;
 
     return needed < lucet__vector_level ? needed : lucet__vector_level;
 }

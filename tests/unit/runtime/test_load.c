@@ -6,8 +6,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "module/cpu.h"
 #include "module/reader.h"
 #include "run/guest.h"
+#include "runtime/instance.h"
 
 static const char wat[] = "(module $adder (import \"env\" \"host\" (func (param i32) (result i64)))"
                           " (memory (export \"mem\") 1 2)"
@@ -139,6 +141,42 @@ static void a_module_for_another_cpu_is_refused(void **state)
     free(bytes);
 }
 
+/* By whatever it says of AVX-512, or its guests would see masks and upper vector registers of the host's. */
+static void what_registers_to_clear_is_what_the_artifact_may_use(void **state)
+{
+    static const struct {
+        uint64_t features;
+        uint8_t level;
+    } cases[] = {{0, 1},
+                 {UINT64_C(1) << LUCET_CPU_avx2, 1},
+                 {UINT64_C(1) << LUCET_CPU_avx512f, 2},
+                 {UINT64_C(1) << LUCET_CPU_avx512vl, 2},
+                 {UINT64_C(1) << LUCET_CPU_avx512vbmi, 2}};
+    struct lucet_region *region = guest_region(1);
+    struct lucet_artifact_error err;
+    struct lucet_artifact a;
+    size_t size;
+
+    (void)state;
+    guest_begin();
+    uint8_t *bytes = guest_artifact("(module)", &guest_default, &size);
+    assert_true(lucet_artifact_read(bytes, size, &a, &err));
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct lucet_dl_module *m;
+        if (cases[i].features & ~lucet_cpu_features())
+            continue; /* cannot be loaded here, so it cannot run */
+        ((struct lucet_module_header *)(uintptr_t)a.header)->cpu_features = cases[i].features;
+        assert_int_equal(lucet_dl_module_load_bytes(bytes, size, &m), lucet_error_ok);
+        struct lucet_instance *inst = guest_instance(region, m, NULL, NULL);
+        const uint8_t there = lucet__vector_level;
+        assert_int_equal(inst->vector_level, cases[i].level < there ? cases[i].level : there);
+        lucet_instance_release(inst);
+        lucet_dl_module_release(m);
+    }
+    free(bytes);
+    lucet_region_release(region);
+}
+
 static void imports_exports_and_requirements_are_told(void **state)
 {
     struct lucet_module_requirements need;
@@ -227,6 +265,7 @@ int main(void)
         cmocka_unit_test(later_changes_to_the_file_do_not_matter),
         cmocka_unit_test(nothing_of_a_module_is_writable),
         cmocka_unit_test(a_module_for_another_cpu_is_refused),
+        cmocka_unit_test(what_registers_to_clear_is_what_the_artifact_may_use),
         cmocka_unit_test(imports_exports_and_requirements_are_told),
         cmocka_unit_test(damaged_unwind_tables_only_spoil_backtraces),
     };
