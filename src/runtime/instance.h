@@ -61,6 +61,7 @@ struct lucet_instance {
     uint32_t memories_used;        /* imported ones that know of it */
     uint8_t *dropped;              /* bits: element segments, then data segments */
     struct lucet_tag **tags;
+    struct lucet_tag **tags_sorted;   /* by address; NULL: there are few */
     struct exceptions *exceptions;    /* shared by the instances of a store; made at first use */
     struct lucet_exception *uncaught; /* what its last run threw */
 

@@ -127,6 +127,8 @@ static enum lucet_error link_up(struct lucet_instance *i, const struct lucet_ins
         e = lucet__tags_make(i);
     if (e == lucet_error_ok && i->module->artifact.nimports > 0)
         e = lucet__imports_resolve(i, o->linker);
+    if (e == lucet_error_ok && i->tags)
+        e = lucet__tags_sort(i);
     if (e != lucet_error_ok)
         return e;
     set_gs_base(i);
