@@ -10,21 +10,23 @@
 
 #include "lucetc/debug.h"
 #include "lucetc/diagnostic.h"
+#include "lucetc/evex.h"
 #include "lucetc/func.h"
 #include "lucetc/helpers.h"
 #include "lucetc/metadata.h"
 #include "lucetc/optimize.h"
 #include "lucetc/target.h"
 
-/* Pieces 0 .. npartitions-1 are functions, then one of helpers, then one of metadata. A text output is
- * a single piece that holds all functions and helpers. */
+/* Pieces 0 .. npartitions-1 are functions, then one of helpers, then, when what they need is known, one of
+ * metadata. A text output is a single piece that holds all functions and helpers. */
 struct work {
     const struct compilation *c;
     const char *dir;
-    uint32_t pieces;
+    uint32_t pieces; /* to be made at once */
     uint32_t
         *order; /* of the pieces: the largest first, so that none is begun when all else is done */
     atomic_uint next;
+    atomic_bool evex;     /* some code has instructions of AVX-512 */
     atomic_int error;     /* the first one wins */
     pthread_mutex_t lock; /* of the progress callback and the diagnostic */
     uint64_t done, total;
@@ -74,8 +76,16 @@ static enum lucet_error build_piece(const struct work *w, struct emitter *e, uin
     return lucet_error_ok;
 }
 
-static enum lucet_error write_piece(const struct work *w, struct emitter *e,
-                                    LLVMTargetMachineRef tm, uint32_t piece)
+/* Once for all pieces whose code has such instructions. */
+static void look_for_evex(struct work *w, const char *path)
+{
+    if (w->c->target.features & evex_features() && !atomic_load(&w->evex) &&
+        evex_in_object(w->c, path))
+        atomic_store(&w->evex, true);
+}
+
+static enum lucet_error write_piece(struct work *w, struct emitter *e, LLVMTargetMachineRef tm,
+                                    uint32_t piece)
 {
     char path[4096];
     char *message = NULL;
@@ -87,8 +97,11 @@ static enum lucet_error write_piece(const struct work *w, struct emitter *e,
     const bool failed = w->c->options->emit == lucetc_emit_llvm_ir
                             ? LLVMPrintModuleToFile(e->module, path, &message)
                             : LLVMTargetMachineEmitToFile(tm, e->module, path, type, &message);
-    if (!failed)
+    if (!failed) {
+        if (!is_text(w->c) && piece <= w->c->plan.npartitions)
+            look_for_evex(w, path);
         return lucet_error_ok;
+    }
     diagnose(e->c->diagnostic, "io", "cannot write %.256s: %.200s", path,
              message ? message : "unknown error");
     LLVMDisposeMessage(message);
@@ -102,7 +115,7 @@ static enum lucetc_opt_level piece_level(const struct work *w, uint32_t piece)
     return heavy ? lucetc_opt_none : w->c->options->opt_level;
 }
 
-static enum lucet_error make_piece(const struct work *w, const struct compilation *c,
+static enum lucet_error make_piece(struct work *w, const struct compilation *c,
                                    LLVMTargetMachineRef tm, uint32_t piece)
 {
     struct emitter *e = emitter_new(c, "lucet", tm);
@@ -226,6 +239,22 @@ static int compare_cost(const void *a, const void *b, void *plan)
     return costs_x != costs_y ? (costs_x < costs_y) - (costs_x > costs_y) : (x > y) - (x < y);
 }
 
+/* The metadata says what the rest needs, which is known when that is made. */
+static void make_metadata(struct work *w)
+{
+    const struct compilation *all = w->c;
+    struct compilation c = *all;
+
+    if (!atomic_load(&w->evex))
+        c.target.features &= ~evex_features();
+    w->c = &c;
+    w->order[0] = w->pieces;
+    w->pieces = 1;
+    atomic_store(&w->next, 0);
+    run_workers(w);
+    w->c = all;
+}
+
 static bool make_order(struct work *w)
 {
     w->order = calloc(w->pieces, sizeof *w->order);
@@ -239,16 +268,19 @@ static bool make_order(struct work *w)
 
 enum lucet_error objects_make(const struct compilation *c, const char *dir, uint32_t *count)
 {
-    struct work w = {.c = c, .dir = dir, .pieces = is_text(c) ? 1 : c->plan.npartitions + 2};
+    struct work w = {.c = c, .dir = dir, .pieces = is_text(c) ? 1 : c->plan.npartitions + 1};
+    const bool with_metadata = !is_text(c);
     for (uint32_t i = 0; i < c->plan.npartitions; i++)
         w.total += c->plan.partitions[i].bytes;
     if (!make_order(&w))
         return lucet_error_no_memory;
     pthread_mutex_init(&w.lock, NULL);
     target_initialize();
+    *count = w.pieces + with_metadata;
     run_workers(&w);
+    if (with_metadata && atomic_load(&w.error) == lucet_error_ok)
+        make_metadata(&w);
     pthread_mutex_destroy(&w.lock);
     free(w.order);
-    *count = w.pieces;
     return (enum lucet_error)atomic_load(&w.error);
 }

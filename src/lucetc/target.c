@@ -50,6 +50,7 @@ static void initialize(void)
     LLVMInitializeX86Target();
     LLVMInitializeX86TargetMC();
     LLVMInitializeX86AsmPrinter();
+    LLVMInitializeX86Disassembler();
 }
 
 void target_initialize(void)
@@ -97,8 +98,10 @@ static enum lucet_error apply_features(struct compilation *c)
                      name);
             return lucet_error_compile;
         }
-        c->target.features = name[0] == '+' ? lucet_cpu_with(c->target.features, (unsigned)bit)
-                                            : lucet_cpu_without(c->target.features, (unsigned)bit);
+        if (name[0] == '+')
+            c->target.features |= 1ull << bit;
+        else
+            c->target.features &= ~(1ull << bit);
         s += length + (s[length] == ',');
     }
     if ((c->target.features & V2) == V2)

@@ -9,6 +9,15 @@
 #include "runtime/record.h"
 #include "runtime/table.h"
 
+static enum lucet_error errored(enum lucet_error e, struct lucet_result *result)
+{
+    if (result) {
+        result->tag = lucet_result_tag_errored;
+        result->val.errored = e;
+    }
+    return e;
+}
+
 static enum lucet_error call(const struct call *c, struct lucet_result *result)
 {
     struct lucet_result unwanted;
@@ -24,15 +33,14 @@ enum lucet_error lucet_instance_call(struct lucet_instance *i, const char *name,
 
     lucet__clear_error();
     if (!i || !name)
-        return lucet__errored(
-            lucet__fail(lucet_error_invalid_argument, "lucet_instance_call: NULL"), result);
+        return errored(lucet__fail(lucet_error_invalid_argument, "lucet_instance_call: NULL"),
+                       result);
     const struct lucet_module_export *e =
         lucet_artifact_export(&i->module->artifact, name, name_len);
     if (!e || e->kind != LUCET_EXTERN_FUNC)
-        return lucet__errored(lucet__fail(lucet_error_symbol_not_found,
-                                          "no exported function \"%s\"",
-                                          lucet__printable(text, sizeof(text), name, name_len)),
-                              result);
+        return errored(lucet__fail(lucet_error_symbol_not_found, "no exported function \"%s\"",
+                                   lucet__printable(text, sizeof(text), name, name_len)),
+                       result);
     return call(&(struct call){.instance = i,
                                .ctx = i->ctx,
                                .module = i->module,
@@ -48,8 +56,8 @@ enum lucet_error lucet_instance_run(struct lucet_instance *i, const char *entryp
                                     const struct lucet_val *argv, struct lucet_result *result)
 {
     if (!i || !entrypoint)
-        return lucet__errored(lucet__fail(lucet_error_invalid_argument, "lucet_instance_run: NULL"),
-                              result);
+        return errored(lucet__fail(lucet_error_invalid_argument, "lucet_instance_run: NULL"),
+                       result);
     return lucet_instance_call(i, entrypoint, strlen(entrypoint), argc, argv, 0, NULL, result);
 }
 
@@ -62,10 +70,9 @@ enum lucet_error lucet_instance_run_func_idx(struct lucet_instance *i, uint32_t 
 
     lucet__clear_error();
     if (!i)
-        return lucet__errored(lucet__fail(lucet_error_invalid_argument,
-                                          "lucet_instance_run_func_idx: "
-                                          "NULL"),
-                              result);
+        return errored(lucet__fail(lucet_error_invalid_argument, "lucet_instance_run_func_idx: "
+                                                                 "NULL"),
+                       result);
     if (table < i->module->artifact.ntables) {
         const struct lucet_table *t = lucet__table_desc(i, table);
         const struct table *own = t->owner;
@@ -73,7 +80,7 @@ enum lucet_error lucet_instance_run_func_idx(struct lucet_instance *i, uint32_t 
             r = (const struct record *)(uintptr_t)t->elems[index];
     }
     if (!r)
-        return lucet__errored(
+        return errored(
             lucet__fail(lucet_error_func_not_found, "no function at %u of table %u", index, table),
             result);
     return call(&(struct call){.instance = i,
@@ -89,12 +96,12 @@ enum lucet_error lucet_instance_call_start(struct lucet_instance *i, struct luce
 {
     lucet__clear_error();
     if (!i)
-        return lucet__errored(
-            lucet__fail(lucet_error_invalid_argument, "lucet_instance_run_start: NULL"), result);
+        return errored(lucet__fail(lucet_error_invalid_argument, "lucet_instance_run_start: NULL"),
+                       result);
     if (i->start_done)
-        return lucet__errored(lucet__fail(lucet_error_start_already_run,
-                                          "the start function has run, or there is none"),
-                              result);
+        return errored(lucet__fail(lucet_error_start_already_run,
+                                   "the start function has run, or there is none"),
+                       result);
     return call(&(struct call){.instance = i,
                                .ctx = i->ctx,
                                .module = i->module,

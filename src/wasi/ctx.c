@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -38,12 +39,12 @@ void wasi_unlock(struct lucet_vmctx *vmctx)
 
 enum lucet_error lucet_wasi_ctx_new(struct lucet_wasi_ctx **out)
 {
-    struct lucet_wasi_ctx *ctx = lucet_calloc(1, sizeof(*ctx));
-    struct wasi_process *process = lucet_calloc(1, sizeof(*process));
+    struct lucet_wasi_ctx *ctx = calloc(1, sizeof(*ctx));
+    struct wasi_process *process = calloc(1, sizeof(*process));
     *out = NULL;
     if (ctx == NULL || process == NULL) {
-        lucet_free(ctx);
-        lucet_free(process);
+        free(ctx);
+        free(process);
         return lucet_error_no_memory;
     }
     ctx->process = process;
@@ -56,19 +57,12 @@ enum lucet_error lucet_wasi_ctx_new(struct lucet_wasi_ctx **out)
     return lucet_error_ok;
 }
 
-static char *copy_text(const char *text)
-{
-    const size_t size = strlen(text) + 1;
-    char *copy = lucet_malloc(size);
-    return copy ? memcpy(copy, text, size) : NULL;
-}
-
 static void strings_release(struct wasi_strings *s)
 {
     for (size_t i = 0; i < s->count; i++) {
-        lucet_free(s->item[i]);
+        free(s->item[i]);
     }
-    lucet_free(s->item);
+    free(s->item);
 }
 
 void lucet_wasi_ctx_release(struct lucet_wasi_ctx *ctx)
@@ -83,9 +77,9 @@ void lucet_wasi_ctx_release(struct lucet_wasi_ctx *ctx)
         strings_release(&process->environment);
         wasi_fd_table_release(&process->fds);
         pthread_mutex_destroy(&process->lock);
-        lucet_free(process);
+        free(process);
     }
-    lucet_free(ctx);
+    free(ctx);
 }
 
 static enum lucet_error strings_add(struct wasi_strings *s, const char *text)
@@ -97,14 +91,14 @@ static enum lucet_error strings_add(struct wasi_strings *s, const char *text)
     }
     if (s->count == s->capacity) {
         size_t capacity = s->capacity ? s->capacity * 2 : 16;
-        char **item = lucet_realloc(s->item, capacity * sizeof(*item));
+        char **item = realloc(s->item, capacity * sizeof(*item));
         if (item == NULL) {
             return lucet_error_no_memory;
         }
         s->item = item;
         s->capacity = capacity;
     }
-    char *copy = copy_text(text);
+    char *copy = strdup(text);
     if (copy == NULL) {
         return lucet_error_no_memory;
     }
@@ -188,9 +182,9 @@ enum lucet_error lucet_wasi_ctx_preopen(struct lucet_wasi_ctx *ctx, const char *
                                                                      : lucet_error_io;
     }
     struct wasi_fd entry;
-    char *name = copy_text(guest_path);
+    char *name = strdup(guest_path);
     if (name == NULL || wasi_fd_describe(host, true, &entry)) {
-        lucet_free(name);
+        free(name);
         close(host);
         return lucet_error_no_memory;
     }

@@ -1,0 +1,99 @@
+#include "lucetc/evex.h"
+
+#include <llvm-c/Core.h>
+#include <llvm-c/Disassembler.h>
+#include <llvm-c/Object.h>
+#include <string.h>
+
+#include "lucetc/target.h"
+#include "module/cpu.h"
+
+#define BIT(name) (1ull << LUCET_CPU_##name)
+
+uint64_t evex_features(void)
+{
+    return BIT(avx512f) | BIT(avx512bw) | BIT(avx512dq) | BIT(avx512vl) | BIT(avx512cd) |
+           BIT(avx512ifma) | BIT(avx512vbmi) | BIT(avx512vbmi2) | BIT(avx512vnni) |
+           BIT(avx512bitalg) | BIT(avx512vpopcntdq);
+}
+
+static bool is_prefix(uint8_t byte)
+{
+    static const uint8_t prefixes[] = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65,
+                                       0x66, 0x67, 0xf0, 0xf2, 0xf3};
+
+    return memchr(prefixes, byte, sizeof prefixes) != NULL;
+}
+
+/* Of one instruction. In 64-bit mode 0x62 begins nothing but EVEX. Instructions on mask registers alone have VEX
+ * prefixes, of map 0F: 41 to 4B and 90 to 99. */
+static bool is_avx512(const uint8_t *insn, size_t size)
+{
+    size_t k = 0;
+
+    while (k < size && is_prefix(insn[k]))
+        k++;
+    if (k >= size || insn[k] == 0x62)
+        return true;
+    const bool short_vex = insn[k] == 0xc5, long_vex = insn[k] == 0xc4;
+    if (!short_vex && !(long_vex && k + 3 < size && (insn[k + 1] & 0x1f) == 1))
+        return false;
+    const size_t at = k + (short_vex ? 2 : 3);
+    return at >= size || (insn[at] >= 0x41 && insn[at] <= 0x4b) ||
+           (insn[at] >= 0x90 && insn[at] <= 0x99);
+}
+
+static bool in_code(LLVMDisasmContextRef context, const uint8_t *bytes, uint64_t size)
+{
+    char text[128];
+
+    for (uint64_t at = 0; at < size;) {
+        const size_t n = LLVMDisasmInstruction(context, (uint8_t *)(uintptr_t)bytes + at, size - at,
+                                               at, text, sizeof text);
+        if (n == 0 || is_avx512(bytes + at, n))
+            return true;
+        at += n;
+    }
+    return false;
+}
+
+static bool in_sections(LLVMDisasmContextRef context, LLVMBinaryRef object)
+{
+    LLVMSectionIteratorRef s = LLVMObjectFileCopySectionIterator(object);
+    bool found = false;
+
+    while (!found && !LLVMObjectFileIsSectionIteratorAtEnd(object, s)) {
+        const char *name = LLVMGetSectionName(s);
+        if (name && strncmp(name, ".text", 5) == 0)
+            found =
+                in_code(context, (const uint8_t *)LLVMGetSectionContents(s), LLVMGetSectionSize(s));
+        LLVMMoveToNextSection(s);
+    }
+    LLVMDisposeSectionIterator(s);
+    return found;
+}
+
+bool evex_in_object(const struct compilation *c, const char *path)
+{
+    LLVMMemoryBufferRef buffer = NULL;
+    char *message = NULL;
+    bool found = true;
+
+    if (LLVMCreateMemoryBufferWithContentsOfFile(path, &buffer, &message)) {
+        LLVMDisposeMessage(message);
+        return true;
+    }
+    LLVMBinaryRef object = LLVMCreateBinary(buffer, NULL, &message);
+    LLVMDisasmContextRef context = LLVMCreateDisasmCPUFeatures(
+        c->target.triple, "generic", c->target.feature_string, NULL, 0, NULL, NULL);
+    if (object && context)
+        found = in_sections(context, object);
+    if (context)
+        LLVMDisasmDispose(context);
+    if (object)
+        LLVMDisposeBinary(object);
+    else
+        LLVMDisposeMessage(message);
+    LLVMDisposeMemoryBuffer(buffer);
+    return found;
+}

@@ -1,0 +1,15 @@
+/* Whether compiled code has instructions of AVX-512. Most modules that the compiler was allowed to use them for have none: those run
+ * on processors without, and a call into them has half as many vector registers to clear. */
+#ifndef LUCETC_EVEX_H
+#define LUCETC_EVEX_H
+
+#include <stdbool.h>
+
+#include "lucetc/compilation.h"
+
+/* What the artifact of such code needs no more, as in header.cpu_features. */
+uint64_t evex_features(void);
+/* Of an object file that LLVM wrote. True also when that cannot be found out. */
+bool evex_in_object(const struct compilation *c, const char *path);
+
+#endif

@@ -1,2 +1,0 @@
-/* As in tests/unit/run. */
-#include "run/process.c"
