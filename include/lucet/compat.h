@@ -43,7 +43,7 @@ static inline enum lucet_error lucet_compat_instance(struct lucet_region *region
                                                      struct lucet_dl_module *module,
                                                      void *embed_ctx, struct lucet_instance **out)
 {
-    struct lucet_instance_options options = {NULL, embed_ctx, 0, false, false, NULL, 0};
+    struct lucet_instance_options options = {NULL, embed_ctx, 0, false, false, NULL, 0, NULL};
     void *program = dlopen(NULL, RTLD_NOW);
     enum lucet_error e = lucet_linker_new(&options.linker);
 

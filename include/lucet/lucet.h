@@ -66,6 +66,8 @@ enum lucet_extern_kind {
     lucet_extern_global,
     lucet_extern_tag,
 };
+/* "func", ...; static storage; "unknown" for other numbers. Any thread, any time. */
+LUCET_API const char *lucet_extern_kind_name(enum lucet_extern_kind kind);
 struct lucet_extern_desc {
     const char *module; /* imports only, else NULL */
     const char *name;   /* NUL-terminated copy owned by the module; raw bytes from the guest: do not
@@ -140,7 +142,8 @@ enum lucet_slot_strategy {
 struct lucet_region_options { /* 0 = the default, for each */
     enum lucet_slot_strategy strategy;
     /* Asked before a memory of an instance grows from `current` to `desired` bytes, and, with current 0,
-     * before an instance whose memories begin with `desired` bytes in all is created (`inst` NULL).
+     * before an instance whose memories begin with `desired` bytes in all is created (`inst` NULL; or
+     * `thread_of` of its options).
      * False: memory.grow returns -1, or the creation fails with limits_exceeded. Called on the thread
      * that runs or creates the instance, perhaps on a guest's stack, on several at once; it may
      * call functions of that instance that do not run it. */
@@ -255,7 +258,28 @@ struct lucet_instance_options {
     const struct lucet_context
         *contexts; /* so many; copied, there before the start function runs */
     size_t ncontexts;
+    /* Not NULL: the new one is another thread of the program that this one is, or is a thread of. See below. */
+    struct lucet_instance *thread_of;
 };
+
+/* Threads of guests are instances that import one shared memory; each runs on a thread of the host's. To their embedder they are
+ * one program, which `thread_of` says: what limits its first instance limits all of them together.
+ *
+ * - Bytes of memories and entries of tables: all draw on what the first one may have (a shared memory of the host's has its own
+ *   maximum). Instances that need more than is left are not created (limits_exceeded).
+ * - Time: a run of the new one ends, as if by its own limit, when the run ends that is in progress on the thread that created it;
+ *   the limit of `thread_of` holds for each of its runs besides. lucet_instance_set_timeout() takes the place of both.
+ * - A kill switch of the first one, fired at any time, ends the runs of all, and no more threads can be made (runtime_terminated)
+ *   until the first one is reset. The end of a run of the first one, whatever it is, does nothing of that.
+ * - Instructions: programs with several threads cannot have a bound of them (unsupported); each thread counts for itself.
+ * - Of `thread_of` it has the contexts (those of its own options come after), embed_ctx unless it has one, the handlers, and
+ *   terminate_on_heap_oom. Slices, which somebody would have to resume, it has not.
+ * - Per thread are the limits of stack, context and exceptions, and a region's heap_resident_limit: with that, only a module that
+ *   imports its memory 0 can have threads (unsupported).
+ * - The region's limiter is asked before a thread's memories are created with `thread_of` as `inst`; that they are gone is not told.
+ *
+ * The calling thread has `thread_of`, which may be running, in a host function. The first instance keeps its slot until all its
+ * threads are released; a reset leaves them as they are. */
 
 /* Creates an instance: memory, globals, tables and segments are initialised; the start function is
  * not run unless asked for. Owned by the caller. Errors: region_full, limits_exceeded, module (an
@@ -464,15 +488,18 @@ enum lucet_kill_result {
     lucet_kill_cancelled,      /* it was not running: its next run ends at once */
     lucet_kill_not_terminable, /* it is finished, released, or someone else was first */
 };
+/* "signalled", ...; static storage; "unknown" for other numbers. Any thread, any time. */
+LUCET_API const char *lucet_kill_result_name(enum lucet_kill_result result);
 /* A handle that any thread may fire at any moment, also after the instance is gone. Owned by the
- * caller. One firing per run takes effect. Errors: invalid_argument (NULL), no_memory. */
+ * caller. One firing per run takes effect. Of an instance with threads (`thread_of`) it ends those, too; what is returned is about
+ * the instance itself. Errors: invalid_argument (NULL), no_memory. */
 LUCET_API enum lucet_error lucet_instance_kill_switch(struct lucet_instance *inst,
                                                       struct lucet_kill_switch **out);
 LUCET_API enum lucet_kill_result lucet_kill_switch_terminate(struct lucet_kill_switch *k);
 LUCET_API void lucet_kill_switch_release(struct lucet_kill_switch *k);
 
 /* Limits each following run of the instance to `milliseconds` of wall time; 0 = no limit. The run
- * ends as terminated, reason timeout. It stays after a reset. Error invalid_argument (NULL). */
+ * ends as terminated, reason timeout. It stays after a reset. Error invalid_argument (NULL). Threads: see `thread_of`. */
 LUCET_API enum lucet_error lucet_instance_set_timeout(struct lucet_instance *inst,
                                                       uint64_t milliseconds);
 
@@ -509,8 +536,8 @@ LUCET_API enum lucet_error lucet_instance_set_instruction_count(struct lucet_ins
 /* Each following part of a run (the run itself, and every resumption) yields, reason bound, when it has executed
  * so many instructions, or at the next beginning of a loop or function; lucet_instance_resume() goes
  * on. 0 = no bound. Of the instance's own instructions: linked ones that it calls have counts and bounds of their
- * own. A run within a run of the same instance leaves it to the outer one to yield. Errors: unsupported,
- * instance_not_returned (it is running). */
+ * own. A run within a run of the same instance leaves it to the outer one to yield. Errors: unsupported (also for programs with
+ * several threads), instance_not_returned (it is running). */
 LUCET_API enum lucet_error lucet_instance_set_instruction_bound(struct lucet_instance *inst,
                                                                 uint64_t instructions);
 
@@ -532,7 +559,8 @@ LUCET_API enum lucet_error lucet_thread_attach(size_t signal_stack_size);
 LUCET_API enum lucet_error lucet_thread_detach(void);
 /* Puts the earlier handlers back. Error instance_not_returned while a guest runs. */
 LUCET_API enum lucet_error lucet_remove_signal_handlers(void);
-/* Which signal stops guests; before the first region is created. */
+/* Which signal stops guests; before the handlers are installed. Error invalid_argument afterwards, and for a signal that
+ * cannot: of faults, SIGKILL, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, the C library's own. */
 LUCET_API enum lucet_error lucet_set_stop_signal(int signo);
 
 /* ---- For the whole process ---- */
@@ -563,10 +591,16 @@ struct lucet_allocator {
     void (*free)(void *context, void *p);                  /* p is not NULL */
     void *context;
 };
-/* NULL: the C library's, as in the beginning. Before anything else of the runtime is used that allocates: error
+/* NULL: the C library's, as in the beginning. Before anything else of the runtime or of liblucet-wasi is used that allocates: error
  * invalid_argument afterwards, and when a function is missing. When everything is released, all of it has been given back.
- * liblucet-wasi, and what the C library allocates by itself, use the C library's. */
+ * What the C library allocates by itself (for threads, directories) comes from its own. */
 LUCET_API enum lucet_error lucet_set_allocator(const struct lucet_allocator *allocator);
+/* Memory from that allocator, for libraries built on this one (liblucet-wasi is one). As the C library's functions of these
+ * names, but for a size of 0, which gives a block, too. Any thread; they leave lucet_error_detail() as it was. */
+LUCET_API void *lucet_malloc(size_t size);
+LUCET_API void *lucet_calloc(size_t count, size_t size);
+LUCET_API void *lucet_realloc(void *p, size_t size);
+LUCET_API void lucet_free(void *p);
 
 /* ---- In host functions -------------------------------------------------------------------- */
 

@@ -89,7 +89,7 @@ struct lucetc_diagnostic {
 
 /* Compiles `size` bytes and writes the output file atomically (a temporary file, then rename): on
  * failure nothing is left behind. `diagnostic` may be NULL. May be called from several threads at once.
- * Errors: compile (see diagnostic), io, no_memory, invalid_argument, internal. */
+ * Errors: compile (see diagnostic), io, no_memory (with a message: the linker had none), invalid_argument, internal. */
 LUCET_API enum lucet_error lucetc_compile(const void *wasm, size_t size,
                                           const struct lucetc_options *options, const char *output,
                                           struct lucetc_diagnostic *diagnostic);

@@ -109,6 +109,8 @@ enum lucet_val_type {
                               is valid until guest code of the instance, or of one that it is linked
                               with, runs again; or retain it */
 };
+/* "i32", "guest_ptr", ...; static storage; "unknown" for other numbers. Any thread, any time. */
+LUCET_API const char *lucet_val_type_name(enum lucet_val_type type);
 
 struct lucet_val {
     enum lucet_val_type ty;
@@ -185,6 +187,7 @@ enum lucet_result_tag {
     lucet_result_tag_errored,
     lucet_result_tag_threw,
 };
+/* "returned", ...; as above. */
 LUCET_API const char *lucet_result_tag_name(enum lucet_result_tag tag);
 
 enum lucet_terminated_reason {

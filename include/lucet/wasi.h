@@ -50,17 +50,20 @@ LUCET_API enum lucet_error lucet_wasi_link(struct lucet_linker *linker);
 /* ---- Threads (wasi-threads: import "wasi" "thread-spawn", export "wasi_thread_start") ---- */
 
 /* Defines in the linker every shared memory that the module imports, as large as it asks for but of at
- * most `max_bytes`. Once per program: whoever is instantiated with the linker shares them. Errors:
- * limits_exceeded (one begins larger), no_memory. */
+ * most `max_bytes` for all of them: what the sizes that they begin with leave goes to the first ones. Once per program: whoever is
+ * instantiated with the linker shares them. Errors: limits_exceeded (they begin larger), no_memory. */
 LUCET_API enum lucet_error lucet_wasi_link_shared_memories(struct lucet_linker *linker,
                                                            const struct lucet_dl_module *module,
                                                            uint64_t max_bytes);
 /* Lets the guest of `ctx` start up to `limit` threads at a time besides its first, which its embedder
  * runs. Each is an instance of `module` in `region` (which needs a free slot, or the guest gets EAGAIN)
- * with the imports of `linker`, and nothing else of its options is the first one's: it has no contexts
- * under keys (host functions find NULL), time limit or limits of its own; those of the region hold. These three must outlive the context, or lucet_wasi_ctx_join(). Before
- * the first run. A fault or proc_exit in one thread ends all: the embedder's run ends as terminated,
- * reason remote, and the functions below say why. Errors: invalid_argument, no_memory. */
+ * with the imports of `linker`, and a thread of the one that starts it (`thread_of` in lucet.h says what that means: it has its
+ * contexts under keys, and the first one's limits of memory, tables and time hold for all together; a kill switch of the first ends
+ * all; where instructions are bounded the guest gets ENOTSUP). So host functions of the embedder's run on several threads at once,
+ * with the same contexts. `region`, `module` and `linker` must outlive the context, or lucet_wasi_ctx_join(). Before
+ * the first run. A fault or proc_exit in one thread ends all, and so does a yield, which nobody would resume: the embedder's run
+ * ends as terminated, reason remote (or timeout, when that came first), and the functions below say why. Errors:
+ * invalid_argument, no_memory. */
 LUCET_API enum lucet_error lucet_wasi_ctx_threads(struct lucet_wasi_ctx *ctx,
                                                   struct lucet_region *region,
                                                   struct lucet_dl_module *module,
@@ -71,6 +74,10 @@ LUCET_API void lucet_wasi_ctx_join(struct lucet_wasi_ctx *ctx);
 /* After joining: the result of the thread that ended the program by a fault or otherwise than by
  * proc_exit; NULL = none. Owned by the context. */
 LUCET_API const struct lucet_result *lucet_wasi_ctx_thread_fault(const struct lucet_wasi_ctx *ctx);
+
+/* Instructions that threads have executed which have ended, of modules compiled with `lucetc --count-instructions`; those of the
+ * first one are its instance's. Any thread. */
+LUCET_API uint64_t lucet_wasi_ctx_thread_instructions(const struct lucet_wasi_ctx *ctx);
 
 /* JSON bindings for lucetc: wasi_snapshot_preview1, the older wasi_unstable, and wasi. Static. */
 LUCET_API const char *lucet_wasi_bindings_json(void);

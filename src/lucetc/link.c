@@ -1,17 +1,16 @@
 #include "lucetc/link.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <spawn.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lucetc/child.h"
 #include "lucetc/diagnostic.h"
-
-extern char **environ;
 
 /* What makes the result an artifact and not just any shared object: everything resolved, nothing
  * writable, code on pages of its own. */
@@ -22,56 +21,6 @@ static const char *const shared_options[] = {
     "-ztext",
 };
 static const char *const object_options[] = {"-r"};
-
-/* Reads what the linker says, for the diagnostic: the first `size` bytes. */
-static void read_all(int fd, char *buffer, size_t size)
-{
-    size_t used = 0;
-    char rest[512];
-    for (;;) {
-        const bool full = used + 1 >= size;
-        const ssize_t n =
-            full ? read(fd, rest, sizeof rest) : read(fd, buffer + used, size - 1 - used);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            break;
-        if (!full)
-            used += (size_t)n;
-    }
-    buffer[used] = '\0';
-    for (char *p = buffer; *p; p++)
-        if ((unsigned char)*p < 0x20)
-            *p = ' ';
-}
-
-/* Runs argv with its stderr into `said`. Returns its exit status, or -1. */
-static int run(char *const argv[], char *said, size_t said_size)
-{
-    int pipe_fds[2];
-    posix_spawn_file_actions_t actions;
-    pid_t child;
-    if (pipe2(pipe_fds, O_CLOEXEC) != 0)
-        return -1;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, pipe_fds[1], STDERR_FILENO);
-    posix_spawn_file_actions_adddup2(&actions, pipe_fds[1], STDOUT_FILENO);
-    const int error = posix_spawnp(&child, argv[0], &actions, NULL, argv, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    close(pipe_fds[1]);
-    if (error == 0)
-        read_all(pipe_fds[0], said, said_size);
-    close(pipe_fds[0]);
-    if (error != 0) {
-        snprintf(said, said_size, "%s: %s", argv[0], strerror(error));
-        return -1;
-    }
-    int status;
-    while (waitpid(child, &status, 0) < 0)
-        if (errno != EINTR)
-            return -1;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
 
 static const char *linker(const struct compilation *c)
 {
@@ -110,17 +59,82 @@ static char **arguments(const struct compilation *c, const char *dir, uint32_t c
     return argv;
 }
 
+/* "; a process may have N bytes of data" */
+static void describe_limits(char *out, size_t size)
+{
+    static const struct {
+        int resource;
+        const char *of;
+    } limits[] = {{RLIMIT_DATA, "data"}, {RLIMIT_AS, "address space"}};
+    size_t used = 0;
+
+    out[0] = '\0';
+    for (size_t i = 0; i < sizeof limits / sizeof *limits && used < size; i++) {
+        struct rlimit limit;
+        if (getrlimit(limits[i].resource, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+            used +=
+                (size_t)snprintf(out + used, size - used, "; a process may have %llu bytes of %s",
+                                 (unsigned long long)limit.rlim_cur, limits[i].of);
+    }
+}
+
+/* "exit code 1" or "signal 9, Killed" */
+static void describe_end(int status, char *out, size_t size)
+{
+    if (WIFSIGNALED(status))
+        snprintf(out, size, "signal %d, %s", WTERMSIG(status), strsignal(WTERMSIG(status)));
+    else
+        snprintf(out, size, "exit code %d", WEXITSTATUS(status));
+}
+
+/* What whoever compiles can do about it, in the order of how sure it is. */
+static const char *what_happened(const struct child *child)
+{
+    const int signo = WIFSIGNALED(child->status) ? WTERMSIG(child->status) : 0;
+
+    if (child_lacked_memory(child))
+        return "ran out of memory";
+    switch (signo) {
+    case 0: return "failed";
+    case SIGKILL: return "was killed, as the kernel does when memory is short";
+    case SIGXCPU: return "took more processor time than it may";
+    case SIGXFSZ: return "wrote more than a file may have";
+    case SIGTERM:
+    case SIGINT:
+    case SIGHUP: return "was stopped";
+    default: return "crashed";
+    }
+}
+
+static enum lucet_error report(const struct compilation *c, const struct child *child)
+{
+    const bool memory = child_lacked_memory(child);
+    const char *kind = memory ? "limit" : "internal";
+    char end[64], limits[120] = "";
+
+    if (memory || WIFSIGNALED(child->status))
+        describe_limits(limits, sizeof limits);
+    if (child->failed) {
+        diagnose(c->diagnostic, kind, "the linker (%.200s) could not be %s: %s%s%s", linker(c),
+                 child->failed, strerror(child->error), limits,
+                 child->error == ENOENT ? "; lld must be installed" : "");
+    } else {
+        describe_end(child->status, end, sizeof end);
+        diagnose(c->diagnostic, kind, "the linker %s (%s%s)%s%s", what_happened(child), end, limits,
+                 child->said[0] ? ": " : "", child->said);
+    }
+    return memory ? lucet_error_no_memory : lucet_error_internal;
+}
+
 enum lucet_error link_objects(const struct compilation *c, const char *dir, uint32_t count,
                               const char *output)
 {
-    char said[400] = "";
     char **argv = arguments(c, dir, count, output);
+    struct child child;
+
     if (!argv)
         return lucet_error_no_memory;
-    const int status = run(argv, said, sizeof said);
+    child_run(argv, &child);
     free(argv);
-    if (status == 0)
-        return lucet_error_ok;
-    diagnose(c->diagnostic, "internal", "the linker failed (status %d): %s", status, said);
-    return lucet_error_internal;
+    return !child.failed && child.status == 0 ? lucet_error_ok : report(c, &child);
 }

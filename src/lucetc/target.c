@@ -98,10 +98,8 @@ static enum lucet_error apply_features(struct compilation *c)
                      name);
             return lucet_error_compile;
         }
-        if (name[0] == '+')
-            c->target.features |= 1ull << bit;
-        else
-            c->target.features &= ~(1ull << bit);
+        c->target.features = name[0] == '+' ? lucet_cpu_with(c->target.features, (unsigned)bit)
+                                            : lucet_cpu_without(c->target.features, (unsigned)bit);
         s += length + (s[length] == ',');
     }
     if ((c->target.features & V2) == V2)

@@ -13,6 +13,20 @@ enum lucet_cpu_bit {
 #undef X
 };
 
+/* What a processor says of itself, and which registers (XCR0) the operating system saves. */
+struct lucet_cpuid {
+    uint32_t leaf1_ecx, leaf7_ebx, leaf7_ecx, leaf7_1_eax, extended_ecx, xcr0;
+    bool fsgsbase;
+};
+/* What artifacts may need of it, each with all that it needs itself. AVX-512 is in it as long as VL is. */
+uint64_t lucet_cpu_features_of(const struct lucet_cpuid *id);
+
+/* The set with a feature and what that one needs; without it and what needs it. */
+uint64_t lucet_cpu_with(uint64_t set, unsigned bit);
+uint64_t lucet_cpu_without(uint64_t set, unsigned bit);
+/* Whether code for that set may name mask registers and vector registers from 16 on. */
+bool lucet_cpu_is_avx512(uint64_t set);
+
 /* What this CPU has and this operating system lets programs use, as header.cpu_features. `other`
  * is never in it. */
 uint64_t lucet_cpu_features(void);

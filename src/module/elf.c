@@ -23,20 +23,11 @@ static const void *file_range(const struct lucet_artifact *a, uint64_t offset, u
     return (uintptr_t)p % align == 0 ? p : NULL;
 }
 
-static bool check_ident(struct reader *r, const Elf64_Ehdr *e)
+/* Class, byte order, type and machine are identify.c's. */
+static bool check_header(struct reader *r, const Elf64_Ehdr *e)
 {
-    if (memcmp(e->e_ident, "\0asm", SELFMAG) == 0)
-        return reader_fail(r, "a WebAssembly module, of which lucetc makes an artifact");
-    if (memcmp(e->e_ident, ELFMAG, SELFMAG) != 0)
-        return reader_fail(r, "not an ELF file");
-    if (e->e_ident[EI_CLASS] != ELFCLASS64 || e->e_ident[EI_DATA] != ELFDATA2LSB)
-        return reader_fail(r, "ELF header: not 64-bit little-endian");
     if (e->e_ident[EI_VERSION] != EV_CURRENT || e->e_version != EV_CURRENT)
         return reader_fail(r, "ELF header: unknown version");
-    if (e->e_type != ET_DYN)
-        return reader_fail(r, "ELF header: type %u is not a shared object", e->e_type);
-    if (e->e_machine != LUCET_ARCH_X86_64 && e->e_machine != LUCET_ARCH_AARCH64)
-        return reader_fail(r, "ELF header: unknown machine %u", e->e_machine);
     if (e->e_phentsize != sizeof(Elf64_Phdr) || e->e_shentsize != sizeof(Elf64_Shdr))
         return reader_fail(r, "ELF header: entries of foreign size");
     return true;
@@ -254,10 +245,10 @@ bool reader_elf(struct reader *r)
     const Elf64_Ehdr *e = file_range(r->a, 0, sizeof(*e), _Alignof(Elf64_Ehdr));
 
     if (!e)
-        return reader_fail(r, "too short for an ELF header, or not aligned in memory");
-    if (!check_ident(r, e) || !read_segments(r, e) || !read_sections(r, e) || !check_text(r))
+        return reader_fail(r, "ELF header: not in the file, or not aligned in memory");
+    if (!check_header(r, e) || !read_segments(r, e) || !read_sections(r, e) || !check_text(r))
         return false;
     if (r->a->module.size == 0)
-        return reader_fail(r, "section %s is missing: not made by lucetc", LUCET_SECTION_MODULE);
+        return reader_fail(r, "section %s is missing", LUCET_SECTION_MODULE);
     return true;
 }

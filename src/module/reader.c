@@ -1,4 +1,4 @@
-/* Reads an artifact: the ELF file, the header of .lucet.module, its tables, then every record. */
+/* Reads an artifact: what kind of file it is, the ELF file, the header of .lucet.module, its tables, then every record. */
 #include "module/reader.h"
 
 #include <stdarg.h>
@@ -13,10 +13,13 @@
 
 bool reader_fail(struct reader *r, const char *format, ...)
 {
+    const char *prefix = r->identified ? "a damaged artifact, to be compiled again: " : "";
+    const size_t used = strlen(prefix);
     va_list args;
 
+    memcpy(r->err->text, prefix, used);
     va_start(args, format);
-    vsnprintf(r->err->text, sizeof(r->err->text), format, args);
+    vsnprintf(r->err->text + used, sizeof(r->err->text) - used, format, args);
     va_end(args);
     return false;
 }
@@ -56,14 +59,8 @@ static bool read_header(struct reader *r)
         return reader_fail(r, "%s: too short for its header", LUCET_SECTION_MODULE);
     const struct lucet_module_header *h = (const struct lucet_module_header *)bytes;
     a->header = h;
-    if (memcmp(h->magic, LUCET_MODULE_MAGIC, sizeof(h->magic)) != 0)
-        return reader_fail(r, "%s: wrong magic", LUCET_SECTION_MODULE);
-    if (h->format_version != LUCET_FORMAT_VERSION)
-        return reader_fail(r, "made for artifact format %u, this runtime reads %u",
-                           h->format_version, LUCET_FORMAT_VERSION);
-    if (h->abi_version != LUCET_ABI_VERSION)
-        return reader_fail(r, "made for ABI %u, this runtime has %u", h->abi_version,
-                           LUCET_ABI_VERSION);
+    if (!reader_versions(r, bytes, a->module.size))
+        return false;
     uint16_t machine;
     memcpy(&machine, a->bytes + 18, sizeof(machine)); /* e_machine */
     if (h->arch != machine)
@@ -124,8 +121,9 @@ bool lucet_artifact_read(const void *bytes, size_t size, struct lucet_artifact *
     out->bytes = bytes;
     out->size = size;
     err->text[0] = '\0';
-    return reader_elf(&r) && read_header(&r) && read_tables(&r) && reader_records(&r) &&
-           reader_layout(&r) && reader_references(&r);
+    r.identified = reader_identify(&r);
+    return r.identified && reader_elf(&r) && read_header(&r) && read_tables(&r) &&
+           reader_records(&r) && reader_layout(&r) && reader_references(&r);
 }
 
 uint32_t lucet_artifact_count(const struct lucet_artifact *a, enum lucet_extern kind)

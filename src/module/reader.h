@@ -49,7 +49,7 @@ struct lucet_artifact {
 };
 
 struct lucet_artifact_error {
-    char text[256]; /* what is wrong, and where; printable */
+    char text[256]; /* what the file is, or what is wrong and where; printable */
 };
 
 /* False: *out is not usable and err->text says why. `bytes` must be 8-byte aligned. */
@@ -94,6 +94,9 @@ uint32_t lucet_artifact_imported(const struct lucet_artifact *a, enum lucet_exte
 /* The export of that name or NULL; binary search. */
 const struct lucet_module_export *lucet_artifact_export(const struct lucet_artifact *a,
                                                         const char *name, size_t size);
+
+/* The name of an ELF machine number ("aarch64"); "another machine" for those we do not know. */
+const char *lucet_artifact_machine(uint32_t e_machine);
 
 /* 'i' 'I' 'f' 'F' 'v' 'r' 'e' 'x' of the plain type; '?' for what is no value type. */
 char lucet_valtype_letter(uint32_t valtype);

@@ -7,12 +7,17 @@
 struct reader {
     struct lucet_artifact *a;
     struct lucet_artifact_error *err;
+    bool identified;   /* as an artifact of this version, by who made it: what is wrong is damage */
     uint64_t init_ops; /* that expressions have beyond one each */
 };
 
 /* Writes the message and returns false. */
 __attribute__((format(printf, 2, 3))) bool reader_fail(struct reader *r, const char *format, ...);
 
+/* identify.c: false, with what the file is, unless it looks like a whole artifact of this version. */
+bool reader_identify(struct reader *r);
+/* The first fields of the header, at any alignment. */
+bool reader_versions(struct reader *r, const uint8_t *header, uint64_t size);
 /* elf.c: everything about the file as an ELF file: segments, image_size, the sections. */
 bool reader_elf(struct reader *r);
 /* check_layout.c: header->layout, header->heap and the cells of globals. */

@@ -77,6 +77,30 @@ void lucet__free(void *p)
         custom.free(custom.context, p);
 }
 
+/* ---- For libraries built on this one ---- */
+
+void *lucet_malloc(size_t size)
+{
+    return lucet__malloc(size ? size : 1);
+}
+
+void *lucet_calloc(size_t count, size_t size)
+{
+    return count && size ? lucet__calloc(count, size) : lucet__calloc(1, 1);
+}
+
+void *lucet_realloc(void *p, size_t size)
+{
+    return lucet__realloc(p, size ? size : 1);
+}
+
+void lucet_free(void *p)
+{
+    lucet__free(p);
+}
+
+/* ---- More kinds of blocks ---- */
+
 char *lucet__strdup(const char *s)
 {
     const size_t size = strlen(s) + 1;

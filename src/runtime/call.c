@@ -268,8 +268,7 @@ static enum lucet_error yielded(struct lucet_instance *i, struct activation *act
         lucet__suspended_drop(i);
         i->state = INSTANCE_TERMINATED;
         lucet__stop_disable(i->stop);
-        result->tag = lucet_result_tag_errored;
-        return result->val.errored = lucet_error_no_memory;
+        return lucet__errored(lucet_error_no_memory, result);
     }
     s->time_left = act->deadline > now ? act->deadline - now : act->deadline != 0;
     result->tag = lucet_result_tag_yielded;
@@ -383,6 +382,8 @@ static enum lucet_error set_limits(struct activation *act, uint64_t nanoseconds)
 
     if (nanoseconds && e == lucet_error_ok)
         act->deadline = lucet__now() + nanoseconds;
+    if (act->deadline && i->deadline && i->deadline < act->deadline)
+        act->deadline = i->deadline;
     if (i->slice_ns && i->stop->depth == 0 && e == lucet_error_ok) {
         e = lucet__slices_prepare(&lucet__thread);
         act->slice = i->slice_ns;
@@ -437,13 +438,6 @@ static enum lucet_error make_values(const struct call *c, const struct lucet_mod
     return load_arguments(c, t, *cell);
 }
 
-static enum lucet_error errored(enum lucet_error e, struct lucet_result *result)
-{
-    result->tag = lucet_result_tag_errored;
-    result->val.errored = e;
-    return e;
-}
-
 static enum lucet_error run_with_values(const struct call *c, const struct lucet_module_type *t,
                                         uint64_t (**cell)[2], uint64_t (**many)[2],
                                         struct lucet_result *result)
@@ -456,7 +450,7 @@ static enum lucet_error run_with_values(const struct call *c, const struct lucet
     if (e == lucet_error_ok && result->tag != lucet_result_tag_yielded)
         store_results(c, t, *cell, result);
     else if (e != lucet_error_ok && result->tag == lucet_result_tag_errored)
-        errored(e, result);
+        lucet__errored(e, result);
     return e;
 }
 
@@ -495,7 +489,7 @@ enum lucet_error lucet__call(const struct call *c, struct lucet_result *result)
     if (e == lucet_error_ok)
         e = lucet__thread_prepare(c->instance->region->limits.signal_stack_size);
     if (e != lucet_error_ok)
-        return errored(e, result);
+        return lucet__errored(e, result);
     return (c->instance->stop->depth ? call_nested : call_outermost)(c, t, result);
 }
 
@@ -525,7 +519,7 @@ enum lucet_error lucet__call_resume(const struct call *c, void *value, struct lu
     if (e == lucet_error_ok)
         e = set_limits(&act, s->time_left);
     if (e != lucet_error_ok)
-        return errored(e, result);
+        return lucet__errored(e, result);
     act.cell = s->sp ? value : i->registers;
     describe_stack(&act, i->slot);
     result->tag = lucet_result_tag_errored;

@@ -102,6 +102,9 @@ enum lucet_error lucet_instance_set_instruction_bound(struct lucet_instance *ins
 
     if (e == lucet_error_ok && inst->stop->depth)
         return lucet__fail(lucet_error_instance_not_returned, "the instance is running");
+    if (e == lucet_error_ok && instructions && (inst->has_threads || inst->first))
+        return lucet__fail(lucet_error_unsupported,
+                           "the instructions of programs with several threads cannot be bounded");
     if (e == lucet_error_ok) {
         inst->instructions_bound = instructions;
         allow(inst, left_of(inst), instructions);

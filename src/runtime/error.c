@@ -1,4 +1,4 @@
-/* Error and trap names, and the detail of a thread's last error. */
+/* Names of errors, traps and other enumerations, and the detail of a thread's last error. */
 #include "runtime/error.h"
 
 #include <errno.h>
@@ -43,6 +43,15 @@ enum lucet_error lucet__fail_errno(enum lucet_error e, const char *format, ...)
 enum lucet_error lucet__no_memory(void)
 {
     return lucet__fail(lucet_error_no_memory, "out of memory");
+}
+
+enum lucet_error lucet__errored(enum lucet_error e, struct lucet_result *result)
+{
+    if (result) {
+        result->tag = lucet_result_tag_errored;
+        result->val.errored = e;
+    }
+    return e;
 }
 
 const char *lucet_error_detail(void)
@@ -99,12 +108,20 @@ const char *lucet_trapcode_message(enum lucet_trapcode code)
     return "unknown trap";
 }
 
+/* ---- Enumerations whose numbers begin with 0 ---- */
+
+static const char *name_of(const char *const *names, size_t count, unsigned number)
+{
+    return number < count ? names[number] : "unknown";
+}
+#define NAME_OF(names, number) name_of(names, sizeof(names) / sizeof(names[0]), (unsigned)(number))
+
 const char *lucet_result_tag_name(enum lucet_result_tag tag)
 {
     static const char *const names[] = {"returned",   "yielded", "faulted",
                                         "terminated", "errored", "threw"};
 
-    return (unsigned)tag < sizeof(names) / sizeof(names[0]) ? names[tag] : "unknown";
+    return NAME_OF(names, tag);
 }
 
 const char *lucet_terminated_reason_name(enum lucet_terminated_reason reason)
@@ -119,7 +136,7 @@ const char *lucet_terminated_reason_name(enum lucet_terminated_reason reason)
         [lucet_terminated_reason_cannot_yield] = "cannot_yield",
     };
 
-    return (unsigned)reason < sizeof(names) / sizeof(names[0]) ? names[reason] : "unknown";
+    return NAME_OF(names, reason);
 }
 
 const char *lucet_yield_reason_name(enum lucet_yield_reason reason)
@@ -130,5 +147,46 @@ const char *lucet_yield_reason_name(enum lucet_yield_reason reason)
         [lucet_yield_reason_bound] = "bound",
     };
 
-    return (unsigned)reason < sizeof(names) / sizeof(names[0]) ? names[reason] : "unknown";
+    return NAME_OF(names, reason);
+}
+
+const char *lucet_kill_result_name(enum lucet_kill_result result)
+{
+    static const char *const names[] = {
+        [lucet_kill_signalled] = "signalled",
+        [lucet_kill_pending] = "pending",
+        [lucet_kill_cancelled] = "cancelled",
+        [lucet_kill_not_terminable] = "not_terminable",
+    };
+
+    return NAME_OF(names, result);
+}
+
+const char *lucet_extern_kind_name(enum lucet_extern_kind kind)
+{
+    static const char *const names[] = {
+        [lucet_extern_func] = "func",     [lucet_extern_table] = "table",
+        [lucet_extern_memory] = "memory", [lucet_extern_global] = "global",
+        [lucet_extern_tag] = "tag",
+    };
+
+    return NAME_OF(names, kind);
+}
+
+const char *lucet_val_type_name(enum lucet_val_type type)
+{
+    static const char *const names[] = {
+        [lucet_val_type_c_ptr] = "c_ptr",     [lucet_val_type_guest_ptr] = "guest_ptr",
+        [lucet_val_type_u8] = "u8",           [lucet_val_type_u16] = "u16",
+        [lucet_val_type_u32] = "u32",         [lucet_val_type_u64] = "u64",
+        [lucet_val_type_i8] = "i8",           [lucet_val_type_i16] = "i16",
+        [lucet_val_type_i32] = "i32",         [lucet_val_type_i64] = "i64",
+        [lucet_val_type_usize] = "usize",     [lucet_val_type_isize] = "isize",
+        [lucet_val_type_bool] = "bool",       [lucet_val_type_f32] = "f32",
+        [lucet_val_type_f64] = "f64",         [lucet_val_type_v128] = "v128",
+        [lucet_val_type_funcref] = "funcref", [lucet_val_type_externref] = "externref",
+        [lucet_val_type_exnref] = "exnref",
+    };
+
+    return NAME_OF(names, type);
 }

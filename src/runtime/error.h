@@ -12,5 +12,7 @@ __attribute__((format(printf, 2, 3))) enum lucet_error lucet__fail_errno(enum lu
                                                                          const char *format, ...);
 void lucet__clear_error(void);
 enum lucet_error lucet__no_memory(void);
+/* Says in the result, if there is one, that there is none because of `e`, and returns that. */
+enum lucet_error lucet__errored(enum lucet_error e, struct lucet_result *result);
 
 #endif

@@ -59,7 +59,11 @@ static uint64_t new_ref(void)
 
 static struct lucet_exception **chain(const struct exceptions *s, uint64_t ref)
 {
-    return &s->table[ref >> (64 - s->bits)];
+    const uint64_t h = lucet__exception_hash(s, ref);
+
+    if (s->old && h >> (64 - s->old_bits) >= s->moved)
+        return &s->old[h >> (64 - s->old_bits)];
+    return &s->table[h >> (64 - s->bits)];
 }
 
 struct lucet_exception *lucet__exception_find(const struct exceptions *s, uint64_t ref)
@@ -71,26 +75,44 @@ struct lucet_exception *lucet__exception_find(const struct exceptions *s, uint64
     return e;
 }
 
-/* Longer chains will do when there is no memory. */
+bool lucet__exceptions_move(struct exceptions *s)
+{
+    struct lucet_exception *e, *next;
+
+    if (!s->old)
+        return false;
+    e = s->old[s->moved++]; /* chain() gives its new place from now on */
+    for (; e; e = next) {
+        struct lucet_exception **to = chain(s, e->ref);
+        next = e->next;
+        e->next = *to;
+        *to = e;
+    }
+    if (s->moved >> s->old_bits == 0)
+        return true;
+    lucet__free(s->old);
+    s->old = NULL;
+    return false;
+}
+
+/* Bit by bit, so that none takes long: all of the smaller table has moved long before the larger one is full. Longer
+ * chains will do when there is no memory. */
 static void make_room(struct exceptions *s)
 {
-    struct exceptions larger = *s;
+    struct lucet_exception **larger;
 
-    if (s->count >> s->bits == 0)
+    if (lucet__exceptions_move(s) && lucet__exceptions_move(s))
         return;
-    larger.bits = s->bits + 2;
-    larger.table = lucet__calloc((size_t)1 << larger.bits, sizeof(*larger.table));
-    if (!larger.table)
+    if (s->count >> s->bits == 0 || s->old)
         return;
-    for (size_t k = 0; k < (size_t)1 << s->bits; k++)
-        for (struct lucet_exception *e = s->table[k], *next; e; e = next) {
-            struct lucet_exception **to = chain(&larger, e->ref);
-            next = e->next;
-            e->next = *to;
-            *to = e;
-        }
-    lucet__free(s->table);
-    *s = larger;
+    larger = lucet__calloc((size_t)1 << (s->bits + 2), sizeof(struct lucet_exception *));
+    if (!larger)
+        return;
+    s->old = s->table;
+    s->old_bits = s->bits;
+    s->moved = 0;
+    s->table = larger;
+    s->bits += 2;
 }
 
 static void insert(struct exceptions *s, struct lucet_exception *e)
@@ -100,6 +122,7 @@ static void insert(struct exceptions *s, struct lucet_exception *e)
     make_room(s);
     to = chain(s, e->ref);
     e->of = s;
+    e->marked = 0;
     e->next = *to;
     *to = e;
     s->count++;
@@ -118,7 +141,7 @@ static struct exceptions *set_new(uint64_t limit)
 
     if (!s)
         return NULL;
-    *s = (struct exceptions){.bits = 4, .limit = limit};
+    *s = (struct exceptions){.bits = 4, .limit = limit, .key = lucet_siphash_key()};
     s->table = lucet__calloc((size_t)1 << s->bits, sizeof(*s->table));
     if (!s->table) {
         lucet__free(s);
@@ -140,6 +163,8 @@ static void orphan(struct lucet_exception *e)
 
 static void set_free(struct exceptions *s)
 {
+    while (lucet__exceptions_move(s))
+        ;
     for (size_t k = 0; k < (size_t)1 << s->bits; k++)
         for (struct lucet_exception *e = s->table[k], *next; e; e = next) {
             next = e->next;
@@ -201,6 +226,8 @@ void lucet__exceptions_unite(struct lucet_instance *one, struct lucet_instance *
     if (!t)
         return;
     s->limit += t->limit;
+    while (lucet__exceptions_move(t))
+        ;
     for (size_t k = 0; k < (size_t)1 << t->bits; k++)
         for (struct lucet_exception *e = t->table[k], *next; e; e = next) {
             next = e->next;

@@ -13,6 +13,9 @@
 
 #include "lucet/lucet.h"
 #include "module/abi.h"
+#include "module/siphash.h"
+
+struct activation; /* activation.h */
 
 #define LUCET__TAG_VALUES 1000u
 
@@ -32,9 +35,9 @@ struct lucet_tag {
 };
 
 struct lucet_exception {
-    uint64_t ref;  /* what guests hold */
-    uint32_t refs; /* of the host */
-    bool marked;
+    uint64_t ref;    /* what guests hold */
+    uint32_t refs;   /* of the host */
+    uint32_t marked; /* the collection that found it last */
     struct exceptions
         *of; /* the set it is in; NULL: none (any more), it goes with its last reference */
     struct lucet_exception *next, *next_marked;
@@ -48,6 +51,12 @@ struct exceptions {
     struct lucet_instance *user;    /* one of them */
     struct lucet_exception **table; /* 2^bits chains */
     unsigned bits;
+    /* What a larger table has not taken over yet: chains from `moved` on. NULL: nothing. */
+    struct lucet_exception **old;
+    unsigned old_bits;
+    size_t moved;
+    struct lucet_siphash_key key; /* guests know in which order numbers are given */
+    uint32_t collections;
     size_t count;
     uint64_t bytes, limit;
 };
@@ -61,6 +70,8 @@ bool lucet__tag_admits(const struct lucet_tag *t, uint32_t k, const void *value)
 /* Own tags of a new instance, and room for the imported ones. no_memory. */
 enum lucet_error lucet__tags_make(struct lucet_instance *i);
 void lucet__tag_import(struct lucet_instance *i, uint32_t index, struct lucet_tag *t);
+/* When all are there, so that they are found quickly. no_memory. */
+enum lucet_error lucet__tags_sort(struct lucet_instance *i);
 void lucet__tags_release(struct lucet_instance *i);
 /* The tag of the instance with that identity, or NULL. */
 struct lucet_tag *lucet__tag_find(const struct lucet_instance *i, uint64_t identity);
@@ -71,8 +82,18 @@ struct lucet_tag *lucet__tag_find(const struct lucet_instance *i, uint64_t ident
 struct lucet_exception *lucet__exception_new(struct lucet_tag *tag, const uint64_t (*values)[2]);
 /* The set of the instance's store, made at the first call; NULL: out of memory. */
 struct exceptions *lucet__exceptions_of(struct lucet_instance *i);
+/* Where one of that number is, by the upper bits. */
+static inline uint64_t lucet__exception_hash(const struct exceptions *s, uint64_t ref)
+{
+    uint64_t h = (ref ^ s->key.words[0]) * (s->key.words[1] | 1);
+
+    h ^= h >> 32;
+    return h * 0x9e3779b97f4a7c15u;
+}
 /* NULL: there is none of that number. */
 struct lucet_exception *lucet__exception_find(const struct exceptions *s, uint64_t ref);
+/* Moves a chain from the table before to the larger one. False: there is nothing left to move. */
+bool lucet__exceptions_move(struct exceptions *s);
 /* Into the set; guests may hold it from now on. */
 void lucet__exception_add(struct exceptions *s, struct lucet_exception *e);
 uint64_t lucet__exception_size(const struct lucet_tag *tag);
@@ -93,8 +114,8 @@ void lucet__exceptions_unite(struct lucet_instance *one, struct lucet_instance *
 
 /* ---- exception_collect.c ---- */
 
-/* Room for `size` more bytes of exceptions; `ctx`: of the guest that asks, for stop requests, or NULL.
- * False: too many are in use. */
-bool lucet__exceptions_room(struct lucet_instance *i, struct lucet_vmctx *ctx, uint64_t size);
+/* Room for `size` more bytes of exceptions. False: too many are in use, or `act` (NULL: none) was asked to stop, and does not
+ * wait for that. */
+bool lucet__exceptions_room(struct lucet_instance *i, const struct activation *act, uint64_t size);
 
 #endif

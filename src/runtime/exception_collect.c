@@ -8,31 +8,44 @@
 
 #include "runtime/activation.h"
 #include "runtime/allocate.h"
-#include "runtime/builtins.h"
 #include "runtime/exception.h"
 #include "runtime/instance.h"
 #include "runtime/linker.h"
 #include "runtime/module.h"
 #include "runtime/region.h"
 #include "runtime/slot.h"
+#include "runtime/stop.h"
 #include "runtime/store.h"
 #include "runtime/suspend.h"
 #include "runtime/table.h"
 
-#define CHUNK 8192u                /* words between looks at stop requests */
+#define STEPS                                                                                      \
+    1024u /* between looks at stop requests; each may be a miss of all caches, or a free */
 enum { RSP = 15, RED_ZONE = 128 }; /* in struct registers; below it */
 
 struct search {
     struct exceptions *s;
     struct lucet_exception *marked; /* found, values not looked at yet; by next_marked */
-    struct lucet_vmctx *ctx;        /* for stop requests; may be NULL */
+    const struct activation *act;   /* whose stop request is heard; NULL: nobody's */
+    uint64_t steps;
+    bool stopped; /* given up: every loop ends */
 };
+
+/* Slices do not end here: others would change what is being searched. */
+static bool goes_on(struct search *w)
+{
+    enum lucet_terminated_reason reason;
+
+    if (++w->steps % STEPS == 0 && w->act && lucet__stop_requested(w->act->instance->stop, &reason))
+        w->stopped = true;
+    return !w->stopped;
+}
 
 static void found(struct search *w, struct lucet_exception *e)
 {
-    if (!e || e->marked)
+    if (!e || e->marked == w->s->collections)
         return;
-    e->marked = true;
+    e->marked = w->s->collections;
     e->next_marked = w->marked;
     w->marked = e;
 }
@@ -45,16 +58,13 @@ static void search_words(struct search *w, const void *from, const void *to)
 {
     const volatile uint64_t *p = (const volatile uint64_t *)(((uintptr_t)from + 7) & ~(uintptr_t)7);
 
-    for (uint64_t n = 0; (uintptr_t)(p + 1) <= (uintptr_t)to; p++, n++) {
+    for (; (uintptr_t)(p + 1) <= (uintptr_t)to && goes_on(w); p++)
         found(w, lucet__exception_find(w->s, *p));
-        if (n % CHUNK == CHUNK - 1 && w->ctx)
-            lucet__poll_stop(w->ctx); /* others would change what is being searched */
-    }
 }
 
 static void search_values(struct search *w, const struct lucet_exception *e)
 {
-    for (uint32_t k = 0; e && k < e->tag->nvalues; k++)
+    for (uint32_t k = 0; e && k < e->tag->nvalues && goes_on(w); k++)
         if (e->tag->types[k] == LUCET_EXNREF)
             found(w, lucet__exception_find(w->s, e->values[k][0]));
 }
@@ -138,38 +148,44 @@ __attribute__((noinline)) static void search_registers_and_stacks(struct search 
     __asm__ volatile("" ::: "memory"); /* not a jump: this frame must be there */
 }
 
+/* Those that the host holds. */
+static void search_host(struct search *w)
+{
+    const struct exceptions *s = w->s;
+
+    for (size_t k = 0; k < (size_t)1 << s->bits && goes_on(w); k++)
+        for (struct lucet_exception *e = s->table[k]; e && goes_on(w); e = e->next)
+            if (e->refs)
+                found(w, e);
+}
+
 static void mark(struct search *w, struct lucet_instance *i)
 {
     const struct store_members m = lucet__store_members(i);
-    struct exceptions *s = w->s;
 
-    for (size_t k = 0; k < (size_t)1 << s->bits; k++)
-        for (struct lucet_exception *e = s->table[k]; e; e = e->next)
-            e->marked = false;
-    for (size_t k = 0; k < (size_t)1 << s->bits; k++)
-        for (struct lucet_exception *e = s->table[k]; e; e = e->next)
-            if (e->refs)
-                found(w, e);
+    search_host(w);
     search_registers_and_stacks(w);
     if (!m.instances)
         search_instance(w, i);
-    for (const struct lucet_instance *k = m.instances; k; k = k->store_next)
+    for (const struct lucet_instance *k = m.instances; k && goes_on(w); k = k->store_next)
         search_instance(w, k);
-    for (const struct object *o = m.objects; o; o = o->store_next)
+    for (const struct object *o = m.objects; o && goes_on(w); o = o->store_next)
         search_object(w, o);
-    while (w->marked) {
+    while (w->marked && goes_on(w)) {
         const struct lucet_exception *e = w->marked;
         w->marked = e->next_marked;
         search_values(w, e);
     }
 }
 
-static void sweep(struct exceptions *s)
+static void sweep(struct search *w)
 {
-    for (size_t k = 0; k < (size_t)1 << s->bits; k++)
-        for (struct lucet_exception **p = &s->table[k]; *p;) {
+    struct exceptions *s = w->s;
+
+    for (size_t k = 0; k < (size_t)1 << s->bits && goes_on(w); k++)
+        for (struct lucet_exception **p = &s->table[k]; *p && goes_on(w);) {
             struct lucet_exception *e = *p;
-            if (e->marked) {
+            if (e->marked == s->collections) {
                 p = &e->next;
                 continue;
             }
@@ -181,7 +197,20 @@ static void sweep(struct exceptions *s)
         }
 }
 
-bool lucet__exceptions_room(struct lucet_instance *i, struct lucet_vmctx *ctx, uint64_t size)
+static void collect(struct search *w, struct lucet_instance *i)
+{
+    struct exceptions *s = w->s;
+
+    if (++s->collections == 0) /* new ones have 0 */
+        s->collections = 1;
+    while (goes_on(w) && lucet__exceptions_move(s))
+        ;
+    mark(w, i);
+    if (!w->stopped) /* else not all have been found */
+        sweep(w);
+}
+
+bool lucet__exceptions_room(struct lucet_instance *i, const struct activation *act, uint64_t size)
 {
     struct exceptions *s = lucet__exceptions_of(i);
 
@@ -189,8 +218,7 @@ bool lucet__exceptions_room(struct lucet_instance *i, struct lucet_vmctx *ctx, u
         return false;
     if (s->bytes <= s->limit && size <= s->limit - s->bytes)
         return true;
-    struct search w = {.s = s, .ctx = ctx};
-    mark(&w, i);
-    sweep(s);
-    return s->bytes <= s->limit && size <= s->limit - s->bytes;
+    struct search w = {.s = s, .act = act};
+    collect(&w, i);
+    return !w.stopped && s->bytes <= s->limit && size <= s->limit - s->bytes;
 }

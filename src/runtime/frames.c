@@ -181,7 +181,8 @@ enum lucet_error lucet__frames_index(struct lucet_dl_module *m)
     bool sorted = true;
 
     if (m->artifact.eh_frame.size > UINT32_MAX || !collect(m, NULL, 0, &n))
-        return lucet__fail(lucet_error_module, ".eh_frame: damaged");
+        return lucet__fail(lucet_error_module,
+                           "a damaged artifact, to be compiled again: .eh_frame");
     m->frames = lucet__malloc(((size_t)n + 1) * sizeof(*m->frames));
     if (!m->frames)
         return lucet__no_memory();

@@ -108,13 +108,6 @@ static void store_values(const struct lucet_val *values, uint32_t n, union lucet
         lucet__value_store(&values[k], lucet__valtype_of(values[k].ty), &raw[k]);
 }
 
-static enum lucet_error errored(enum lucet_error e, struct lucet_result *result)
-{
-    result->tag = lucet_result_tag_errored;
-    result->val.errored = e;
-    return e;
-}
-
 /* A caller who did not ask what became of the run must not take it for one that returned. */
 static enum lucet_error yielded_unseen(enum lucet_error e, bool unwanted,
                                        const struct lucet_result *result)
@@ -134,16 +127,17 @@ enum lucet_error lucet__func_call_generally(const struct lucet_func *f, struct l
     result = result ? result : &unwanted;
     lucet__clear_error();
     if (!f || !i || !f->module_id || (!raw && f->nparams + f->nresults))
-        return errored(lucet__fail(lucet_error_invalid_argument, "lucet_func_call: NULL"), result);
+        return lucet__errored(lucet__fail(lucet_error_invalid_argument, "lucet_func_call: NULL"),
+                              result);
     if (i->module->id != f->module_id)
-        return errored(lucet__fail(lucet_error_invalid_argument,
-                                   "the function is of another module than the instance"),
-                       result);
+        return lucet__errored(lucet__fail(lucet_error_invalid_argument,
+                                          "the function is of another module than the instance"),
+                              result);
     const struct lucet_artifact *a = &i->module->artifact;
     const struct lucet_module_type *t = lucet__func_type(i->module, f->index);
     const size_t n = (size_t)f->nparams + f->nresults;
     if (n > 16 && !(values = lucet__malloc(n * sizeof(*values))))
-        return errored(lucet__no_memory(), result);
+        return lucet__errored(lucet__no_memory(), result);
     struct lucet_val *results = values + f->nparams;
     load_values(lucet_artifact_params(a, t), f->nparams, raw, values);
     enum lucet_error e = lucet__call(&(struct call){.instance = i,
@@ -197,8 +191,7 @@ void lucet__callable_update(struct lucet_instance *i)
 /* Neither more than its code may use, nor than there is. */
 static uint8_t vector_level(const struct lucet_artifact *a)
 {
-    const uint64_t features = a->header->cpu_features;
-    const uint8_t needed = features >> LUCET_CPU_avx512f & 1 ? 2 : 1;
+    const uint8_t needed = lucet_cpu_is_avx512(a->header->cpu_features) ? 2 : 1;
 
     return needed < lucet__vector_level ? needed : lucet__vector_level;
 }

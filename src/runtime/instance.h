@@ -7,6 +7,7 @@
 #include "lucet/lucet.h"
 #include "module/reader.h"
 #include "runtime/activation.h"
+#include "runtime/allowance.h"
 #include "runtime/suspend.h"
 
 enum instance_state {
@@ -51,20 +52,23 @@ struct lucet_instance {
     struct memory *memories; /* own */
     struct table *tables;    /* own */
     uint32_t nmemories, ntables;
-    uint64_t table_entries_left;
-    struct record *records;         /* per instance, when the module is not private */
-    struct record *export_records;  /* per export, of private modules others import from */
-    struct record *host_records;    /* per imported function; used when it is the host's */
-    uint64_t heap_limit;            /* bytes of all own memories together */
-    atomic_uint_fast64_t heap_left; /* of these */
-    uint32_t memories_used;         /* imported ones that know of it */
-    uint8_t *dropped;               /* bits: element segments, then data segments */
+    struct record *records;        /* per instance, when the module is not private */
+    struct record *export_records; /* per export, of private modules others import from */
+    struct record *host_records;   /* per imported function; used when it is the host's */
+    uint64_t heap_limit;           /* bytes of all own memories together */
+    struct allowance heap;         /* of these */
+    struct allowance entries;      /* of own tables */
+    uint32_t memories_used;        /* imported ones that know of it */
+    uint8_t *dropped;              /* bits: element segments, then data segments */
     struct lucet_tag **tags;
+    struct lucet_tag **tags_sorted;   /* by address; NULL: there are few */
     struct exceptions *exceptions;    /* shared by the instances of a store; made at first use */
     struct lucet_exception *uncaught; /* what its last run threw */
 
     void *embed_ctx;
     uint64_t timeout_ns, slice_ns, instructions_bound; /* 0 = none */
+    uint64_t
+        deadline; /* CLOCK_MONOTONIC nanoseconds; of a thread's runs; 0 = none besides timeout_ns */
     uint64_t instructions_total; /* executed and left, of a module that counts them */
     lucet_signal_handler signal_handler;
     lucet_fatal_handler fatal_handler;
@@ -72,6 +76,9 @@ struct lucet_instance {
     struct pristine *pristine; /* of its own */
     struct lucet_context contexts[LUCET_CONTEXTS_MAX];
     uint32_t ncontexts;
+    struct lucet_instance
+        *first;       /* of the program that it is another thread of; NULL: it is none */
+    bool has_threads; /* it is the first of a program with several */
     bool terminate_on_heap_oom;
     bool complete;   /* all that outlives it in its slot is made */
     bool used_again; /* it was parked before */
@@ -113,7 +120,7 @@ void lucet__instance_destroy(struct lucet_instance *i);
 /* instance_init.c: memories, tables, globals and segments as they are in the beginning. Own
  * descriptors and imports are in place. */
 enum lucet_error lucet__instance_initialise(struct lucet_instance *i);
-/* Descriptors of what the instance owns. limits_exceeded, no_memory. */
-enum lucet_error lucet__instance_describe(struct lucet_instance *i);
+/* Descriptors of what the instance owns. `of`: what it is a thread of, or NULL. limits_exceeded, no_memory. */
+enum lucet_error lucet__instance_describe(struct lucet_instance *i, struct lucet_instance *of);
 
 #endif

@@ -86,7 +86,7 @@ static enum lucet_error describe_memory(struct lucet_instance *i, uint32_t own, 
     m->declared_max = d->flags & LUCET_HAS_MAX ? d->max : LUCET__NO_MAX;
     m->page_log2 = d->page_log2;
     m->index64 = d->flags & LUCET_INDEX64;
-    m->bytes_left = &i->heap_left;
+    m->allowance = &i->heap;
     if (lucet_memory_is_guarded(index, d->flags, d->page_log2))
         limit = least(limit, h->heap.reserved_size);
     m->grow_limit = limit >> d->page_log2 << d->page_log2;
@@ -110,12 +110,12 @@ static void describe_table(struct lucet_instance *i, uint32_t own)
     t->grow_limit = least(i->region->limits.table_entries, UINT32_MAX);
     t->elem = lucet__exact_type(i->module, d->elem);
     t->index64 = d->flags & LUCET_INDEX64;
-    t->entries_left = &i->table_entries_left;
+    t->allowance = &i->entries;
     t->desc->max = least(t->declared_max, UINT32_MAX); /* more than any limit of a region's */
     t->desc->owner = t;
 }
 
-enum lucet_error lucet__instance_describe(struct lucet_instance *i)
+enum lucet_error lucet__instance_describe(struct lucet_instance *i, struct lucet_instance *of)
 {
     const struct lucet_artifact *a = &i->module->artifact;
     const struct lucet_module_header *h = a->header;
@@ -125,7 +125,7 @@ enum lucet_error lucet__instance_describe(struct lucet_instance *i)
     for (uint32_t k = 0; k < a->nmemories - h->nimported_memories && e == lucet_error_ok; k++)
         e = describe_memory(i, k, &left);
     if (e == lucet_error_ok && left < i->heap_limit &&
-        !lucet__memory_allowed(i->region, NULL, 0, i->heap_limit - left))
+        !lucet__memory_allowed(i->region, of, 0, i->heap_limit - left))
         e = lucet__fail(lucet_error_limits_exceeded,
                         "the region's limiter does not allow memories of %llu bytes",
                         (unsigned long long)(i->heap_limit - left));
@@ -144,26 +144,57 @@ static enum lucet_error init_slot_memory(struct lucet_instance *i, struct memory
     return e;
 }
 
+/* Before memories begin anew with `size` bytes in all. What is more now is given when they have. */
+static enum lucet_error take_memory(struct lucet_instance *i, uint64_t size)
+{
+    const uint64_t taken = atomic_load_explicit(&i->heap.taken, memory_order_relaxed);
+
+    if (taken >= size || lucet__allowance_take(&i->heap, size - taken))
+        return lucet_error_ok;
+    return lucet__fail(
+        lucet_error_limits_exceeded,
+        "its memories begin with %llu bytes, which the program's other threads leave "
+        "no room for",
+        (unsigned long long)size);
+}
+
+static void give_memory(struct lucet_instance *i, uint64_t size)
+{
+    const uint64_t taken = atomic_load_explicit(&i->heap.taken, memory_order_relaxed);
+
+    if (taken > size)
+        lucet__allowance_give(&i->heap, taken - size);
+}
+
+static uint64_t initial_memory(const struct lucet_artifact *a)
+{
+    uint64_t size = 0;
+
+    for (uint32_t k = a->header->nimported_memories; k < a->nmemories; k++)
+        size += a->memories[k].min << a->memories[k].page_log2;
+    return size; /* each and the sum were checked when they were described */
+}
+
 /* *in_image: all active segments are where they belong. */
 static enum lucet_error init_memories(struct lucet_instance *i, bool *in_image)
 {
     const struct lucet_artifact *a = &i->module->artifact;
     const uint32_t imported = a->header->nimported_memories;
-    uint64_t used = 0;
+    const uint64_t size = initial_memory(a);
+    const bool alone = !i->first && !i->has_threads;
+    enum lucet_error e = alone ? lucet_error_ok : take_memory(i, size);
 
     *in_image = lucet__image(i->module)->complete;
-    for (uint32_t k = 0; k < a->nmemories - imported; k++) {
+    for (uint32_t k = 0; k < a->nmemories - imported && e == lucet_error_ok; k++) {
         struct memory *m = &i->memories[k];
         uint64_t pages = a->memories[imported + k].min;
-        enum lucet_error e =
-            m->slot ? init_slot_memory(i, m, pages << m->page_log2) : lucet__memory_reset(m, pages);
-        if (e != lucet_error_ok)
-            return e;
-        used += pages << m->page_log2; /* both checked when they were described */
+        e = m->slot ? init_slot_memory(i, m, pages << m->page_log2) : lucet__memory_reset(m, pages);
     }
-    /* Nobody else knows the instance while it is made. */
-    atomic_store_explicit(&i->heap_left, i->heap_limit - used, memory_order_relaxed);
-    return lucet_error_ok;
+    if (e == lucet_error_ok && alone)
+        lucet__allowance_set(&i->heap, i->heap_limit, size);
+    else if (e == lucet_error_ok)
+        give_memory(i, size);
+    return e;
 }
 
 static void fill_table(const struct lucet_instance *i, struct table *t, struct lucet_init init)

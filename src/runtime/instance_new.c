@@ -12,6 +12,7 @@
 #include "runtime/module.h"
 #include "runtime/park.h"
 #include "runtime/probe.h"
+#include "runtime/program.h"
 #include "runtime/record.h"
 #include "runtime/region.h"
 #include "runtime/segments.h"
@@ -116,16 +117,18 @@ static enum lucet_error build(struct lucet_instance *i)
     return lucet_error_ok;
 }
 
-static enum lucet_error link_up(struct lucet_instance *i, struct lucet_linker *linker)
+static enum lucet_error link_up(struct lucet_instance *i, const struct lucet_instance_options *o)
 {
-    enum lucet_error e = lucet__instance_describe(i);
+    enum lucet_error e = lucet__instance_describe(i, o->thread_of);
 
     if (e == lucet_error_ok && !i->complete)
         e = lucet__records_make(i);
     if (e == lucet_error_ok)
         e = lucet__tags_make(i);
     if (e == lucet_error_ok && i->module->artifact.nimports > 0)
-        e = lucet__imports_resolve(i, linker);
+        e = lucet__imports_resolve(i, o->linker);
+    if (e == lucet_error_ok && i->tags)
+        e = lucet__tags_sort(i);
     if (e != lucet_error_ok)
         return e;
     set_gs_base(i);
@@ -183,9 +186,10 @@ static struct lucet_instance *instance_new(struct lucet_region *region, struct s
     i->terminate_on_heap_oom = o->terminate_on_heap_oom || region->options.terminate_on_heap_oom;
     i->heap_limit =
         o->heap_memory_limit && o->heap_memory_limit < limit ? o->heap_memory_limit : limit;
+    lucet__allowance_set(&i->heap, i->heap_limit, 0);
     i->start_done = module->artifact.header->start == LUCET_NONE;
     if (!i->complete)
-        i->table_entries_left = region->limits.table_entries;
+        lucet__allowance_set(&i->entries, region->limits.table_entries, 0);
     return i;
 }
 
@@ -217,10 +221,12 @@ enum lucet_error lucet_region_new_instance_with(struct lucet_region *region,
         return lucet__no_memory();
     if (!i->complete)
         e = build(i);
+    if (e == lucet_error_ok && o->thread_of)
+        e = lucet__program_join(i, o->thread_of);
     for (size_t k = 0; k < o->ncontexts && e == lucet_error_ok; k++)
         e = lucet_instance_set_context(i, o->contexts[k].key, o->contexts[k].value);
     if (e == lucet_error_ok)
-        e = link_up(i, o->linker);
+        e = link_up(i, o);
     if (e == lucet_error_ok && o->run_start)
         e = run_start(i);
     if (e != lucet_error_ok) {
@@ -253,6 +259,7 @@ void lucet__instance_leave(struct lucet_instance *i)
 {
     while (i->memories_used > 0)
         lucet__memory_use(lucet__memory_desc(i, --i->memories_used)->owner, false);
+    lucet__program_leave(i);
 }
 
 void lucet__instance_drop(struct lucet_instance *i)

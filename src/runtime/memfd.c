@@ -95,6 +95,8 @@ enum lucet_error lucet__memfd_from_file(const char *path, int *out, size_t *size
     int to = -1, from = open_regular(path, size);
 
     lucet__printable(name, sizeof(name), path, strlen(path));
+    if (from < 0 && errno == ENODATA)
+        return lucet__fail(lucet_error_dl, "%s is an empty file", name);
     if (from < 0)
         return lucet__fail_errno(lucet_error_dl, "cannot open %s", name);
     to = lucet__memfd("lucet-module");
@@ -115,8 +117,10 @@ enum lucet_error lucet__memfd_from_bytes(const void *bytes, size_t size, int *ou
 {
     int fd;
 
-    if (size == 0 || size > SIZE_LIMIT)
-        return lucet__fail(lucet_error_dl, "an artifact of %zu bytes", size);
+    if (size == 0)
+        return lucet__fail(lucet_error_dl, "an empty file");
+    if (size > SIZE_LIMIT)
+        return lucet__fail(lucet_error_dl, "an artifact of more than 4 GiB");
     fd = lucet__memfd("lucet-module");
     if (fd < 0)
         return lucet__fail_errno(lucet_error_no_memory, "cannot create a memory file");

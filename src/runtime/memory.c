@@ -1,6 +1,6 @@
 /* Linear memories: growing, and those that lie outside of slots.
  *
- * All memories of an instance together may have as many bytes as it is allowed (`bytes_left`). A
+ * All memories of an instance together may have as many bytes as it is allowed (`allowance`). A
  * memory's base never changes, and its size changes after the pages have: whoever reads a size may
  * use that many bytes. */
 #include "runtime/memory.h"
@@ -36,27 +36,6 @@ static bool make_accessible(struct memory *m, uint64_t size)
     return true;
 }
 
-/* Several memories of an instance may grow at once when some are shared. */
-static bool take_allowance(struct memory *m, uint64_t bytes)
-{
-    uint64_t left;
-
-    if (!m->bytes_left)
-        return true;
-    left = atomic_load_explicit(m->bytes_left, memory_order_relaxed);
-    do {
-        if (bytes > left)
-            return false;
-    } while (!atomic_compare_exchange_weak(m->bytes_left, &left, left - bytes));
-    return true;
-}
-
-static void give_allowance_back(struct memory *m, uint64_t bytes)
-{
-    if (m->bytes_left)
-        atomic_fetch_add(m->bytes_left, bytes);
-}
-
 static int64_t grow(struct memory *m, uint64_t pages)
 {
     const uint64_t old = m->desc->size >> m->page_log2;
@@ -66,11 +45,12 @@ static int64_t grow(struct memory *m, uint64_t pages)
         return -1;
     if (pages == 0)
         return (int64_t)old;
-    if (pages > limit || old > limit - pages || !take_allowance(m, pages << m->page_log2))
+    if (pages > limit || old > limit - pages ||
+        !lucet__allowance_take(m->allowance, pages << m->page_log2))
         return -1;
     const uint64_t size = (old + pages) << m->page_log2;
     if (!make_accessible(m, size)) {
-        give_allowance_back(m, pages << m->page_log2);
+        lucet__allowance_give(m->allowance, pages << m->page_log2);
         return -1;
     }
     lucet__memory_set_size(m->desc, size);

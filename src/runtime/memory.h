@@ -7,6 +7,7 @@
 
 #include "lucet/lucet.h"
 #include "module/abi.h"
+#include "runtime/allowance.h"
 
 struct slot;   /* slot.h */
 struct waiter; /* wait.c */
@@ -27,9 +28,9 @@ struct memory {
     uint64_t accessible;   /* bytes, whole system pages */
     uint32_t page_log2;
     bool index64;
-    struct shared_memory *shared;     /* NULL: it is not */
-    atomic_uint_fast64_t *bytes_left; /* of the instance's allowance; NULL = only grow_limit */
-    struct slot *slot;                /* it lies in a slot's heap, else in a mapping of its own: */
+    struct shared_memory *shared; /* NULL: it is not */
+    struct allowance *allowance;  /* of the instance; NULL = only grow_limit */
+    struct slot *slot;            /* it lies in a slot's heap, else in a mapping of its own: */
     uint8_t *mapping;
     uint64_t mapping_size;
 };

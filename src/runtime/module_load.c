@@ -56,8 +56,11 @@ static enum lucet_error check_machine(const struct lucet_artifact *a)
 
 #if defined(__x86_64__)
     if (a->header->arch != LUCET_ARCH_X86_64)
-        return lucet__fail(lucet_error_unsupported, "compiled for another architecture (%u)",
-                           a->header->arch);
+        return lucet__fail(
+            lucet_error_unsupported,
+            "an artifact for %s; this is an x86-64 machine, for which the module must "
+            "be compiled",
+            lucet_artifact_machine(a->header->arch));
 #endif
     if (have == 0) {
         have = lucet_cpu_features();
@@ -68,8 +71,8 @@ static enum lucet_error check_machine(const struct lucet_artifact *a)
         char names[256];
         lucet_cpu_feature_list(lacking, names, sizeof(names));
         return lucet__fail(lucet_error_unsupported,
-                           "this CPU lacks features it was compiled for: "
-                           "%s",
+                           "this CPU lacks features it was compiled for (lucetc --target-cpu names "
+                           "another CPU): %s",
                            names);
     }
     return lucet_error_ok;

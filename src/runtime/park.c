@@ -102,7 +102,7 @@ struct lucet_instance *lucet__unpark(struct slot *s)
         return NULL;
     i->store_next = NULL;
     i->memory0 = NULL;
-    i->timeout_ns = i->slice_ns = i->instructions_bound = 0;
+    i->timeout_ns = i->slice_ns = i->instructions_bound = i->deadline = 0;
     i->signal_handler = NULL;
     i->fatal_handler = NULL;
     i->state = INSTANCE_READY;

@@ -9,15 +9,6 @@
 #include "runtime/record.h"
 #include "runtime/table.h"
 
-static enum lucet_error errored(enum lucet_error e, struct lucet_result *result)
-{
-    if (result) {
-        result->tag = lucet_result_tag_errored;
-        result->val.errored = e;
-    }
-    return e;
-}
-
 static enum lucet_error call(const struct call *c, struct lucet_result *result)
 {
     struct lucet_result unwanted;
@@ -33,14 +24,15 @@ enum lucet_error lucet_instance_call(struct lucet_instance *i, const char *name,
 
     lucet__clear_error();
     if (!i || !name)
-        return errored(lucet__fail(lucet_error_invalid_argument, "lucet_instance_call: NULL"),
-                       result);
+        return lucet__errored(
+            lucet__fail(lucet_error_invalid_argument, "lucet_instance_call: NULL"), result);
     const struct lucet_module_export *e =
         lucet_artifact_export(&i->module->artifact, name, name_len);
     if (!e || e->kind != LUCET_EXTERN_FUNC)
-        return errored(lucet__fail(lucet_error_symbol_not_found, "no exported function \"%s\"",
-                                   lucet__printable(text, sizeof(text), name, name_len)),
-                       result);
+        return lucet__errored(lucet__fail(lucet_error_symbol_not_found,
+                                          "no exported function \"%s\"",
+                                          lucet__printable(text, sizeof(text), name, name_len)),
+                              result);
     return call(&(struct call){.instance = i,
                                .ctx = i->ctx,
                                .module = i->module,
@@ -56,8 +48,8 @@ enum lucet_error lucet_instance_run(struct lucet_instance *i, const char *entryp
                                     const struct lucet_val *argv, struct lucet_result *result)
 {
     if (!i || !entrypoint)
-        return errored(lucet__fail(lucet_error_invalid_argument, "lucet_instance_run: NULL"),
-                       result);
+        return lucet__errored(lucet__fail(lucet_error_invalid_argument, "lucet_instance_run: NULL"),
+                              result);
     return lucet_instance_call(i, entrypoint, strlen(entrypoint), argc, argv, 0, NULL, result);
 }
 
@@ -70,9 +62,10 @@ enum lucet_error lucet_instance_run_func_idx(struct lucet_instance *i, uint32_t 
 
     lucet__clear_error();
     if (!i)
-        return errored(lucet__fail(lucet_error_invalid_argument, "lucet_instance_run_func_idx: "
-                                                                 "NULL"),
-                       result);
+        return lucet__errored(lucet__fail(lucet_error_invalid_argument,
+                                          "lucet_instance_run_func_idx: "
+                                          "NULL"),
+                              result);
     if (table < i->module->artifact.ntables) {
         const struct lucet_table *t = lucet__table_desc(i, table);
         const struct table *own = t->owner;
@@ -80,7 +73,7 @@ enum lucet_error lucet_instance_run_func_idx(struct lucet_instance *i, uint32_t 
             r = (const struct record *)(uintptr_t)t->elems[index];
     }
     if (!r)
-        return errored(
+        return lucet__errored(
             lucet__fail(lucet_error_func_not_found, "no function at %u of table %u", index, table),
             result);
     return call(&(struct call){.instance = i,
@@ -96,12 +89,12 @@ enum lucet_error lucet_instance_call_start(struct lucet_instance *i, struct luce
 {
     lucet__clear_error();
     if (!i)
-        return errored(lucet__fail(lucet_error_invalid_argument, "lucet_instance_run_start: NULL"),
-                       result);
+        return lucet__errored(
+            lucet__fail(lucet_error_invalid_argument, "lucet_instance_run_start: NULL"), result);
     if (i->start_done)
-        return errored(lucet__fail(lucet_error_start_already_run,
-                                   "the start function has run, or there is none"),
-                       result);
+        return lucet__errored(lucet__fail(lucet_error_start_already_run,
+                                          "the start function has run, or there is none"),
+                              result);
     return call(&(struct call){.instance = i,
                                .ctx = i->ctx,
                                .module = i->module,

@@ -172,12 +172,26 @@ enum lucet_error lucet_remove_signal_handlers(void)
     return lucet_error_ok;
 }
 
+/* Not: what cannot be caught, what the C library keeps for its threads, and what stops the process by default, which
+ * is only done by taking our handler away. */
+static bool can_stop_guests(int signo)
+{
+    switch (signo) {
+    case SIGKILL:
+    case SIGSTOP:
+    case SIGTSTP:
+    case SIGTTIN:
+    case SIGTTOU: return false;
+    default: return (signo > 0 && signo < 32) || (signo >= SIGRTMIN && signo <= SIGRTMAX);
+    }
+}
+
 enum lucet_error lucet_set_stop_signal(int signo)
 {
     enum lucet_error e = lucet_error_ok;
 
     lucet__clear_error();
-    if (signo <= 0 || signo > 64 || signo == SIGKILL || signo == SIGSTOP)
+    if (!can_stop_guests(signo))
         return lucet__fail(lucet_error_invalid_argument, "signal %d cannot stop guests", signo);
     for (size_t i = 0; i < NFAULTS; i++)
         if (signo == faults[i])
@@ -223,9 +237,10 @@ static void call_earlier(const struct sigaction *old, int sig, siginfo_t *info, 
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
+/* With SA_SIGINFO as well: the kernel looks at the handler first. */
 static bool is_standard(const struct sigaction *a)
 {
-    return !(a->sa_flags & SA_SIGINFO) && (a->sa_handler == SIG_DFL || a->sa_handler == SIG_IGN);
+    return a->sa_handler == SIG_DFL || a->sa_handler == SIG_IGN;
 }
 
 /* Which of the earlier handlers is next. One that came after us may pass the signal on to us, with

@@ -48,6 +48,7 @@ struct stop *lucet__stop_new(void)
     if (s) {
         atomic_init(&s->refs, 1);
         atomic_init(&s->state, STOP_NONE);
+        pthread_mutex_init(&s->mutex, NULL);
     }
     return s;
 }
@@ -59,8 +60,10 @@ void lucet__stop_retain(struct stop *s)
 
 void lucet__stop_release(struct stop *s)
 {
-    if (atomic_fetch_sub(&s->refs, 1) == 1)
-        lucet__free(s);
+    if (atomic_fetch_sub(&s->refs, 1) != 1)
+        return;
+    pthread_mutex_destroy(&s->mutex);
+    lucet__free(s);
 }
 
 bool lucet__stop_shared(const struct stop *s)
@@ -312,14 +315,51 @@ static bool begin_to_look(struct stop *s, int as)
     return true;
 }
 
+static enum lucet_kill_result terminate(struct stop *s)
+{
+    if (!begin_to_look(s, STOP_DECIDING))
+        return lucet_kill_not_terminable;
+    if (atomic_load_explicit(&s->running, memory_order_acquire))
+        return tell(s, STOP_REMOTE);
+    atomic_store(&s->state, STOP_CANCELLED);
+    return lucet_kill_cancelled;
+}
+
 enum lucet_kill_result lucet_kill_switch_terminate(struct lucet_kill_switch *k)
 {
-    if (!k || !begin_to_look(k->stop, STOP_DECIDING))
+    if (!k)
         return lucet_kill_not_terminable;
-    if (atomic_load_explicit(&k->stop->running, memory_order_acquire))
-        return tell(k->stop, STOP_REMOTE);
-    atomic_store(&k->stop->state, STOP_CANCELLED);
-    return lucet_kill_cancelled;
+    const enum lucet_kill_result result = terminate(k->stop);
+    /* Who is added from now on sees the state. */
+    pthread_mutex_lock(&k->stop->mutex);
+    for (struct stop *t = k->stop->threads; t; t = t->next_thread)
+        terminate(t);
+    pthread_mutex_unlock(&k->stop->mutex);
+    return result;
+}
+
+bool lucet__stop_add_thread(struct stop *first, struct stop *thread)
+{
+    pthread_mutex_lock(&first->mutex);
+    const int state = atomic_load(&first->state);
+    const bool possible = state == STOP_NONE || state == STOP_LOOKING;
+    if (possible) {
+        thread->next_thread = first->threads;
+        first->threads = thread;
+    }
+    pthread_mutex_unlock(&first->mutex);
+    return possible;
+}
+
+void lucet__stop_remove_thread(struct stop *first, struct stop *thread)
+{
+    pthread_mutex_lock(&first->mutex);
+    for (struct stop **p = &first->threads; *p; p = &(*p)->next_thread)
+        if (*p == thread) {
+            *p = thread->next_thread;
+            break;
+        }
+    pthread_mutex_unlock(&first->mutex);
 }
 
 enum lucet_kill_result lucet_kill_switch_preempt(struct lucet_kill_switch *k)

@@ -2,6 +2,7 @@
 #ifndef LUCET_RUNTIME_STOP_H
 #define LUCET_RUNTIME_STOP_H
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 
@@ -18,6 +19,9 @@ struct stop {
     /* Valid while running; written before. Between runs `act` is the instance's own, for calls by handle. */
     struct activation *_Atomic act;
     struct lucet_activation *_Atomic abi; /* the thread's */
+    /* Of a program's first instance: its other threads. */
+    pthread_mutex_t mutex; /* guards the rest, of all of them */
+    struct stop *threads, *next_thread;
 };
 enum stop_state {
     STOP_NONE,
@@ -34,6 +38,10 @@ extern atomic_bool lucet__stop_fences;
 extern const char lucet__thread_mark; /* its address marks signals of ours */
 struct stop *lucet__stop_new(void);
 void lucet__stop_retain(struct stop *s);
+/* Whoever kills the first instance kills the thread, too, until that is removed (or was not added). False: it has been killed, or
+ * cannot run any more. */
+bool lucet__stop_add_thread(struct stop *first, struct stop *thread);
+void lucet__stop_remove_thread(struct stop *first, struct stop *thread);
 /* A kill switch holds it. */
 bool lucet__stop_shared(const struct stop *s);
 /* Once per process, and in the child of a fork: what killers rely on. */

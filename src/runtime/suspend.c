@@ -151,12 +151,10 @@ enum lucet_error lucet_instance_resume_call(struct lucet_instance *i, void *val,
     const struct call c = {.instance = i, .nresults = nresults, .results = results};
 
     lucet__clear_error();
-    result = result ? result : &unwanted;
-    result->tag = lucet_result_tag_errored;
-    result->val.errored = lucet_error_invalid_argument;
     if (!i)
-        return lucet__fail(lucet_error_invalid_argument, "lucet_instance_resume: NULL");
-    return lucet__call_resume(&c, val, result);
+        return lucet__errored(
+            lucet__fail(lucet_error_invalid_argument, "lucet_instance_resume: NULL"), result);
+    return lucet__call_resume(&c, val, result ? result : &unwanted);
 }
 
 enum lucet_error lucet_instance_resume(struct lucet_instance *i, void *val,

@@ -4,6 +4,7 @@
 
 #include "lucet/types.h"
 #include "module/abi.h"
+#include "runtime/allowance.h"
 
 struct table {
     struct lucet_table *desc;
@@ -11,7 +12,7 @@ struct table {
     uint64_t declared_max; /* LUCET__NO_MAX */
     uint64_t elem;         /* lucet__exact_type() */
     bool index64;
-    uint64_t *entries_left; /* of the instance's allowance; NULL = no bound beyond grow_limit */
+    struct allowance *allowance; /* of the instance; NULL = no bound beyond grow_limit */
 };
 /* table.c. Entries before, or -1. New entries are null. */
 int64_t lucet__table_grow(struct table *t, uint64_t n);

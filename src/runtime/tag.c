@@ -1,5 +1,6 @@
 /* Tags: what an exception is, as an object whose address is its identity. */
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/allocate.h"
@@ -135,13 +136,48 @@ void lucet__tags_release(struct lucet_instance *i)
     for (uint32_t k = 0; i->tags && k < i->module->artifact.ntags; k++)
         lucet_tag_release(i->tags[k]);
     lucet__free(i->tags);
+    lucet__free(i->tags_sorted);
+}
+
+#define FEW 8u /* that looking at each is as quick */
+
+static int compare(const void *a, const void *b)
+{
+    const uintptr_t x = (uintptr_t)*(struct lucet_tag *const *)a;
+    const uintptr_t y = (uintptr_t)*(struct lucet_tag *const *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Sorted and not hashed: guests choose how many there are and of what size, and so much of where they lie. */
+enum lucet_error lucet__tags_sort(struct lucet_instance *i)
+{
+    const size_t n = i->module->artifact.ntags;
+
+    if (n <= FEW)
+        return lucet_error_ok;
+    i->tags_sorted = lucet__malloc(n * sizeof(struct lucet_tag *));
+    if (!i->tags_sorted)
+        return lucet__no_memory();
+    memcpy(i->tags_sorted, i->tags, n * sizeof(struct lucet_tag *));
+    qsort(i->tags_sorted, n, sizeof(struct lucet_tag *), compare);
+    return lucet_error_ok;
 }
 
 struct lucet_tag *lucet__tag_find(const struct lucet_instance *i, uint64_t identity)
 {
-    for (uint32_t k = 0; k < i->module->artifact.ntags; k++)
-        if ((uintptr_t)i->tags[k] == identity)
-            return i->tags[k];
+    struct lucet_tag **tags = i->tags_sorted ? i->tags_sorted : i->tags;
+    uint32_t n = i->module->artifact.ntags;
+
+    while (n > FEW) { /* what is sought is not before tags[0] */
+        const uint32_t half = n / 2;
+        if ((uintptr_t)tags[half] <= identity)
+            tags += half;
+        n -= half;
+    }
+    for (uint32_t k = 0; k < n; k++)
+        if ((uintptr_t)tags[k] == identity)
+            return tags[k];
     return NULL;
 }
 

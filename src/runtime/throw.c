@@ -94,7 +94,7 @@ static bool put(struct activation *act, struct lucet_vmctx *ctx, const struct fl
 
 /* The object of an exception that leaves a run: one of the instance's set when it refers to something,
  * so that this is kept in use, and else none that anybody must collect. */
-static struct lucet_exception *object(const struct flight *f)
+static struct lucet_exception *object(const struct activation *act, const struct flight *f)
 {
     struct lucet_exception *e = f->from ? lucet__exception_find(f->from->exceptions, f->ref) : NULL;
     struct exceptions *s = NULL;
@@ -107,7 +107,7 @@ static struct lucet_exception *object(const struct flight *f)
         s = lucet__exceptions_of(f->from);
         if (!s)
             return NULL;
-        lucet__exceptions_room(f->from, NULL, lucet__exception_size(f->tag));
+        lucet__exceptions_room(f->from, act, lucet__exception_size(f->tag));
     }
     e = lucet__exception_new(f->tag, f->values);
     if (e && s)
@@ -117,7 +117,7 @@ static struct lucet_exception *object(const struct flight *f)
 
 LUCET_NORETURN static void leave_run(struct activation *act, const struct flight *f)
 {
-    set(&act->thrown, object(f));
+    set(&act->thrown, object(act, f));
     if (!act->thrown)
         exhausted(act);
     act->outcome = OUTCOME_THREW;
@@ -183,12 +183,12 @@ void lucet__builtin_exn_arrive(struct lucet_vmctx *ctx)
     deliver(act, ctx, &f);
 }
 
-static struct lucet_exception *make(struct lucet_vmctx *ctx, const struct flight *f)
+static struct lucet_exception *make(const struct flight *f)
 {
     struct activation *act = lucet__thread.current;
     struct lucet_exception *e = act->passing;
 
-    if (!lucet__exceptions_room(f->from, ctx, lucet__exception_size(f->tag)))
+    if (!lucet__exceptions_room(f->from, act, lucet__exception_size(f->tag)))
         return NULL;
     if (!e || e->of || e->values != f->values) {
         e = lucet__exception_new(f->tag, f->values);
@@ -213,7 +213,7 @@ uint64_t lucet__builtin_exn_catch(struct lucet_vmctx *ctx)
         lucet__trap(ctx, lucet_trapcode_unknown);
     e = lucet__exception_find(f.from->exceptions, f.ref);
     if (!e)
-        e = make(ctx, &f);
+        e = make(&f);
     if (!e)
         lucet__trap(ctx, lucet_trapcode_exceptions_exhausted);
     ctx->exception->tag = 0;
@@ -292,7 +292,7 @@ void lucet__throw_end(struct activation *act)
         act->trapcode = lucet_trapcode_unknown;
         act->trace->count = 0;
         if (look(act, ctx, &f)) {
-            act->thrown = object(&f);
+            act->thrown = object(act, &f);
             act->trapcode = lucet_trapcode_exceptions_exhausted;
             if (act->thrown)
                 act->outcome = OUTCOME_THREW;
@@ -374,11 +374,11 @@ enum lucet_error lucet_vmctx_exnref(struct lucet_vmctx *ctx, struct lucet_except
     *out = 0;
     if (!e)
         return lucet_error_ok;
-    lucet__in_host(ctx);
+    const struct activation *act = lucet__in_host(ctx);
     i = lucet__instance(ctx);
     if (!lucet__exceptions_of(i))
         return lucet__no_memory();
-    if (e->of != i->exceptions && !lucet__exceptions_room(i, ctx, lucet__exception_size(e->tag)))
+    if (e->of != i->exceptions && !lucet__exceptions_room(i, act, lucet__exception_size(e->tag)))
         lucet__trap(ctx, lucet_trapcode_exceptions_exhausted);
     return lucet__exception_admit(i, e, out);
 }

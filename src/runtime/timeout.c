@@ -94,6 +94,7 @@ enum lucet_error lucet_instance_set_timeout(struct lucet_instance *inst, uint64_
     if (milliseconds > UINT64_MAX / 4000000u)
         milliseconds = UINT64_MAX / 4000000u;
     inst->timeout_ns = milliseconds * 1000000u;
+    inst->deadline = 0;
     lucet__callable_update(inst); /* also for the runs after the one in progress */
     return lucet_error_ok;
 }

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -39,12 +38,12 @@ void wasi_unlock(struct lucet_vmctx *vmctx)
 
 enum lucet_error lucet_wasi_ctx_new(struct lucet_wasi_ctx **out)
 {
-    struct lucet_wasi_ctx *ctx = calloc(1, sizeof(*ctx));
-    struct wasi_process *process = calloc(1, sizeof(*process));
+    struct lucet_wasi_ctx *ctx = lucet_calloc(1, sizeof(*ctx));
+    struct wasi_process *process = lucet_calloc(1, sizeof(*process));
     *out = NULL;
     if (ctx == NULL || process == NULL) {
-        free(ctx);
-        free(process);
+        lucet_free(ctx);
+        lucet_free(process);
         return lucet_error_no_memory;
     }
     ctx->process = process;
@@ -57,12 +56,19 @@ enum lucet_error lucet_wasi_ctx_new(struct lucet_wasi_ctx **out)
     return lucet_error_ok;
 }
 
+static char *copy_text(const char *text)
+{
+    const size_t size = strlen(text) + 1;
+    char *copy = lucet_malloc(size);
+    return copy ? memcpy(copy, text, size) : NULL;
+}
+
 static void strings_release(struct wasi_strings *s)
 {
     for (size_t i = 0; i < s->count; i++) {
-        free(s->item[i]);
+        lucet_free(s->item[i]);
     }
-    free(s->item);
+    lucet_free(s->item);
 }
 
 void lucet_wasi_ctx_release(struct lucet_wasi_ctx *ctx)
@@ -77,9 +83,9 @@ void lucet_wasi_ctx_release(struct lucet_wasi_ctx *ctx)
         strings_release(&process->environment);
         wasi_fd_table_release(&process->fds);
         pthread_mutex_destroy(&process->lock);
-        free(process);
+        lucet_free(process);
     }
-    free(ctx);
+    lucet_free(ctx);
 }
 
 static enum lucet_error strings_add(struct wasi_strings *s, const char *text)
@@ -91,14 +97,14 @@ static enum lucet_error strings_add(struct wasi_strings *s, const char *text)
     }
     if (s->count == s->capacity) {
         size_t capacity = s->capacity ? s->capacity * 2 : 16;
-        char **item = realloc(s->item, capacity * sizeof(*item));
+        char **item = lucet_realloc(s->item, capacity * sizeof(*item));
         if (item == NULL) {
             return lucet_error_no_memory;
         }
         s->item = item;
         s->capacity = capacity;
     }
-    char *copy = strdup(text);
+    char *copy = copy_text(text);
     if (copy == NULL) {
         return lucet_error_no_memory;
     }
@@ -182,9 +188,9 @@ enum lucet_error lucet_wasi_ctx_preopen(struct lucet_wasi_ctx *ctx, const char *
                                                                      : lucet_error_io;
     }
     struct wasi_fd entry;
-    char *name = strdup(guest_path);
+    char *name = copy_text(guest_path);
     if (name == NULL || wasi_fd_describe(host, true, &entry)) {
-        free(name);
+        lucet_free(name);
         close(host);
         return lucet_error_no_memory;
     }

@@ -1,11 +1,11 @@
 /* The guest's descriptors; see fd_table.h. */
 #include "wasi/fd_table.h"
 
+#include "lucet/lucet.h"
 #include "wasi/abi.h"
 #include "wasi/errno.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -41,7 +41,7 @@ static void drop(struct wasi_fd *f)
     if (f->host >= 0 && f->owned) {
         close(f->host);
     }
-    free(f->guest_path);
+    lucet_free(f->guest_path);
     *f = (struct wasi_fd){.host = -1};
 }
 
@@ -50,7 +50,7 @@ void wasi_fd_table_release(struct wasi_fd_table *t)
     for (uint32_t i = 0; i < t->size; i++) {
         drop(&t->fd[i]);
     }
-    free(t->fd);
+    lucet_free(t->fd);
     t->fd = NULL;
     t->size = 0;
 }
@@ -79,7 +79,7 @@ static uint32_t grow(struct wasi_fd_table *t, uint32_t size)
     if (want > t->limit) {
         want = t->limit;
     }
-    struct wasi_fd *fd = realloc(t->fd, want * sizeof(*fd));
+    struct wasi_fd *fd = lucet_realloc(t->fd, want * sizeof(*fd));
     if (fd == NULL) {
         return WASI_ENOMEM;
     }

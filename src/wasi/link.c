@@ -61,22 +61,46 @@ static enum lucet_error link_names(struct lucet_linker *linker, const char *modu
     return error;
 }
 
+static bool imports_shared(const struct lucet_dl_module *module, size_t i,
+                           struct lucet_memory_type *type)
+{
+    return lucet_dl_module_import_memory(module, i, type) == lucet_error_ok && type->shared;
+}
+
+/* Takes from *left what all of them begin with. */
+static bool take_minima(const struct lucet_dl_module *module, uint64_t *left)
+{
+    struct lucet_memory_type type;
+    for (size_t i = 0; i < lucet_dl_module_import_count(module); i++) {
+        if (!imports_shared(module, i, &type)) {
+            continue;
+        }
+        if (type.min > *left / type.page_size) {
+            return false;
+        }
+        *left -= type.min * type.page_size;
+    }
+    return true;
+}
+
 enum lucet_error lucet_wasi_link_shared_memories(struct lucet_linker *linker,
                                                  const struct lucet_dl_module *module,
                                                  uint64_t max_bytes)
 {
     enum lucet_error error = lucet_error_ok;
+    uint64_t left = max_bytes;
+    if (!take_minima(module, &left)) {
+        return lucet_error_limits_exceeded;
+    }
     for (size_t i = 0; i < lucet_dl_module_import_count(module) && error == lucet_error_ok; i++) {
         struct lucet_extern_desc d;
         struct lucet_memory_type type;
-        if (lucet_dl_module_import_memory(module, i, &type) != lucet_error_ok || !type.shared) {
+        if (!imports_shared(module, i, &type)) {
             continue;
         }
-        const uint64_t most = max_bytes / type.page_size;
-        if (type.min > most) {
-            return lucet_error_limits_exceeded;
-        }
+        const uint64_t most = type.min + left / type.page_size;
         type.max = type.max < most ? type.max : most;
+        left -= (type.max - type.min) * type.page_size;
         error = lucet_dl_module_import(module, i, &d);
         if (error == lucet_error_ok) {
             error = lucet_linker_memory_of(linker, d.module, d.name, &type);

@@ -13,7 +13,6 @@
 #include "wasi/rights.h"
 #include "wasi/wait.h"
 
-#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -203,13 +202,13 @@ uint32_t wasi_poll_oneoff(struct lucet_vmctx *vmctx, const struct wasi_subscript
     if (count == 0 || count > SUBSCRIPTIONS_AT_MOST) {
         return WASI_EINVAL;
     }
-    struct item *item = calloc(count, sizeof(*item));
-    struct pollfd *fds = calloc(count, sizeof(*fds));
+    struct item *item = lucet_calloc(count, sizeof(*item));
+    struct pollfd *fds = lucet_calloc(count, sizeof(*fds));
     p.item = item;
     p.fds = fds;
     uint32_t error = item && fds ? run(&p, list) : (uint32_t)WASI_ENOMEM;
-    free(item);
-    free(fds);
+    lucet_free(item);
+    lucet_free(fds);
     if (!error) {
         wasi_put32(result, p.emitted);
     }

@@ -1,11 +1,11 @@
 /* Threads of guests (wasi-threads): thread-spawn makes an instance of the same module, with the same
  * imports and so the same shared memory, and runs wasi_thread_start in it on a thread of the host's.
- * A trap or an exit in one of them, or the end of the first, is the end of all. */
+ * A trap or an exit in one of them, or the end of the first, is the end of all. What limits the first
+ * limits all: that is the runtime's business (`thread_of`). */
 #include "wasi/ctx.h"
 #include "wasi/errno.h"
 #include "wasi/functions.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { LAST_THREAD = 0x1fffffff }; /* the interface's limit on thread numbers */
@@ -32,6 +32,7 @@ struct wasi_threads {
     pthread_cond_t changed;
     uint32_t alive, last; /* threads being made or running; the last number */
     bool ending;
+    uint64_t instructions;           /* executed by those that are finished */
     struct lucet_kill_switch *first; /* of the guest's first thread */
     struct wasi_thread *running;     /* by next */
     struct wasi_thread *finished;    /* to be joined */
@@ -45,7 +46,7 @@ enum lucet_error lucet_wasi_ctx_threads(struct lucet_wasi_ctx *ctx, struct lucet
     if (!ctx || !region || !module || !linker || limit == 0 || ctx->process->threads) {
         return lucet_error_invalid_argument;
     }
-    struct wasi_threads *all = calloc(1, sizeof(*all));
+    struct wasi_threads *all = lucet_calloc(1, sizeof(*all));
     if (all == NULL) {
         return lucet_error_no_memory;
     }
@@ -74,7 +75,7 @@ static void free_thread(struct wasi_thread *t)
     lucet_kill_switch_release(t->kill_switch);
     lucet_instance_release(t->inst);
     lucet_wasi_ctx_release(t->ctx);
-    free(t);
+    lucet_free(t);
 }
 
 /* Takes those that are finished, but for the one whose fault is kept. With the mutex held. */
@@ -117,13 +118,27 @@ static enum lucet_error run_thread(struct wasi_thread *t)
     return error;
 }
 
+/* What a thread ended with that says why all do. One that was stopped from outside is not why. */
+static bool is_fault(enum lucet_error error, const struct lucet_result *result)
+{
+    return error != lucet_error_runtime_terminated ||
+           (result->val.terminated.reason != lucet_terminated_reason_provided &&
+            result->val.terminated.reason != lucet_terminated_reason_remote);
+}
+
 static void *thread_main(void *arg)
 {
     struct wasi_thread *t = arg;
     struct wasi_threads *all = t->all;
     const enum lucet_error error = run_thread(t);
+    /* Nobody could resume one that has yielded. */
+    const bool returned = error == lucet_error_ok && t->result.tag == lucet_result_tag_returned;
+    uint64_t instructions;
 
     pthread_mutex_lock(&all->mutex);
+    if (lucet_instance_get_instruction_count(t->inst, &instructions) == lucet_error_ok) {
+        all->instructions += instructions;
+    }
     struct wasi_thread **p = &all->running;
     while (*p != t) {
         p = &(*p)->next;
@@ -131,10 +146,8 @@ static void *thread_main(void *arg)
     *p = t->next;
     t->next = all->finished;
     all->finished = t;
-    if (error != lucet_error_ok && !all->ending) {
-        const bool exited = error == lucet_error_runtime_terminated &&
-                            t->result.val.terminated.reason == lucet_terminated_reason_provided;
-        all->faulted = exited ? NULL : t;
+    if (!returned && !all->ending) {
+        all->faulted = is_fault(error, &t->result) ? t : NULL;
         end_others(all);
         lucet_kill_switch_terminate(all->first);
     }
@@ -147,7 +160,7 @@ static void *thread_main(void *arg)
 /* A context that shares everything but the working space. */
 static struct lucet_wasi_ctx *thread_context(struct wasi_process *process)
 {
-    struct lucet_wasi_ctx *ctx = calloc(1, sizeof(*ctx));
+    struct lucet_wasi_ctx *ctx = lucet_calloc(1, sizeof(*ctx));
     if (ctx) {
         ctx->process = process;
         ctx->is_thread = true;
@@ -155,15 +168,26 @@ static struct lucet_wasi_ctx *thread_context(struct wasi_process *process)
     return ctx;
 }
 
-static uint32_t make_thread(struct wasi_threads *all, uint32_t number, uint32_t start_arg,
-                            struct wasi_thread **out)
+static uint32_t creation_failed(enum lucet_error error)
 {
-    struct wasi_thread *t = calloc(1, sizeof(*t));
+    switch (error) {
+    case lucet_error_no_memory: return WASI_ENOMEM;
+    case lucet_error_unsupported: return WASI_ENOTSUP;
+    case lucet_error_runtime_terminated: return WASI_EINTR;
+    default: return WASI_EAGAIN;
+    }
+}
+
+static uint32_t make_thread(struct wasi_threads *all, struct lucet_instance *caller,
+                            uint32_t number, uint32_t start_arg, struct wasi_thread **out)
+{
+    struct wasi_thread *t = lucet_calloc(1, sizeof(*t));
     struct lucet_wasi_ctx *ctx = thread_context(all->process);
-    const struct lucet_instance_options options = {.linker = all->linker, .embed_ctx = ctx};
+    const struct lucet_instance_options options = {
+        .linker = all->linker, .embed_ctx = ctx, .thread_of = caller};
     if (t == NULL || ctx == NULL) {
-        free(t);
-        free(ctx);
+        lucet_free(t);
+        lucet_free(ctx);
         return WASI_ENOMEM;
     }
     *t = (struct wasi_thread){.all = all, .ctx = ctx, .number = number, .start_arg = start_arg};
@@ -174,7 +198,7 @@ static uint32_t make_thread(struct wasi_threads *all, uint32_t number, uint32_t 
     }
     if (error != lucet_error_ok) {
         free_thread(t);
-        return error == lucet_error_no_memory ? WASI_ENOMEM : WASI_EAGAIN;
+        return creation_failed(error);
     }
     *out = t;
     return WASI_OK;
@@ -221,12 +245,13 @@ int32_t lucet_wasi_thread_spawn(struct lucet_vmctx *vmctx, uint32_t start_arg)
     if (all == NULL) {
         return -WASI_ENOTSUP;
     }
-    const uint32_t number = admit(all, lucet_vmctx_instance(vmctx), &finished);
+    struct lucet_instance *caller = lucet_vmctx_instance(vmctx);
+    const uint32_t number = admit(all, caller, &finished);
     join_each(finished);
     if (number == 0) {
         return -WASI_EAGAIN;
     }
-    uint32_t error = make_thread(all, number, start_arg, &t);
+    uint32_t error = make_thread(all, caller, number, start_arg, &t);
     if (!error) {
         error = start_thread(all, t);
         if (error) {
@@ -270,6 +295,18 @@ const struct lucet_result *lucet_wasi_ctx_thread_fault(const struct lucet_wasi_c
     return all && all->faulted ? &all->faulted->result : NULL;
 }
 
+uint64_t lucet_wasi_ctx_thread_instructions(const struct lucet_wasi_ctx *ctx)
+{
+    struct wasi_threads *all = ctx ? ctx->process->threads : NULL;
+    if (all == NULL) {
+        return 0;
+    }
+    pthread_mutex_lock(&all->mutex);
+    const uint64_t instructions = all->instructions;
+    pthread_mutex_unlock(&all->mutex);
+    return instructions;
+}
+
 void wasi_threads_release(struct wasi_process *p)
 {
     struct wasi_threads *all = p->threads;
@@ -285,6 +322,6 @@ void wasi_threads_release(struct wasi_process *p)
     }
     pthread_mutex_destroy(&all->mutex);
     pthread_cond_destroy(&all->changed);
-    free(all);
+    lucet_free(all);
     p->threads = NULL;
 }

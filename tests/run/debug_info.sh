@@ -84,6 +84,19 @@ C
     said=$(PATH=$LUCET_BIN:$PATH "$LUCET_SRC/share/lucet-perf" -e cpu-clock -o guest.data "$lucet_wasi" spin.so) || status=$?
     check_match "perf names the guest's functions" '%.*memfd:lucet-module.* (__original_)?main\[[0-9]+\]' "$said"
     check "lucet-perf ends as the command did" 5 "$status"
+    profile() { # ARGUMENT…: of lucet-perf
+        rm -rf .debug
+        PATH=$LUCET_BIN:$PATH "$LUCET_SRC/share/lucet-perf" -e cpu-clock -o guest.data "$@" 2>&1 || true
+    }
+    names='%.*memfd:lucet-module.* (__original_)?main\[[0-9]+\]'
+    check_match "programs from the cache" "$names" "$(profile "$lucet_wasi" spin.wasm)"
+    check_match "from another cache" "$names" "$(profile "$lucet_wasi" --cache-dir other --opt-level 0 spin.wasm)"
+    mkdir hidden
+    "$lucetc" --wasi --opt-level 0 spin.wasm -o hidden/spin.so
+    check_match "artifacts that are not on the command line" "$names" \
+        "$(profile -a hidden sh -c "'$lucet_wasi' hid*/*.so")"
+    check_match "says when it knows no names" 'have no names \(build-id [0-9a-f]+\): name its artifact' \
+        "$(profile sh -c "'$lucet_wasi' hid*/*.so")"
 else
     echo "not checked: perf cannot record here"
 fi

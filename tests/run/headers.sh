@@ -59,5 +59,17 @@ for dialect in "gcc c c11" "gcc c c17" "gcc c c2x" "gcc c gnu17" "clang-22 c c11
         done
     done
 done
+
+# What the library hands out has a name; what only hosts give it needs none.
+given_by_hosts=' lucet_slot_strategy lucet_signal_behavior lucetc_emit lucetc_opt_level '
+while read -r enum; do
+    case $given_by_hosts in *" $enum "*) continue ;; esac
+    if grep -q "^LUCET_API const char \*${enum}_name(enum $enum " "$LUCET_SRC"/include/lucet/*.h; then
+        passed=$((passed + 1))
+    else
+        echo "failed: enum $enum has no function ${enum}_name"
+        failed=$((failed + 1))
+    fi
+done < <(sed -n 's/^enum \([a-z_]*\) {.*/\1/p' "$LUCET_SRC"/include/lucet/*.h)
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed = 0 ]

@@ -102,6 +102,20 @@ enough_memory_is_enough() {
         "$LUCET_BIN/lucetc" -j 1 --memory-limit 0 "$work/accesses.wasm" -o "$work/heavy.so"
 }
 
+# When it is the linker that gets none, the message is about the linker.
+no_memory_for_the_linker_is_an_error() {
+    local status=0
+    cat >"$work/spawn.c" <<'C'
+#include <errno.h>
+int posix_spawnp(void) { return ENOMEM; }
+C
+    cc -shared -fPIC -o "$work/spawn.so" "$work/spawn.c" || return 1
+    LD_PRELOAD=$work/spawn.so "$LUCET_BIN/lucetc" "$work/names.wasm" -o "$work/slow.so" 2>"$work/said" ||
+        status=$?
+    [ "$status" = 1 ] && [ "$(wc -l <"$work/said")" = 1 ] &&
+        grep -q 'the linker (.*) could not be started: Cannot allocate memory; a process may have [0-9]* bytes of data; raise --memory-limit$' "$work/said"
+}
+
 cat >"$work/names.wat" <<'WAT'
 (module
   (memory 1)
@@ -139,8 +153,9 @@ check "functions that are too heavy to be optimised take little time" heavy_func
 check "huge functions are not optimised" huge_functions_are_not_optimised
 if [ "${LUCET_SANITIZE:-0}" = 1 ]; then
     echo "skipped: a build with sanitizers has no limit of memory"
-    skipped=2
+    skipped=3
 else
+    check "no memory for the linker is an error" no_memory_for_the_linker_is_an_error
     check "a module that takes too much memory is an error" too_large_is_an_error
     check "it leaves no files either" nothing_is_left
 fi

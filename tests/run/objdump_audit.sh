@@ -115,6 +115,92 @@ damage "switch without bounds check"  branch      switch  '^jnbe|^ja|^jnb' 90
 damage "jump table index not checked" branch      switch  '^cmp'         90
 damage "code between functions"       padding     load    ''             gap
 
+# What no code of lucetc's has, most of it because it reaches state of the host's.
+while read -r name bytes; do
+    damage "$name" instruction lookup 'gs:\[' "$bytes"
+done <<'LIST'
+rdgsbase    f3480faec0
+rdfsbase    f3480faec1
+wrfsbase    f3480faed1
+wrgsbase    f3480faed9
+swapgs      0f01f8
+ldmxcsr     0fae5424f8
+stmxcsr     0fae5c24f8
+vldmxcsr    c5f8ae5424f8
+vstmxcsr    c5f8ae5c24f8
+fxsave      0fae4424f8
+xsave       0fae6424f8
+xgetbv      0f01d0
+cpuid       0fa2
+rdtsc       0f31
+rdtscp      0f01f9
+rdpid       f30fc7f8
+rdpmc       0f33
+rdrand      0fc7f0
+rdpkru      0f01ee
+wrpkru      0f01ef
+xbegin      c7f800000000
+monitor     0f01c8
+tpause      660faef1
+std         fd
+popf        9d
+pushf       9c
+enter       c8000000
+xlat        d7
+prefetch    0f180a
+clflush     0fae3c24
+cldemote    0f1c0424
+lfence      0faee8
+sfence      0faef8
+pause       f390
+movnti      0fc30424
+movntdq     660fe70424
+maskmovq    0ff7c1
+movdir64b   660f38f80424
+cmpxchg8b   0fc70c24
+cmpxchg16b  480fc70c24
+aesenc      660f38dcc1
+vaesenc     c4e271dcc2
+sha256rnds2 0f38cbc1
+pclmulqdq   660f3a44c100
+vpclmulqdq  c4e37144c200
+crc32       f20f38f1c1
+pdep        c4e273f5c2
+pext        c4e272f5c2
+emms        0f77
+fisttp      df0c24
+movdq2q     f20fd6c1
+push-fs     0fa0
+pop-gs      0fa9
+mov-ds      8ed8
+incssp      f3480faee8
+syscall     0f05
+sysenter    0f34
+hlt         f4
+LIST
+
+# gs: helpers write it, with the base of the context whose code runs next, and the mark behind it.
+damage "trampoline: gs not looked at"       context host.0  '^cmp rcx|^cmp rdx' 90
+damage "trampoline: the branch taken out"   context host.0  '^jnz'              90
+damage "trampoline: gs not put right"       context host.0  '^call \[r13\+0x78'  90
+damage "trampoline: another mark"           memory  host.0  '^mov gs:'          '^48/4c'
+damage "builtin: gs not put right"          context builtin.memory_grow '^call \[r13\+0x78' 90
+damage "thunk: gs not switched"             context thunk.0 '^call \[r13\+0x78'  90
+damage "thunk: gs not switched back"        context thunk.0 '^call \[rbx\+0x78'  90
+damage "thunk: gs for the caller instead"   context thunk.0 '^mov rdi, r13'     4889df  # mov rdi, rbx
+damage "thunk: body with another context"   context thunk.0 '^mov r14, rax'     4989c5  # mov r13, rax
+cp good.so set_gs.so
+"$LUCET_BIN/lucetc" --allow-undefined --target-cpu haswell module.wasm -o good.so # with FSGSBASE
+damage "trampoline: wrgsbase of a guest's"  instruction host.0  '^wrgsbase'     f3480faedf
+damage "trampoline: wrgsbase taken out"     context     host.0  '^wrgsbase'     90
+damage "trampoline: wrgsbase of 32 bits"    instruction host.0  '^wrgsbase'     f30faed9
+damage "trampoline: rdgsbase"               instruction host.0  '^wrgsbase'     f3480faec1
+damage "thunk: wrgsbase of a guest's"       instruction thunk.0 '^wrgsbase'     f3480faedf
+damage "thunk: wrgsbase of a record"        instruction thunk.0 '^wrgsbase'     f3490faeda
+damage "thunk: wrgsbase taken out"          context     thunk.0 '^wrgsbase rdx' 90
+damage "thunk: wrgsbase back taken out"     context     thunk.0 '^wrgsbase rcx' 90
+damage "gate: wrgsbase"                     instruction import.0 '^jmp|^mov r10' f3480faed9
+
 # A reservation that an index may pass: accesses are compared with memory.size before.
 "$LUCET_BIN/lucetc" --allow-undefined --target-cpu x86-64-v2 --reserved-size 16MiB \
     --guard-size 64KiB module.wasm -o good.so

@@ -119,7 +119,7 @@ refuses() { # CODE PATTERN ARGUMENT…
 }
 refuses 1 '^lucet-objdump: module\.wasm: error: ' module.wasm
 refuses 1 '^lucet-objdump: nothing: error: No such file' nothing
-refuses 1 'error: ' "$objdump"
+refuses 1 'error: a program for x86-64, not an artifact' "$objdump"
 refuses 1 'error: no function of that name' --disassemble=nothing module.so
 refuses 2 'lucet-objdump: no input file'
 refuses 2 'lucet-objdump: more than one' a b

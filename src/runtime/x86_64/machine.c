@@ -59,6 +59,6 @@ void machine_look(void)
     uint64_t features = lucet_cpu_features();
 
     lucet__have_fsgsbase = lucet_cpu_has_fsgsbase();
-    lucet__vector_level = features >> LUCET_CPU_avx512vl & 1 ? 2 : features >> LUCET_CPU_avx & 1;
+    lucet__vector_level = lucet_cpu_is_avx512(features) ? 2 : features >> LUCET_CPU_avx & 1;
     look_at_xsave();
 }

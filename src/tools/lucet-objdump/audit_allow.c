@@ -30,8 +30,6 @@ static const uint8_t plain[ZYDIS_MNEMONIC_MAX_VALUE + 1] = {
     M(CMC),
     M(CMP),
     M(CMPXCHG),
-    M(CMPXCHG16B),
-    M(CMPXCHG8B),
     M(CQO),
     M(CWD),
     M(CWDE),
@@ -43,7 +41,6 @@ static const uint8_t plain[ZYDIS_MNEMONIC_MAX_VALUE + 1] = {
     M(INT3),
     M(JMP),
     M(LEA),
-    M(LFENCE),
     M(MFENCE),
     M(MOV),
     M(MOVSX),
@@ -54,7 +51,6 @@ static const uint8_t plain[ZYDIS_MNEMONIC_MAX_VALUE + 1] = {
     M(NOP),
     M(NOT),
     M(OR),
-    M(PAUSE),
     M(POP),
     M(PUSH),
     M(RCL),
@@ -64,7 +60,6 @@ static const uint8_t plain[ZYDIS_MNEMONIC_MAX_VALUE + 1] = {
     M(ROR),
     M(SAR),
     M(SBB),
-    M(SFENCE),
     M(SHL),
     M(SHLD),
     M(SHR),
@@ -82,32 +77,21 @@ static const uint8_t plain[ZYDIS_MNEMONIC_MAX_VALUE + 1] = {
     CONDITIONS(CMOV),
     CONDITIONS(SET),
     /* Instruction sets of a handful of members */
-    M(ADCX),
-    M(ADOX),
     M(ANDN),
     M(BEXTR),
     M(BLSI),
     M(BLSMSK),
     M(BLSR),
     M(BZHI),
-    M(CRC32),
     M(LZCNT),
     M(MOVBE),
     M(MULX),
-    M(PDEP),
-    M(PEXT),
     M(POPCNT),
     M(RORX),
     M(SARX),
     M(SHLX),
     M(SHRX),
     M(TZCNT),
-    M(PREFETCHNTA),
-    M(PREFETCHT0),
-    M(PREFETCHT1),
-    M(PREFETCHT2),
-    M(PREFETCHW),
-    M(RDGSBASE),
     M(WRGSBASE), /* where: see audit_policy.c */
 };
 
@@ -119,17 +103,11 @@ static const uint8_t vector_sets[ZYDIS_ISA_SET_MAX_VALUE + 1] = {
     S(SSSE3),
     S(SSE4),
     S(SSE42),
-    S(AES),
-    S(PCLMULQDQ),
-    S(SHA),
     S(GFNI),
     S(AVX),
     S(AVX2),
     S(FMA),
     S(F16C),
-    S(AVXAES),
-    S(VAES),
-    S(VPCLMULQDQ),
     S(AVX_GFNI),
     S(AVX_VNNI),
     S(AVX512F_128),
@@ -173,20 +151,33 @@ static const uint8_t vector_sets[ZYDIS_ISA_SET_MAX_VALUE + 1] = {
     S(AVX512_GFNI_128),
     S(AVX512_GFNI_256),
     S(AVX512_GFNI_512),
-    S(AVX512_VAES_128),
-    S(AVX512_VAES_256),
-    S(AVX512_VAES_512),
-    S(AVX512_VPCLMULQDQ_128),
-    S(AVX512_VPCLMULQDQ_256),
-    S(AVX512_VPCLMULQDQ_512),
 };
 
-/* Stores through rdi without naming it, or accesses a vector of addresses. */
+/* Members of the sets above which store through rdi without naming it, access a vector of addresses, change
+ * how the host's floating-point code works, or which no code of lucetc's has. */
 static const char *vector_forbidden(const ZydisDecodedInstruction *insn)
 {
     switch (insn->mnemonic) {
     case ZYDIS_MNEMONIC_MASKMOVDQU:
     case ZYDIS_MNEMONIC_VMASKMOVDQU: return "store through an implicit register";
+    case ZYDIS_MNEMONIC_LDMXCSR:
+    case ZYDIS_MNEMONIC_STMXCSR:
+    case ZYDIS_MNEMONIC_VLDMXCSR:
+    case ZYDIS_MNEMONIC_VSTMXCSR: return "floating-point control";
+    case ZYDIS_MNEMONIC_MOVNTI:
+    case ZYDIS_MNEMONIC_MOVNTDQ:
+    case ZYDIS_MNEMONIC_MOVNTPD:
+    case ZYDIS_MNEMONIC_MOVNTPS:
+    case ZYDIS_MNEMONIC_VMOVNTDQ:
+    case ZYDIS_MNEMONIC_VMOVNTPD:
+    case ZYDIS_MNEMONIC_VMOVNTPS:
+    case ZYDIS_MNEMONIC_MOVNTDQA:
+    case ZYDIS_MNEMONIC_VMOVNTDQA: return "non-temporal access";
+    case ZYDIS_MNEMONIC_CRC32:
+    case ZYDIS_MNEMONIC_PCLMULQDQ:
+    case ZYDIS_MNEMONIC_VPCLMULQDQ: return "checksum instruction";
+    case ZYDIS_MNEMONIC_LFENCE:
+    case ZYDIS_MNEMONIC_SFENCE: return "fence of loads or stores alone";
     default: break;
     }
     switch (insn->meta.category) {

@@ -184,6 +184,17 @@ static void assume_same_address(struct audit_state *s, const struct audit_compar
         s->touched = c->right.lo;
 }
 
+/* The mark behind gs holds that base or 0. */
+static void assume_mark(struct audit_state *s, const struct audit_compare *c)
+{
+    const struct audit_value *base = value_is(&c->left, VALUE_GS) ? &c->left : &c->right;
+    const struct audit_value *mark = base == &c->left ? &c->right : &c->left;
+
+    if (c->width == 8 && value_is(mark, VALUE_MARK) && value_is(base, VALUE_GS) &&
+        value_is_fixed(base))
+        s->gs = (uint8_t)base->lo;
+}
+
 bool state_assume(const struct audit_unit_sizes *sizes, struct audit_state *s, enum audit_cond cond)
 {
     const struct audit_compare c = s->compare;
@@ -197,6 +208,8 @@ bool state_assume(const struct audit_unit_sizes *sizes, struct audit_state *s, e
             assume_same_address(s, &c);
         return true;
     }
+    if (cond == COND_E && !c.zero_only)
+        assume_mark(s, &c);
     if (c.left.kind == VALUE_SIZE || c.right.kind == VALUE_SIZE)
         state_assume_size(sizes, s, &c, cond);
     if (c.left.kind != VALUE_NUMBER || c.right.kind != VALUE_NUMBER)

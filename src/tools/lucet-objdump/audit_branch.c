@@ -33,6 +33,8 @@ static void check_return(struct judge *j, const struct audit_state *s,
         FOUND(j, FINDING_FRAME, true, insn->at, "the stack pointer is not that of the entry");
     if (!value_is_exactly(&s->regs[REG_R13], VALUE_CONTEXT, 0))
         FOUND(j, FINDING_CONTEXT, true, insn->at, "r13 is not the caller's context");
+    if (s->gs != AUDIT_GS_OWN)
+        FOUND(j, FINDING_CONTEXT, true, insn->at, "gs may hold another base than the caller's");
     for (unsigned i = 0; i < sizeof saved / sizeof saved[0]; i++)
         if (!value_is_exactly(&s->regs[saved[i].reg], VALUE_ENTRY, saved[i].reg))
             FOUND(j, FINDING_FRAME, true, insn->at, "%s is not the caller's", saved[i].name);
@@ -44,8 +46,19 @@ static void check_call(struct judge *j, const struct audit_state *s, const struc
 
     if (!value_is(rsp, VALUE_STACK) || !value_is_fixed(rsp) || rsp->lo > 0)
         FOUND(j, FINDING_FRAME, true, insn->at, "call with an unknown stack pointer");
-    if (j->policy->own_context && !value_is_exactly(&s->regs[REG_R13], VALUE_CONTEXT, 0))
+}
+
+/* Whoever runs next finds the context of its instance in r13 and that one's base in gs. */
+static void check_context(struct judge *j, const struct audit_state *s,
+                          const struct audit_insn *insn)
+{
+    const struct audit_value *r13 = &s->regs[REG_R13];
+    const bool owner = !j->policy->own_context && value_is_exactly(r13, VALUE_OWNER, 0);
+
+    if (!owner && !value_is_exactly(r13, VALUE_CONTEXT, 0))
         FOUND(j, FINDING_CONTEXT, true, insn->at, "call with another context in r13");
+    if (s->gs != (owner ? AUDIT_GS_OWNER : AUDIT_GS_OWN))
+        FOUND(j, FINDING_CONTEXT, true, insn->at, "call with another base in gs");
 }
 
 /* What the callee may overwrite as its arguments must be the caller's to give: for a call, of its own
@@ -113,18 +126,13 @@ static void judge_table(struct judge *j, const struct audit_insn *insn, const st
 static struct audit_value destination(struct judge *j, const struct audit_state *s,
                                       const struct audit_insn *insn)
 {
-    struct audit_value v = value_unknown();
     struct audit_state copy;
 
-    if (insn->a.kind == OPERAND_REG)
-        return s->regs[insn->a.reg];
-    if (insn->a.kind != OPERAND_MEM)
-        return v;
     if (!state_copy(&copy, s)) { /* a load may name values */
         j->failed = true;
-        return v;
+        return value_unknown();
     }
-    v = unit_load(j->u, &copy, insn, 8);
+    const struct audit_value v = unit_callee(j->u, &copy, insn);
     state_free(&copy);
     return v;
 }
@@ -133,15 +141,18 @@ static void judge_indirect(struct judge *j, const struct audit_state *s,
                            const struct audit_insn *insn)
 {
     const struct audit_value v = destination(j, s, insn);
-    const bool pointer = value_is_exactly(&v, VALUE_POINTER, 0);
+    const bool builtin = value_is(&v, VALUE_BUILTIN) && value_is_fixed(&v);
+    const bool pointer = builtin || value_is_exactly(&v, VALUE_POINTER, 0);
 
     if (insn->flow == FLOW_CALL_IND) {
         count(j, insn, pointer ? BRANCH_HOST_CALL : BRANCH_OTHER);
         check_call(j, s, insn);
+        if (!value_is_exactly(&v, VALUE_BUILTIN, LUCET_BUILTIN_set_gs))
+            check_context(j, s, insn);
     } else if (value_is(&v, VALUE_TARGET)) {
         judge_table(j, insn, &v);
     } else {
-        count(j, insn, pointer ? BRANCH_GATE : BRANCH_OTHER);
+        count(j, insn, pointer && !builtin ? BRANCH_GATE : BRANCH_OTHER);
         check_return(j, s, insn);
     }
 }
@@ -153,6 +164,7 @@ void judge_flow(struct judge *j, const struct audit_state *s, const struct audit
         count(j, insn, BRANCH_CALL);
         check_callee(j, s, insn);
         check_call(j, s, insn);
+        check_context(j, s, insn);
         break;
     case FLOW_JUMP:
     case FLOW_COND: judge_jump(j, s, insn); break;

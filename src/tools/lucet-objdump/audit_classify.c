@@ -17,8 +17,23 @@ static void judge_shape(struct judge *j, const struct audit_insn *insn)
     j->counts->instructions++;
     if (insn->forbidden)
         FOUND(j, FINDING_INSTRUCTION, true, insn->at, "%s", insn->forbidden);
-    if (insn->gs_base && !j->policy->gs_base)
-        FOUND(j, FINDING_INSTRUCTION, true, insn->at, "gs base read or written");
+    if (insn->writes_gs && !j->policy->gs_base)
+        FOUND(j, FINDING_INSTRUCTION, true, insn->at, "gs base written");
+}
+
+/* gs gets the base of a context, and the mark behind it what gs holds. */
+static void judge_gs(struct judge *j, const struct audit_state *s, const struct audit_insn *insn)
+{
+    if (insn->writes_gs) {
+        const struct audit_value base = unit_gs_written(s, insn);
+        if (!value_is(&base, VALUE_GS) || !value_is_fixed(&base))
+            FOUND(j, FINDING_INSTRUCTION, true, insn->at, "gs gets what is no base of a context's");
+    }
+    if (insn->mem.write && unit_is_mark(&insn->mem)) {
+        const bool stored = insn->op == OP_MOV && insn->b.kind == OPERAND_REG && insn->b.width == 8;
+        if (!stored || !value_is_exactly(&s->regs[insn->b.reg], VALUE_GS, s->gs))
+            FOUND(j, FINDING_MEMORY, true, insn->at, "the mark gets another base than gs has");
+    }
 }
 
 static void judge_memory(struct judge *j, const struct audit_state *s,
@@ -75,6 +90,7 @@ static void judge_block(struct judge *j, const struct audit_block *b)
     for (uint32_t i = b->first; i <= b->last; i++) {
         const struct audit_insn *insn = &u->insns[i];
         judge_memory(j, &s, insn);
+        judge_gs(j, &s, insn);
         judge_flow(j, &s, insn);
         const struct audit_value rsp = s.regs[REG_RSP];
         if (!unit_step(u, &s, insn))

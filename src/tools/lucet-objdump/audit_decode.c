@@ -231,7 +231,7 @@ bool audit_decode(const uint8_t *bytes, size_t size, uint32_t at, bool has_bmi,
     const ZydisAccessedFlags *f = z.cpu_flags;
     out->writes_flags = f && (f->modified | f->set_0 | f->set_1 | f->undefined) != 0;
     out->locked = z.attributes & ZYDIS_ATTRIB_HAS_LOCK;
-    out->gs_base = z.mnemonic == ZYDIS_MNEMONIC_RDGSBASE || z.mnemonic == ZYDIS_MNEMONIC_WRGSBASE;
+    out->writes_gs = z.mnemonic == ZYDIS_MNEMONIC_WRGSBASE;
     static const uint8_t trap[] = {0x67, 0x0f, 0xb9, 0x40};
     if (z.length == sizeof trap + 1 && memcmp(bytes, trap, sizeof trap) == 0)
         out->trap = bytes[sizeof trap];

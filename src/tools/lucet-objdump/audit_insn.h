@@ -129,7 +129,7 @@ struct audit_insn {
     uint8_t size;
     uint8_t flow, op, cond;
     bool writes_flags;
-    bool gs_base; /* rdgsbase, wrgsbase: only some helpers may */
+    bool writes_gs; /* wrgsbase: only some helpers may */
     bool locked;
     uint8_t trap; /* code of a trap instruction, else 0 */
     uint64_t bound;

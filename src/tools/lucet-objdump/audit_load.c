@@ -43,6 +43,18 @@ static struct audit_value load_descriptor(const struct audit_unit *u, uint32_t n
     return reserved >> 47 ? value_unknown() : value_range(0, (int64_t)reserved);
 }
 
+/* What every context begins with: of the running one, or of a record's. */
+static struct audit_value load_fixed_part(int64_t at, int64_t whose)
+{
+    const int64_t in_builtins = at - (int64_t)offsetof(struct lucet_vmctx, builtins);
+
+    if (at == offsetof(struct lucet_vmctx, gs_base))
+        return value_of(VALUE_GS, whose);
+    if (in_builtins >= 0 && in_builtins < 8 * LUCET_BUILTIN_SLOTS && in_builtins % 8 == 0)
+        return value_of(VALUE_BUILTIN, in_builtins / 8);
+    return value_of(VALUE_POINTER, 0);
+}
+
 /* Fields of the context's host part that are numbers, not addresses. */
 static struct audit_value load_host_part(const struct audit_unit *u, int64_t at, unsigned width)
 {
@@ -52,6 +64,8 @@ static struct audit_value load_host_part(const struct audit_unit *u, int64_t at,
 
     if (width < 8)
         return value_low(value_unknown(), width);
+    if (at < (int64_t)sizeof(struct lucet_vmctx))
+        return load_fixed_part(at, AUDIT_GS_OWN);
     if (in_memories >= 0 && in_memories / (int64_t)sizeof(struct lucet_memory) < u->in->nmemories)
         return load_descriptor(u,
                                u->in->sizes.nimported +
@@ -65,11 +79,19 @@ static struct audit_value load_host_part(const struct audit_unit *u, int64_t at,
     return value_of(VALUE_POINTER, 0);
 }
 
+bool unit_is_mark(const struct audit_mem *m)
+{
+    return m->segment == SEG_GS && m->base == REG_NONE && m->index == REG_NONE &&
+           m->disp == LUCET_GS_MARK;
+}
+
 struct audit_value unit_load(const struct audit_unit *u, struct audit_state *s,
                              const struct audit_insn *insn, unsigned width)
 {
     const struct audit_mem *m = &insn->mem;
 
+    if (width == 8 && unit_is_mark(m))
+        return value_of(VALUE_MARK, 0);
     if (m->segment != SEG_NONE)
         return value_low(value_unknown(), width);
     const struct audit_value address = unit_address(u, s, m);
@@ -87,6 +109,19 @@ struct audit_value unit_load(const struct audit_unit *u, struct audit_state *s,
         if (width == 8 && value_is_fixed(&address))
             return load_descriptor(u, address.memory - 1u, address.lo);
         break;
+    case VALUE_RECORD:
+        if (width == 8)
+            return value_is_exactly(&address, VALUE_RECORD, offsetof(struct lucet_funcref, ctx))
+                       ? value_of(VALUE_OWNER, 0)
+                       : value_of(VALUE_POINTER, 0);
+        break;
+    case VALUE_OWNER:
+        if (width == 8)
+            return value_is_fixed(&address) && address.lo >= 0 &&
+                           address.lo < (int64_t)sizeof(struct lucet_vmctx)
+                       ? load_fixed_part(address.lo, AUDIT_GS_OWNER)
+                       : value_of(VALUE_POINTER, 0);
+        break;
     case VALUE_POINTER:
         if (width == 8)
             return value_of(VALUE_POINTER, 0);
@@ -94,6 +129,22 @@ struct audit_value unit_load(const struct audit_unit *u, struct audit_state *s,
     default: break;
     }
     return value_low(value_unknown(), width);
+}
+
+struct audit_value unit_callee(const struct audit_unit *u, struct audit_state *s,
+                               const struct audit_insn *insn)
+{
+    switch (insn->a.kind) {
+    case OPERAND_REG: return s->regs[insn->a.reg];
+    case OPERAND_MEM: return unit_load(u, s, insn, 8);
+    default: return value_unknown();
+    }
+}
+
+struct audit_value unit_gs_written(const struct audit_state *s, const struct audit_insn *insn)
+{
+    return insn->a.kind == OPERAND_REG && insn->a.width == 8 ? s->regs[insn->a.reg]
+                                                             : value_unknown();
 }
 
 struct audit_value unit_table_entry(const struct audit_unit *u, const struct audit_state *s,

@@ -11,9 +11,10 @@ static const char *const reg_names[REG_COUNT + 2] = {
 
 static void show_value(const struct audit_value *v, char *text, size_t room)
 {
-    static const char *const kinds[] = {"",       "context+",     "stack+",       "image+",
-                                        "size+",  "base+",        "memory+",      "pointer+",
-                                        "saved ", "table entry ", "table target "};
+    static const char *const kinds[] = {"",       "context+", "stack+",       "image+",
+                                        "size+",  "base+",    "memory+",      "record+",
+                                        "owner+", "pointer+", "builtin ",     "gs base ",
+                                        "mark ",  "saved ",   "table entry ", "table target "};
 
     if (v->kind == VALUE_NUMBER && v->lo == INT64_MIN && v->hi == INT64_MAX)
         snprintf(text, room, "unknown");
@@ -69,7 +70,7 @@ static enum audit_memory classify_gs(const struct audit_unit *u, const struct au
         show_registers(s, m, why, "gs + no number");
         return MEMORY_OTHER;
     }
-    if (reg == REG_NONE && a.lo == LUCET_GS_MARK && access_size(m) == 8)
+    if (unit_is_mark(m) && access_size(m) == 8)
         return MEMORY_GS_MARK;
     if (!unit_memory_is_guarded(u, 0) || a.slack >= 0) {
         if (audit_fits(&u->in->sizes, s, 0, &a, access_size(m)))
@@ -188,6 +189,8 @@ enum audit_memory classify_memory(const struct audit_unit *u, const struct audit
                 a.lo + access_size(m) <= (int64_t)offsetof(struct lucet_memory, max_pages))
                 return MEMORY_DESCRIPTOR;
             break;
+        case VALUE_RECORD:
+        case VALUE_OWNER:
         case VALUE_POINTER: return value_is_fixed(&a) ? MEMORY_POINTER : MEMORY_POINTER_INDEX;
         default: break;
         }

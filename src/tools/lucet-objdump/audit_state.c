@@ -150,6 +150,10 @@ bool state_join(struct audit_state *to, const struct audit_state *from, uint32_t
             *changed = true;
     if (join_slots(to, from, &r))
         *changed = true;
+    if (to->gs != from->gs && to->gs != AUDIT_GS_UNKNOWN) {
+        to->gs = AUDIT_GS_UNKNOWN;
+        *changed = true;
+    }
     if (to->touched_top && !from->touched_top) {
         to->touched_top = false;
         *changed = true;
@@ -280,6 +284,18 @@ bool state_store(struct audit_state *s, int64_t at, unsigned size, struct audit_
         s->slots[first] = (struct audit_slot){.at = (int32_t)at, .size = (uint8_t)size, .value = v};
     s->nslots = count;
     return true;
+}
+
+void state_set_gs(struct audit_state *s, int64_t gs)
+{
+    s->gs = (uint8_t)gs;
+    for (unsigned i = 0; i < REG_COUNT; i++)
+        if (s->regs[i].kind == VALUE_MARK)
+            s->regs[i] = value_unknown();
+    for (uint32_t i = 0; i < s->nslots; i++)
+        if (s->slots[i].value.kind == VALUE_MARK)
+            s->slots[i].value = value_unknown();
+    s->compare.valid = false;
 }
 
 void state_drop_below(struct audit_state *s, int64_t at)

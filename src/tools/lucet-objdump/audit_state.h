@@ -28,8 +28,12 @@ struct audit_floor {
 };
 enum { AUDIT_FLOORS = 4 };
 
+/* Whose base gs holds: the running context's, or that of the record which a thunk runs. */
+enum { AUDIT_GS_OWN, AUDIT_GS_OWNER, AUDIT_GS_UNKNOWN };
+
 struct audit_state {
     bool reached;
+    uint8_t gs;
     struct audit_value regs[REG_COUNT];
     struct audit_compare compare;
     /* Vector registers whose lanes of 64 bits are below 2^32: those of the lowest 128 bits, all. */
@@ -66,6 +70,8 @@ void state_rename(struct audit_state *s, unsigned reg, uint64_t name);
 struct audit_value state_load(struct audit_state *s, int64_t at, unsigned size, uint64_t name);
 /* False when out of memory. */
 bool state_store(struct audit_state *s, int64_t at, unsigned size, struct audit_value v);
+/* gs may have another base now, so what was read through it says nothing of it. */
+void state_set_gs(struct audit_state *s, int64_t gs);
 /* Nothing is known of bytes below `at` any more; INT64_MAX: of the whole stack. */
 void state_drop_below(struct audit_state *s, int64_t at);
 

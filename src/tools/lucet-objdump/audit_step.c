@@ -22,8 +22,9 @@ void unit_entry_state(const struct audit_unit *u, struct audit_state *s)
     /* What the runtime or a gate puts in the scratch register: a record or a function's address; and
      * the host's argument vector. No guest function may call these classes (audit_policy.c), but for
      * reference gates: that a reference is one is not proved (docs/audit.md). */
-    if (class == CLASS_THUNK || class == CLASS_HOST || class == CLASS_ENTRY || class == CLASS_REF ||
-        class == CLASS_CATCHER)
+    if (class == CLASS_THUNK)
+        s->regs[REG_R10] = value_of(VALUE_RECORD, 0);
+    if (class == CLASS_HOST || class == CLASS_ENTRY || class == CLASS_REF || class == CLASS_CATCHER)
         s->regs[REG_R10] = value_of(VALUE_POINTER, 0);
     if (class == CLASS_ENTRY)
         s->regs[REG_RDI] = value_of(VALUE_POINTER, 0);
@@ -295,6 +296,27 @@ static uint32_t callee_args(const struct audit_unit *u, const struct audit_state
     return builtin ? 0 : u->fn->outgoing_args;
 }
 
+/* Functions of the module leave gs as it is; of the runtime's, those that are called in guest state (docs/abi.md
+ * C8, E4); host functions may change it. */
+static void step_gs(const struct audit_unit *u, struct audit_state *s,
+                    const struct audit_insn *insn)
+{
+    const bool calls_host = u->fn->class == CLASS_HOST || u->fn->class == CLASS_BUILTIN;
+    const struct audit_value callee =
+        insn->flow == FLOW_CALL ? value_unknown() : unit_callee(u, s, insn);
+
+    if (insn->flow == FLOW_CALL || (!value_is(&callee, VALUE_BUILTIN) && !calls_host))
+        return;
+    const struct audit_value *context = &s->regs[REG_RDI];
+    if (value_is_exactly(&callee, VALUE_BUILTIN, LUCET_BUILTIN_set_gs))
+        state_set_gs(s, value_is_exactly(context, VALUE_CONTEXT, 0) ? AUDIT_GS_OWN
+                        : value_is_exactly(context, VALUE_OWNER, 0) ? AUDIT_GS_OWNER
+                                                                    : AUDIT_GS_UNKNOWN);
+    else if (!value_is_exactly(&callee, VALUE_BUILTIN, LUCET_BUILTIN_stop) &&
+             !value_is_exactly(&callee, VALUE_BUILTIN, LUCET_BUILTIN_exn_mark))
+        state_set_gs(s, AUDIT_GS_UNKNOWN);
+}
+
 static void step_call(const struct audit_unit *u, struct audit_state *s,
                       const struct audit_insn *insn)
 {
@@ -302,6 +324,7 @@ static void step_call(const struct audit_unit *u, struct audit_state *s,
                                    REG_R8,  REG_R9,  REG_R10, REG_R11};
     const struct audit_value *rsp = &s->regs[REG_RSP];
 
+    step_gs(u, s, insn);
     if (value_is(rsp, VALUE_STACK) && value_is_fixed(rsp))
         state_drop_below(s, rsp->lo + callee_args(u, s, insn));
     else
@@ -419,6 +442,12 @@ bool unit_step(const struct audit_unit *u, struct audit_state *s, const struct a
     }
     if (insn->flow != FLOW_NEXT)
         return true;
+    if (insn->writes_gs) {
+        const struct audit_value base = unit_gs_written(s, insn);
+        state_set_gs(s, value_is(&base, VALUE_GS) && value_is_fixed(&base) ? base.lo
+                                                                           : AUDIT_GS_UNKNOWN);
+        return true;
+    }
 
     switch ((enum audit_op)insn->op) {
     case OP_NOP: return true;

@@ -47,9 +47,16 @@ struct audit_value unit_address(const struct audit_unit *u, const struct audit_s
                                 const struct audit_mem *m);
 /* Whether reservation and guard contain what 32-bit indices of the memory can name. */
 bool unit_memory_is_guarded(const struct audit_unit *u, uint32_t number);
+/* Whether the operand is the mark by which trampolines see whose base gs holds. */
+bool unit_is_mark(const struct audit_mem *m);
 /* What a load from a memory operand yields. */
 struct audit_value unit_load(const struct audit_unit *u, struct audit_state *s,
                              const struct audit_insn *insn, unsigned width);
+/* Where an indirect branch goes. */
+struct audit_value unit_callee(const struct audit_unit *u, struct audit_state *s,
+                               const struct audit_insn *insn);
+/* What a wrgsbase writes. */
+struct audit_value unit_gs_written(const struct audit_state *s, const struct audit_insn *insn);
 /* The jump table entry that a sign-extending load of four bytes reads; kind VALUE_NUMBER otherwise. */
 struct audit_value unit_table_entry(const struct audit_unit *u, const struct audit_state *s,
                                     const struct audit_insn *insn);

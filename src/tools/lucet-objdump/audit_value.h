@@ -10,7 +10,13 @@
  *   VALUE_SIZE    the size in bytes of a memory, + n
  *   VALUE_BASE    the base of a memory, + n
  *   VALUE_MEMORY  the descriptor of an imported memory, + n
- *   VALUE_POINTER an address that the runtime wrote (in the context or something it points to) + n
+ *   VALUE_RECORD  the function record that a thunk runs, + n
+ *   VALUE_OWNER   the context that this record names, + n
+ *   VALUE_POINTER another address that the runtime wrote (in the context or something it points to) + n
+ *   VALUE_BUILTIN the runtime's function number n
+ *   VALUE_GS      the base that gs has while the running context (n = AUDIT_GS_OWN) or the record's
+ *                 (AUDIT_GS_OWNER) is the one whose code runs
+ *   VALUE_MARK    what the mark holds (docs/abi.md M8)
  *   VALUE_ENTRY   what register number n held at the function's entry
  *   VALUE_TABLE   an entry of a jump table at image address `name`; n = address of the entry
  *   VALUE_TARGET  the same plus the table's address: where the jump goes
@@ -36,7 +42,12 @@ enum audit_value_kind {
     VALUE_SIZE,
     VALUE_BASE,
     VALUE_MEMORY,
-    VALUE_POINTER,
+    VALUE_RECORD,
+    VALUE_OWNER,
+    VALUE_POINTER, /* what comes before may be added to */
+    VALUE_BUILTIN,
+    VALUE_GS,
+    VALUE_MARK,
     VALUE_ENTRY,
     VALUE_TABLE,
     VALUE_TARGET

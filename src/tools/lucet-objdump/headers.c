@@ -44,8 +44,7 @@ json_t *section_headers(struct view *v)
     must_do(json_object_set_new(o, "producer", json_name(a, h->producer, true)));
     must_do(json_object_set_new(o, "format_version", json_integer(h->format_version)));
     must_do(json_object_set_new(o, "abi_version", json_integer(h->abi_version)));
-    must_do(json_object_set_new(o, "arch",
-                                json_string(h->arch == LUCET_ARCH_X86_64 ? "x86-64" : "aarch64")));
+    must_do(json_object_set_new(o, "arch", json_string(lucet_artifact_machine(h->arch))));
     must_do(json_object_set_new(o, "cpu", json_name(a, h->cpu, true)));
     must_do(json_object_set_new(o, "cpu_features", cpu_features(h->cpu_features)));
     must_do(json_object_set_new(o, "flags", flags(h->flags)));

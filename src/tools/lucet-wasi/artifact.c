@@ -13,6 +13,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static void complain(const struct cli *cli, enum lucet_error error)
+{
+    const char *detail = lucet_error_detail();
+    cli_complain("%s: %s", cli->module, detail[0] ? detail : lucet_error_message(error));
+}
+
 /* A descriptor, not a path: what was checked is what is loaded. */
 static enum lucet_error load(int fd, struct lucet_dl_module **out)
 {
@@ -29,10 +35,7 @@ static struct lucet_dl_module *load_or_complain(const struct cli *cli, int fd)
     if (error == lucet_error_ok) {
         return module;
     }
-    const char *detail = lucet_error_detail();
-    cli_complain("%s: %s%s", cli->module,
-                 error == lucet_error_module ? "no artifact made by this version of lucetc: " : "",
-                 detail[0] ? detail : lucet_error_message(error));
+    complain(cli, error);
     return NULL;
 }
 
@@ -216,9 +219,8 @@ struct lucet_dl_module *artifact_get(const struct cli *cli)
         case TOOL_KIND_ELF: return load_or_complain(cli, fd);
         case TOOL_KIND_MODULE:
         case TOOL_KIND_TEXT: module = get_compiled(cli, fd); break;
-        case TOOL_KIND_UNKNOWN:
-            cli_complain("%s: neither a WebAssembly module nor an artifact made by lucetc",
-                         cli->module);
+        case TOOL_KIND_UNKNOWN: /* it may be large, and its beginning says what it is */
+            complain(cli, lucet_dl_module_load_bytes(bytes, (size_t)n, &module));
         }
     }
     if (fd >= 0) {

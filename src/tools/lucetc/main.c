@@ -86,8 +86,13 @@ static bool compile(const struct cli *cli, const char *output, void *arg)
     tool_progress_finish(&progress);
     if (e == lucet_error_ok)
         return true;
-    if (e == lucet_error_no_memory && cli->memory_limit > 0)
-        exit(EXIT_MEMORY);
+    const bool said_why = d.message[0] && strcmp(d.kind, "limit") == 0; /* the linker's memory */
+    if (e == lucet_error_no_memory && cli->memory_limit > 0) {
+        if (!said_why)
+            exit(EXIT_MEMORY);
+        const size_t used = strlen(d.message);
+        snprintf(d.message + used, sizeof d.message - used, "; raise --memory-limit");
+    }
 
     if (!d.message[0])
         snprintf(d.message, sizeof d.message, "%s", lucet_error_message(e));

@@ -1,5 +1,6 @@
 /* The reader accepts a good artifact, refuses every damaged one with a reason, and never reads
  * outside the bytes it was given (the sanitizer build shows that). */
+#include <elf.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -192,6 +193,16 @@ DAMAGE(relocations, s->bytes[0x1b00 + 3 * 64 + 4] = 4)
 DAMAGE(magic, h->magic[0] = 'l')
 DAMAGE(format_version, h->format_version++)
 DAMAGE(abi_version, h->abi_version++)
+/* A good header where only a look at the sections' names finds it. */
+static void decoy(struct sample *s, struct lucet_module_header *h)
+{
+    Elf64_Shdr *sections = (void *)(s->bytes + ((Elf64_Ehdr *)(void *)s->bytes)->e_shoff);
+
+    memcpy(s->bytes + 0x1d00, h, 64);
+    sections[0] =
+        (Elf64_Shdr){.sh_name = 7, .sh_type = SHT_PROGBITS, .sh_offset = 0x1d00, .sh_size = 64};
+    h->abi_version++;
+}
 DAMAGE(other_arch, h->arch = LUCET_ARCH_AARCH64)
 DAMAGE(unknown_flag, h->flags |= 1u << 30)
 DAMAGE(section_size, h->size++)
@@ -292,8 +303,8 @@ DAMAGE(helper_code, R(helpers, helper, 0)->code = 0)
 DAMAGE(not_private, h->flags |= LUCET_MODULE_PRIVATE_FUNCS)
 
 static const struct damage damages[] = {
-    {"64-bit", elf_class},
-    {"shared object", elf_type},
+    {"64 bits", elf_class},
+    {"a program", elf_type},
     {"machine", elf_machine},
     {"not R or R+X", writable_text},
     {"not R or R+X", writable_data},
@@ -302,12 +313,13 @@ static const struct damage damages[] = {
     {"begin at a page", unaligned_segment},
     {"larger than in the file", bss},
     {"overlaps", overlap},
-    {"foreign type", interpreter},
+    {"a program", interpreter},
     {"more than .text", more_code},
     {"relocations", relocations},
     {"magic", magic},
     {"artifact format", format_version},
     {"ABI", abi_version},
+    {"ABI", decoy},
     {"architecture", other_arch},
     {"flags", unknown_flag},
     {"size", section_size},

@@ -108,6 +108,7 @@ static uint8_t *compile(uint8_t *wasm, size_t wasm_size, const struct guest_mode
     o.guard_size = mode->guard_size;
     o.reserved_size = mode->reserved_size;
     o.count_instructions = mode->count;
+    o.bindings = mode->bindings;
     o.allow_undefined = true;
     o.jobs = 1;
     const enum lucet_error e = lucetc_compile(wasm, wasm_size, &o, path, &d);

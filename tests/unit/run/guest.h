@@ -22,6 +22,7 @@ struct guest_mode {
     uint64_t guard_size;    /* 0 = the default */
     uint64_t reserved_size; /* likewise */
     bool count;             /* instructions */
+    const struct lucetc_bindings *bindings;
 };
 extern const struct guest_mode guest_modes[6];
 #define GUEST_MODES 6

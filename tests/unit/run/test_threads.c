@@ -1,8 +1,8 @@
 /* Many threads that create, run, break and release instances of one region, and how little of it all is
  * left afterwards. */
 #include "guest.h"
+#include "process.h"
 
-#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -106,38 +106,6 @@ static void slots_are_shared_by_threads_without_traces(void **state)
     lucet_dl_module_release(module);
 }
 
-static unsigned lines_of(const char *path)
-{
-    unsigned lines = 0;
-    FILE *f = fopen(path, "r");
-    assert_non_null(f);
-    for (int c; (c = getc(f)) != EOF;)
-        lines += c == '\n';
-    fclose(f);
-    return lines;
-}
-
-static unsigned open_files(void)
-{
-    unsigned n = 0;
-    DIR *dir = opendir("/proc/self/fd");
-    assert_non_null(dir);
-    while (readdir(dir))
-        n++;
-    closedir(dir);
-    return n;
-}
-
-static unsigned resident_pages(void)
-{
-    unsigned total, resident;
-    FILE *f = fopen("/proc/self/statm", "r");
-    assert_non_null(f);
-    assert_int_equal(fscanf(f, "%u %u", &total, &resident), 2);
-    fclose(f);
-    return resident;
-}
-
 /* Mappings, descriptors and memory of the process stay the same over many lives. */
 static void nothing_is_left_of_many_instances(void **state)
 {
@@ -152,17 +120,17 @@ static void nothing_is_left_of_many_instances(void **state)
         lucet_region_release(region);
         lucet_dl_module_release(module);
         if (round < 2) { /* by then all is allocated that stays */
-            maps = lines_of("/proc/self/maps");
-            files = open_files();
-            pages = resident_pages();
+            maps = process_mappings("");
+            files = process_descriptors();
+            pages = process_resident_pages();
         }
     }
-    assert_in_range(lines_of("/proc/self/maps"), 0, maps + 8);
-    assert_int_equal(open_files(), files);
+    assert_in_range(process_mappings(""), 0, maps + 8);
+    assert_int_equal(process_descriptors(), files);
 #ifdef LUCET_SANITIZE /* keeps freed memory for a while */
     pages += 1 << 20;
 #endif
-    assert_in_range(resident_pages(), 0, pages + 2048);
+    assert_in_range(process_resident_pages(), 0, pages + 2048);
 }
 
 /* A signal stack too small for what the kernel puts there (2.5 KiB and more with AVX-512) would end the

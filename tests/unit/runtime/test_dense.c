@@ -4,26 +4,13 @@
 #include <string.h>
 
 #include "run/guest.h"
+#include "run/process.h"
 #include "runtime/dirty.h"
 
 #define MANY 12000u
 #define TOO_MANY 40000u
 
 static struct lucet_instance *instances[TOO_MANY];
-
-static size_t mappings(void)
-{
-    static char buffer[1 << 16];
-    FILE *f = fopen("/proc/self/maps", "r");
-    size_t n = 0, got;
-
-    assert_non_null(f);
-    while ((got = fread(buffer, 1, sizeof(buffer), f)) > 0)
-        for (size_t k = 0; k < got; k++)
-            n += buffer[k] == '\n';
-    fclose(f);
-    return n;
-}
 
 /* One page of memory at most, and code that assumes no more. */
 static struct lucet_dl_module *small_guest(void)
@@ -61,12 +48,12 @@ static void many_instances_live_at_once(void **state)
     guest_begin();
     struct lucet_dl_module *m = small_guest();
     struct lucet_region *region = dense_region(MANY);
-    const size_t before = mappings();
+    const size_t before = process_mappings("");
     for (unsigned k = 0; k < MANY; k++)
         instances[k] = guest_instance(region, m, NULL, NULL);
     assert_int_equal(lucet_region_free_slots(region), 0);
     const size_t each = lucet__guards_possible() ? 2 : 5;
-    const size_t taken = mappings() - before;
+    const size_t taken = process_mappings("") - before;
     printf("%u instances: %zu mappings, %.2f each\n", MANY, taken, (double)taken / MANY);
     assert_true(taken <= each * MANY + 20);
     for (unsigned k = 0; k < MANY; k++)
@@ -80,7 +67,7 @@ static void many_instances_live_at_once(void **state)
     for (unsigned k = 0; k < MANY; k++)
         lucet_instance_release(instances[k]);
     lucet_region_release(region);
-    assert_true(mappings() <= before + 20); /* of the thread and of allocators */
+    assert_true(process_mappings("") <= before + 20); /* of the thread and of allocators */
     lucet_dl_module_release(m);
 }
 
@@ -112,7 +99,7 @@ static void too_many_mappings_are_a_clean_error(void **state)
     }
     struct lucet_dl_module *m = small_guest();
     struct lucet_region *region = dense_region(TOO_MANY);
-    const size_t before = mappings();
+    const size_t before = process_mappings("");
     while (n < TOO_MANY &&
            (e = lucet_region_new_instance(region, m, &instances[n])) == lucet_error_ok)
         n++;
@@ -133,7 +120,7 @@ static void too_many_mappings_are_a_clean_error(void **state)
         lucet_instance_release(instances[k]);
     assert_int_equal(lucet_region_used_slots(region), 0);
     lucet_region_release(region);
-    assert_true(mappings() <= before + 20); /* of the thread and of allocators */
+    assert_true(process_mappings("") <= before + 20); /* of the thread and of allocators */
     lucet_dl_module_release(m);
 }
 

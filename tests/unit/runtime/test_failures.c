@@ -1,151 +1,17 @@
 /* The N-th system call or allocation fails, for every N: each time a clean error, and nothing is
  * left behind. */
-#include <dirent.h>
-#include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/userfaultfd.h>
 #include <pthread.h>
-#include <signal.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lucet/exception.h"
 #include "run/guest.h"
+#include "run/process.h"
+#include "runtime/failing.h"
 
-#if !defined(LUCET_SANITIZE) &&                                                                    \
-    !defined(LUCET_TSAN) /* the sanitizers have their own ideas of these functions */
-
-static bool armed;
-static long countdown; /* calls until one fails */
-static unsigned kinds; /* which may fail */
-enum { MAPPING = 1, ALLOCATION = 2, FILES = 4, THREADS = 8 };
-
-static bool fails(unsigned kind)
-{
-    return armed && kinds & kind && countdown-- == 0;
-}
-
-void *mmap(void *p, size_t size, int protection, int flags, int fd, off_t offset)
-{
-    if (fails(MAPPING)) {
-        errno = ENOMEM;
-        return MAP_FAILED;
-    }
-    return (void *)syscall(SYS_mmap, p, size, protection, flags, fd, offset);
-}
-
-static bool partly; /* as when mappings run out in the middle */
-
-int mprotect(void *p, size_t size, int protection)
-{
-    if (partly && protection & PROT_WRITE) {
-        syscall(SYS_mprotect, p, size / 2, protection);
-        errno = ENOMEM;
-        return -1;
-    }
-    if (fails(MAPPING)) {
-        errno = ENOMEM;
-        return -1;
-    }
-    return (int)syscall(SYS_mprotect, p, size, protection);
-}
-
-int madvise(void *p, size_t size, int advice)
-{
-    if (fails(MAPPING)) {
-        errno = EINVAL;
-        return -1;
-    }
-    return (int)syscall(SYS_madvise, p, size, advice);
-}
-
-int memfd_create(const char *name, unsigned flags)
-{
-    if (fails(FILES)) {
-        errno = EMFILE;
-        return -1;
-    }
-    return (int)syscall(SYS_memfd_create, name, flags);
-}
-
-/* Of /proc/self/pagemap, and of devices. */
-int open(const char *path, int flags, ...)
-{
-    va_list args;
-
-    va_start(args, flags);
-    const mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(args, mode_t) : 0;
-    va_end(args);
-    if (fails(FILES)) {
-        errno = EMFILE;
-        return -1;
-    }
-    return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
-}
-
-ssize_t pwrite(int fd, const void *bytes, size_t size, off_t offset)
-{
-    if (fails(FILES)) {
-        errno = ENOSPC;
-        return -1;
-    }
-    return syscall(SYS_pwrite64, fd, bytes, size, offset);
-}
-
-int ftruncate(int fd, off_t size)
-{
-    if (fails(FILES)) {
-        errno = ENOSPC;
-        return -1;
-    }
-    return (int)syscall(SYS_ftruncate, fd, size);
-}
-
-/* Registering a heap, in regions with pages on demand. */
-int ioctl(int fd, unsigned long request, ...)
-{
-    va_list args;
-
-    va_start(args, request);
-    void *p = va_arg(args, void *);
-    va_end(args);
-    if (request == UFFDIO_REGISTER && fails(FILES)) {
-        errno = ENOMEM;
-        return -1;
-    }
-    return (int)syscall(SYS_ioctl, fd, request, p);
-}
-
-/* What a thread needs at its first run, and with its first time limit or slice. */
-int sigaltstack(const stack_t *stack, stack_t *old)
-{
-    if (stack && fails(THREADS)) {
-        errno = ENOMEM;
-        return -1;
-    }
-    return (int)syscall(SYS_sigaltstack, stack, old);
-}
-
-int timer_create(clockid_t clock, struct sigevent *event, timer_t *timer)
-{
-    static int (*real)(clockid_t, struct sigevent *, timer_t *);
-
-    if (fails(THREADS)) {
-        errno = EAGAIN;
-        return -1;
-    }
-    if (!real)
-        *(void **)&real = dlsym(RTLD_NEXT, "timer_create");
-    return real(clock, event, timer);
-}
+#ifndef FAILING_SOME_ONLY
 
 extern void *__libc_malloc(size_t);
 extern void *__libc_calloc(size_t, size_t);
@@ -162,48 +28,25 @@ static void *counted(void *p)
 
 void *malloc(size_t size)
 {
-    return fails(ALLOCATION) ? NULL : counted(__libc_malloc(size));
+    return failing(FAIL_ALLOCATION) ? NULL : counted(__libc_malloc(size));
 }
 
 void *calloc(size_t n, size_t size)
 {
-    return fails(ALLOCATION) ? NULL : counted(__libc_calloc(n, size));
+    return failing(FAIL_ALLOCATION) ? NULL : counted(__libc_calloc(n, size));
 }
 
 void *realloc(void *p, size_t size)
 {
     if (!p)
         return malloc(size);
-    return fails(ALLOCATION) ? NULL : __libc_realloc(p, size);
+    return failing(FAIL_ALLOCATION) ? NULL : __libc_realloc(p, size);
 }
 
 void free(void *p)
 {
     blocks -= p != NULL;
     __libc_free(p);
-}
-
-static unsigned mappings(void)
-{
-    char line[512];
-    unsigned n = 0;
-    FILE *f = fopen("/proc/self/maps", "r");
-
-    while (fgets(line, sizeof(line), f))
-        n += strstr(line, "lucet-") != NULL;
-    fclose(f);
-    return n;
-}
-
-static unsigned descriptors(void)
-{
-    DIR *d = opendir("/proc/self/fd");
-    unsigned n = 0;
-
-    while (readdir(d))
-        n++;
-    closedir(d);
-    return n;
 }
 
 static uint8_t *artifact, *throwing;
@@ -338,50 +181,48 @@ out:
 struct life {
     struct lucet_region *region;
     enum lucet_error e;
+    unsigned kinds;
+    long n;
 };
 
 static void *live_there(void *arg)
 {
     struct life *life = arg;
 
-    armed = true;
+    failing_begin(life->kinds, life->n, false);
     life->e = live(&life->region);
-    armed = false;
+    failing_end();
     return NULL;
 }
 
 /* On a thread of its own, which is new to Lucet, when that may fail. */
-static enum lucet_error live_somewhere(struct lucet_region **region)
+static void live_somewhere(struct life *life)
 {
-    struct life life = {0};
     pthread_t thread;
 
-    if (kinds & THREADS) {
-        assert_int_equal(pthread_create(&thread, NULL, live_there, &life), 0);
+    if (life->kinds & FAIL_THREADS) {
+        assert_int_equal(pthread_create(&thread, NULL, live_there, life), 0);
         pthread_join(thread, NULL);
     } else {
-        live_there(&life);
+        live_there(life);
     }
-    *region = life.region;
-    return life.e;
 }
 
 static void fail_each(unsigned which, bool may_succeed)
 {
-    struct lucet_region *region = NULL;
     unsigned maps = 0, fds = 0, failed = 0;
     long blocks_before = 0;
 
     for (long n = 0;; n++) {
-        kinds = which;
-        countdown = n;
-        enum lucet_error e = live_somewhere(&region);
-        bool over = countdown >= 0;
-        if (region) {
+        struct life life = {.kinds = which, .n = n};
+        live_somewhere(&life);
+        const enum lucet_error e = life.e;
+        const bool over = !failing_happened();
+        if (life.region) {
             /* A slot may be given up when it cannot be cleaned; with everything else gone the
              * region can still be released. */
-            assert_true(lucet_region_used_slots(region) <= 3);
-            lucet_region_release(region);
+            assert_true(lucet_region_used_slots(life.region) <= 3);
+            lucet_region_release(life.region);
         }
         if (e != lucet_error_ok) {
             failed++;
@@ -391,8 +232,8 @@ static void fail_each(unsigned which, bool may_succeed)
             assert_true(may_succeed);
         }
         if (n == 0) {
-            maps = mappings();
-            fds = descriptors();
+            maps = process_mappings("lucet-");
+            fds = process_descriptors();
             blocks_before = blocks;
         }
         if (blocks != blocks_before)
@@ -402,8 +243,8 @@ static void fail_each(unsigned which, bool may_succeed)
     }
     printf("%u calls failed\n", failed);
     assert_true(failed > 0 || may_succeed);
-    assert_int_equal(mappings(), maps);
-    assert_int_equal(descriptors(), fds);
+    assert_int_equal(process_mappings("lucet-"), maps);
+    assert_int_equal(process_descriptors(), fds);
 }
 
 static void every_failure_is_clean(void **state)
@@ -443,10 +284,10 @@ static void every_failure_is_clean(void **state)
     struct lucet_region *region;
     assert_int_equal(live(&region), lucet_error_ok); /* makes what a thread needs once */
     lucet_region_release(region);
-    fail_each(MAPPING, true);
-    fail_each(ALLOCATION, true);
-    fail_each(FILES, true);
-    fail_each(THREADS, true);
+    fail_each(FAIL_MAPPING, true);
+    fail_each(FAIL_ALLOCATION, true);
+    fail_each(FAIL_FILES | FAIL_REGISTRATION, true);
+    fail_each(FAIL_THREADS, true);
     free(artifact);
     free(throwing);
 }
@@ -476,9 +317,9 @@ static void growth_that_fails_halfway_leaves_nothing_accessible(void **state)
     assert_int_equal(lucet_region_new_instance_with(region, m, &o, &inst), lucet_error_ok);
     const uint8_t *end = (const uint8_t *)lucet_instance_heap(inst) + lucet_instance_heap_len(inst);
 
-    partly = true;
+    failing_begin(FAIL_HALF_WAY, 0, true);
     assert_int_not_equal(lucet_instance_grow_heap(inst, 4, NULL), lucet_error_ok);
-    partly = false;
+    failing_end();
     assert_int_equal(lucet_instance_heap_len(inst), 65536);
     assert_false(readable(end));
     assert_int_equal(lucet_instance_grow_heap(inst, 4, NULL), lucet_error_ok);

@@ -1,43 +1,23 @@
 /* Slots that are used again: whatever a tenant did, in few pages or in many, the next one begins like the
  * first, also where the kernel cannot say which pages were written, and in a child of a fork. */
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "run/guest.h"
+#include "run/process.h"
 #include "runtime/dirty.h"
+#include "runtime/failing.h"
 #include "runtime/instance.h"
 #include "runtime/module.h"
 #include "runtime/region.h"
 #include "runtime/sizes.h"
 #include "runtime/slot.h"
-
-static bool no_scan;
-static atomic_uint scans;
-
-/* In front of the C library's. */
-int ioctl(int fd, unsigned long request, ...)
-{
-    va_list args;
-
-    va_start(args, request);
-    void *p = va_arg(args, void *);
-    va_end(args);
-    const bool scan = (request >> 8 & 0xff) == 'f';
-    if (no_scan && scan) {
-        errno = ENOTTY;
-        return -1;
-    }
-    scans += scan;
-    return (int)syscall(SYS_ioctl, fd, request, p);
-}
 
 /* Its data is copied or, when large, mapped. */
 static struct lucet_dl_module *module_with_data(bool large)
@@ -162,13 +142,13 @@ static void every_tenant_begins_like_the_first(void **state)
     guest_begin();
     struct lucet_dl_module *m[2] = {module_with_data(false), module_with_data(true)};
     struct lucet_region *region = guest_region(1);
-    const unsigned before = scans;
+    const unsigned before = failing_scans;
     rounds(region, m);
     if (lucet__dirty_prepare())
-        assert_true(scans > before);
-    no_scan = true;
+        assert_true(failing_scans > before);
+    failing_begin(FAIL_SCAN, 0, true);
     rounds(region, m);
-    no_scan = false;
+    failing_end();
     rounds(region, m);
     lucet_dl_module_release(m[0]);
     lucet_dl_module_release(m[1]);
@@ -404,7 +384,7 @@ static void no_thread_is_refused_while_a_slot_is_free(void **state)
     }
 }
 
-struct allowance {
+struct allowance_of_memory {
     uint64_t limit, last_current, last_desired;
     unsigned asked;
     const struct lucet_instance *last;
@@ -412,7 +392,7 @@ struct allowance {
 
 static bool is_allowed(void *arg, struct lucet_instance *inst, uint64_t current, uint64_t desired)
 {
-    struct allowance *a = arg;
+    struct allowance_of_memory *a = arg;
 
     a->asked++;
     a->last = inst;
@@ -423,7 +403,7 @@ static bool is_allowed(void *arg, struct lucet_instance *inst, uint64_t current,
 
 static void a_limiter_decides_before_memories_grow(void **state)
 {
-    struct allowance a = {.limit = 10 * 65536};
+    struct allowance_of_memory a = {.limit = 10 * 65536};
     const struct lucet_region_options o = {.memory_limiter = is_allowed, .memory_limiter_arg = &a};
     struct lucet_alloc_limits limits = lucet_alloc_limits_default();
     struct lucet_region *region;
@@ -462,18 +442,6 @@ static void a_limiter_decides_before_memories_grow(void **state)
     lucet_region_release(region);
 }
 
-static unsigned mappings(void)
-{
-    FILE *f = fopen("/proc/self/maps", "r");
-    unsigned n = 0;
-
-    for (int c; f && (c = fgetc(f)) != EOF;)
-        n += c == '\n';
-    if (f)
-        fclose(f);
-    return n;
-}
-
 /* A process may have 65,530 mappings. */
 static void instances_take_few_mappings(void **state)
 {
@@ -484,10 +452,10 @@ static void instances_take_few_mappings(void **state)
     guest_begin();
     struct lucet_dl_module *m = module_with_data(false);
     struct lucet_region *region = guest_region(MANY);
-    const unsigned before = mappings();
+    const unsigned before = process_mappings("");
     for (int i = 0; i < MANY; i++)
         inst[i] = guest_instance(region, m, NULL, NULL);
-    const unsigned after = mappings();
+    const unsigned after = process_mappings("");
     const unsigned each = (lucet__guards_possible() ? 2 : 6) + region->on_demand;
     assert_true(after - before <= each * MANY + 20);
     for (int i = 0; i < MANY; i++)
@@ -496,17 +464,15 @@ static void instances_take_few_mappings(void **state)
     lucet_region_release(region);
 }
 
+static int touch(void *p)
+{
+    signal(SIGSEGV, SIG_DFL);
+    return *(const volatile uint8_t *)p & 0;
+}
+
 static bool is_killed_by_touching(const uint8_t *p)
 {
-    int status = 0;
-    pid_t child = fork();
-
-    if (child == 0) {
-        signal(SIGSEGV, SIG_DFL);
-        _exit(*(const volatile uint8_t *)p & 0);
-    }
-    return waitpid(child, &status, 0) == child && WIFSIGNALED(status) &&
-           WTERMSIG(status) == SIGSEGV;
+    return process_child(touch, (void *)(uintptr_t)p) == 128 + SIGSEGV;
 }
 
 /* Also after the slot was used and cleaned, and in a child, which inherits them. */

@@ -1,12 +1,15 @@
 /* Loading: what is refused, and what loaded modules look like in memory. */
+#include <elf.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "module/cpu.h"
 #include "module/reader.h"
 #include "run/guest.h"
+#include "runtime/instance.h"
 
 static const char wat[] = "(module $adder (import \"env\" \"host\" (func (param i32) (result i64)))"
                           " (memory (export \"mem\") 1 2)"
@@ -38,6 +41,7 @@ static void files_that_are_no_artifacts_are_refused(void **state)
     assert_int_equal(lucet_dl_module_load("/dev/zero", &m), lucet_error_dl);
     write_file(path, "", 0);
     assert_int_equal(lucet_dl_module_load(path, &m), lucet_error_dl);
+    assert_non_null(strstr(lucet_error_detail(), "an empty file"));
     write_file(path,
                "\x7f"
                "ELF",
@@ -49,6 +53,7 @@ static void files_that_are_no_artifacts_are_refused(void **state)
     unlink(path);
     rmdir(dir);
     assert_int_equal(lucet_dl_module_load("/proc/self/exe", &m), lucet_error_module);
+    assert_non_null(strstr(lucet_error_detail(), "a program for x86-64, not an artifact"));
     static const char wasm[64] = "\0asm\1";
     assert_int_equal(lucet_dl_module_load_bytes(wasm, sizeof(wasm), &m), lucet_error_module);
     assert_non_null(strstr(lucet_error_detail(), "lucetc"));
@@ -126,8 +131,50 @@ static void a_module_for_another_cpu_is_refused(void **state)
     assert_int_equal(lucet_dl_module_load_bytes(bytes, size, &m), lucet_error_unsupported);
     h->cpu_features = UINT64_C(1) << 35; /* "other" */
     assert_int_equal(lucet_dl_module_load_bytes(bytes, size, &m), lucet_error_unsupported);
-    assert_non_null(strstr(lucet_error_detail(), "other"));
+    assert_non_null(strstr(lucet_error_detail(), "lucetc --target-cpu names another CPU): other"));
+    h->cpu_features = 0;
+    const uint16_t aarch64 = LUCET_ARCH_AARCH64;
+    h->arch = aarch64;
+    memcpy(bytes + offsetof(Elf64_Ehdr, e_machine), &aarch64, sizeof(aarch64));
+    assert_int_equal(lucet_dl_module_load_bytes(bytes, size, &m), lucet_error_unsupported);
+    assert_non_null(strstr(lucet_error_detail(), "an artifact for aarch64; this is an x86-64"));
     free(bytes);
+}
+
+/* By whatever it says of AVX-512, or its guests would see masks and upper vector registers of the host's. */
+static void what_registers_to_clear_is_what_the_artifact_may_use(void **state)
+{
+    static const struct {
+        uint64_t features;
+        uint8_t level;
+    } cases[] = {{0, 1},
+                 {UINT64_C(1) << LUCET_CPU_avx2, 1},
+                 {UINT64_C(1) << LUCET_CPU_avx512f, 2},
+                 {UINT64_C(1) << LUCET_CPU_avx512vl, 2},
+                 {UINT64_C(1) << LUCET_CPU_avx512vbmi, 2}};
+    struct lucet_region *region = guest_region(1);
+    struct lucet_artifact_error err;
+    struct lucet_artifact a;
+    size_t size;
+
+    (void)state;
+    guest_begin();
+    uint8_t *bytes = guest_artifact("(module)", &guest_default, &size);
+    assert_true(lucet_artifact_read(bytes, size, &a, &err));
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct lucet_dl_module *m;
+        if (cases[i].features & ~lucet_cpu_features())
+            continue; /* cannot be loaded here, so it cannot run */
+        ((struct lucet_module_header *)(uintptr_t)a.header)->cpu_features = cases[i].features;
+        assert_int_equal(lucet_dl_module_load_bytes(bytes, size, &m), lucet_error_ok);
+        struct lucet_instance *inst = guest_instance(region, m, NULL, NULL);
+        const uint8_t there = lucet__vector_level;
+        assert_int_equal(inst->vector_level, cases[i].level < there ? cases[i].level : there);
+        lucet_instance_release(inst);
+        lucet_dl_module_release(m);
+    }
+    free(bytes);
+    lucet_region_release(region);
 }
 
 static void imports_exports_and_requirements_are_told(void **state)
@@ -218,6 +265,7 @@ int main(void)
         cmocka_unit_test(later_changes_to_the_file_do_not_matter),
         cmocka_unit_test(nothing_of_a_module_is_writable),
         cmocka_unit_test(a_module_for_another_cpu_is_refused),
+        cmocka_unit_test(what_registers_to_clear_is_what_the_artifact_may_use),
         cmocka_unit_test(imports_exports_and_requirements_are_told),
         cmocka_unit_test(damaged_unwind_tables_only_spoil_backtraces),
     };

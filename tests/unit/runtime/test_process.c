@@ -1,88 +1,10 @@
 /* What holds for the whole process: the allocator and the log; and what growing beyond the limits may do. */
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "run/guest.h"
-
-/* ---- An allocator that counts and may fail ---- */
-
-#define MAGIC UINT64_C(0x10ce7a110c)
-
-struct block {
-    uint64_t magic, size;
-};
-
-static struct {
-    pthread_mutex_t mutex;
-    long blocks, bytes, calls;
-    long fails_after; /* < 0: never */
-} counts = {PTHREAD_MUTEX_INITIALIZER, 0, 0, 0, -1};
-
-static void change(long blocks, long bytes)
-{
-    pthread_mutex_lock(&counts.mutex);
-    counts.blocks += blocks;
-    counts.bytes += bytes;
-    counts.calls++;
-    pthread_mutex_unlock(&counts.mutex);
-}
-
-static bool fails(void)
-{
-    pthread_mutex_lock(&counts.mutex);
-    const bool now = counts.fails_after == 0;
-    counts.fails_after -= counts.fails_after >= 0;
-    pthread_mutex_unlock(&counts.mutex);
-    return now;
-}
-
-static void *count_malloc(void *context, size_t size)
-{
-    assert_ptr_equal(context, &counts);
-    assert_true(size > 0);
-    struct block *b = fails() ? NULL : malloc(sizeof(*b) + size);
-    if (!b)
-        return NULL;
-    *b = (struct block){MAGIC, size};
-    memset(b + 1, 0xa5, size);
-    change(1, (long)size);
-    return b + 1;
-}
-
-/* Aborts when it is not from here. */
-static struct block *block_of(void *p)
-{
-    struct block *b = (struct block *)p - 1;
-
-    if (b->magic != MAGIC)
-        abort();
-    return b;
-}
-
-static void count_free(void *context, void *p)
-{
-    struct block *b = block_of(p);
-
-    assert_ptr_equal(context, &counts);
-    change(-1, -(long)b->size);
-    b->magic = 0;
-    free(b);
-}
-
-static void *count_realloc(void *context, void *p, size_t size)
-{
-    void *to = count_malloc(context, size);
-
-    if (to) {
-        memcpy(to, p, size < block_of(p)->size ? size : block_of(p)->size);
-        count_free(context, p);
-    }
-    return to;
-}
-
-static const struct lucet_allocator counting = {count_malloc, count_realloc, count_free, &counts};
+#include "runtime/counting.h"
 
 /* ---- Lives ---- */
 
@@ -176,15 +98,15 @@ static void all_that_is_allocated_is_given_back(void **state)
 {
     (void)state;
     guest_begin();
-    counts.calls = 0;
+    counting_counts.calls = 0;
     for (int round = 0; round < 3; round++) {
         const enum lucet_error e = live();
         if (e != lucet_error_ok)
             fail_msg("%s: %s", lucet_error_name(e), lucet_error_detail());
-        assert_int_equal(counts.blocks, 0);
-        assert_int_equal(counts.bytes, 0);
+        assert_int_equal(counting_counts.blocks, 0);
+        assert_int_equal(counting_counts.bytes, 0);
     }
-    assert_true(counts.calls > 50);
+    assert_true(counting_counts.calls > 50);
 }
 
 static void an_allocator_that_fails_gives_clean_errors(void **state)
@@ -194,13 +116,13 @@ static void an_allocator_that_fails_gives_clean_errors(void **state)
     (void)state;
     guest_begin();
     for (enum lucet_error e = lucet_error_no_memory; e != lucet_error_ok; n++) {
-        counts.fails_after = n;
+        counting_counts.fails_after = n;
         e = live();
-        counts.fails_after = -1;
+        counting_counts.fails_after = -1;
         if (e != lucet_error_ok && e != lucet_error_no_memory)
             fail_msg("allocation %ld: %s: %s", n, lucet_error_name(e), lucet_error_detail());
-        if (counts.blocks != 0)
-            fail_msg("allocation %ld: %ld blocks are left", n, counts.blocks);
+        if (counting_counts.blocks != 0)
+            fail_msg("allocation %ld: %ld blocks are left", n, counting_counts.blocks);
         assert_true(n < 10000);
     }
     assert_true(n > 20);
@@ -208,13 +130,13 @@ static void an_allocator_that_fails_gives_clean_errors(void **state)
 
 static void the_allocator_stays_once_it_is_used(void **state)
 {
-    const struct lucet_allocator half = {.malloc = count_malloc};
+    const struct lucet_allocator half = {.malloc = counting_allocator.malloc};
 
     (void)state;
     guest_begin();
     assert_int_equal(live(), lucet_error_ok);
     assert_int_equal(lucet_set_allocator(NULL), lucet_error_invalid_argument);
-    assert_int_equal(lucet_set_allocator(&counting), lucet_error_invalid_argument);
+    assert_int_equal(lucet_set_allocator(&counting_allocator), lucet_error_invalid_argument);
     assert_int_equal(lucet_set_allocator(&half), lucet_error_invalid_argument);
 }
 
@@ -259,22 +181,35 @@ static void the_log_tells_what_happens(void **state)
     assert_string_equal(lucet_log_level_name((enum lucet_log_level)17), "unknown");
 }
 
-static void reasons_have_names(void **state)
+/* From the one called `first` to the one called `last`, each has a name; those around them have none. */
+#define CHECK_NAMES(function, first, first_name, last, last_name)                                  \
+    do {                                                                                           \
+        assert_string_equal(function(first), first_name);                                          \
+        assert_string_equal(function(last), last_name);                                            \
+        for (unsigned i = (first); i <= (unsigned)(last); i++)                                     \
+            assert_string_not_equal(function(i), "unknown");                                       \
+        assert_string_equal(function((last) + 1), "unknown");                                      \
+        assert_string_equal(function((unsigned)(first) - 1), "unknown");                           \
+    } while (0)
+
+static void enumerations_have_names(void **state)
 {
     (void)state;
-    assert_string_equal(lucet_terminated_reason_name(lucet_terminated_reason_signal), "signal");
-    assert_string_equal(lucet_terminated_reason_name(lucet_terminated_reason_cannot_yield),
-                        "cannot_yield");
-    for (int i = lucet_terminated_reason_signal; i <= lucet_terminated_reason_cannot_yield; i++)
-        assert_string_not_equal(lucet_terminated_reason_name((enum lucet_terminated_reason)i),
-                                "unknown");
-    assert_string_equal(lucet_terminated_reason_name((enum lucet_terminated_reason)7), "unknown");
-    assert_string_equal(lucet_terminated_reason_name((enum lucet_terminated_reason) - 1),
-                        "unknown");
-    assert_string_equal(lucet_yield_reason_name(lucet_yield_reason_value), "value");
+    CHECK_NAMES(lucet_terminated_reason_name, lucet_terminated_reason_signal, "signal",
+                lucet_terminated_reason_cannot_yield, "cannot_yield");
+    CHECK_NAMES(lucet_yield_reason_name, lucet_yield_reason_value, "value",
+                lucet_yield_reason_bound, "bound");
+    CHECK_NAMES(lucet_result_tag_name, lucet_result_tag_returned, "returned",
+                lucet_result_tag_threw, "threw");
+    CHECK_NAMES(lucet_instance_status_name, lucet_instance_status_ready, "ready",
+                lucet_instance_status_terminated, "terminated");
+    CHECK_NAMES(lucet_kill_result_name, lucet_kill_signalled, "signalled",
+                lucet_kill_not_terminable, "not_terminable");
+    CHECK_NAMES(lucet_extern_kind_name, lucet_extern_func, "func", lucet_extern_tag, "tag");
+    CHECK_NAMES(lucet_val_type_name, lucet_val_type_c_ptr, "c_ptr", lucet_val_type_exnref,
+                "exnref");
+    assert_string_equal(lucet_val_type_name(lucet_val_type_i32), "i32");
     assert_string_equal(lucet_yield_reason_name(lucet_yield_reason_slice), "slice");
-    assert_string_equal(lucet_yield_reason_name(lucet_yield_reason_bound), "bound");
-    assert_string_equal(lucet_yield_reason_name((enum lucet_yield_reason)3), "unknown");
 }
 
 /* ---- Growing beyond the limits ---- */
@@ -345,12 +280,12 @@ int main(void)
         cmocka_unit_test(an_allocator_that_fails_gives_clean_errors),
         cmocka_unit_test(the_allocator_stays_once_it_is_used),
         cmocka_unit_test(the_log_tells_what_happens),
-        cmocka_unit_test(reasons_have_names),
+        cmocka_unit_test(enumerations_have_names),
         cmocka_unit_test(growing_beyond_the_limits_may_end_the_run),
     };
 
     if (lucet_set_allocator(NULL) != lucet_error_ok ||
-        lucet_set_allocator(&counting) != lucet_error_ok)
+        lucet_set_allocator(&counting_allocator) != lucet_error_ok)
         return 1;
     artifact = guest_artifact(everything, &guest_default, &artifact_size);
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);

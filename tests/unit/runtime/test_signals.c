@@ -9,27 +9,11 @@
 #include <unistd.h>
 
 #include "run/guest.h"
+#include "run/process.h"
 
 static volatile sig_atomic_t calls, blocked, had_address;
 static sigjmp_buf out;
 static volatile char *forbidden;
-
-/* Exit status of a child that runs `f`: its return value, or 128 + the signal it died of. */
-static int in_child(int (*f)(void))
-{
-    pid_t pid = fork();
-    int status;
-
-    if (pid == 0) {
-        for (int sig = 1; sig < 32; sig++) /* without the test program's handlers */
-            if (sig != SIGKILL && sig != SIGSTOP)
-                signal(sig, SIG_DFL);
-        forbidden = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        _exit(f());
-    }
-    waitpid(pid, &status, 0);
-    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-}
 
 static void install(void)
 {
@@ -170,16 +154,16 @@ static int handlers_are_put_back(void)
 __attribute__((unused)) static void signals_of_the_host_are_passed_on(void **state)
 {
     (void)state;
-    assert_int_equal(in_child(fault_with_default_action), 128 + SIGSEGV);
-    assert_int_equal(in_child(sent_with_default_action), 128 + SIGSEGV);
-    assert_int_equal(in_child(fault_when_ignored), 128 + SIGSEGV);
-    assert_int_equal(in_child(sent_when_ignored), 7);
-    assert_int_equal(in_child(stop_signal_by_default), 7);
-    assert_int_equal(in_child(handler_with_its_mask), 7);
-    assert_int_equal(in_child(handler_that_jumps_out), 7);
-    assert_int_equal(in_child(handler_for_once), 128 + SIGSEGV);
-    assert_int_equal(in_child(handler_on_top_that_passes_on), 7);
-    assert_int_equal(in_child(handlers_are_put_back), 7);
+    assert_int_equal(process_bare_child(fault_with_default_action), 128 + SIGSEGV);
+    assert_int_equal(process_bare_child(sent_with_default_action), 128 + SIGSEGV);
+    assert_int_equal(process_bare_child(fault_when_ignored), 128 + SIGSEGV);
+    assert_int_equal(process_bare_child(sent_when_ignored), 7);
+    assert_int_equal(process_bare_child(stop_signal_by_default), 7);
+    assert_int_equal(process_bare_child(handler_with_its_mask), 7);
+    assert_int_equal(process_bare_child(handler_that_jumps_out), 7);
+    assert_int_equal(process_bare_child(handler_for_once), 128 + SIGSEGV);
+    assert_int_equal(process_bare_child(handler_on_top_that_passes_on), 7);
+    assert_int_equal(process_bare_child(handlers_are_put_back), 7);
 }
 
 /* ---- While a guest runs ---- */
@@ -296,22 +280,13 @@ static void the_hosts_faults_stay_the_hosts(void **state)
     (void)state;
     guest_begin();
     module = guest_module(wat, &guest_default);
-    assert_int_equal(in_child(fault_in_a_host_function), 128 + SIGSEGV);
-    assert_int_equal(in_child(host_fault_in_the_guests_guard), 128 + SIGSEGV);
-    assert_int_equal(in_child(sent_while_a_guest_runs), 128 + SIGSEGV);
-    assert_int_equal(in_child(guests_run_in_a_forked_child), 7);
-    assert_int_equal(in_child(guests_do_not_run_without_handlers), 7);
-    assert_int_equal(in_child(handlers_stay_while_a_guest_runs), 7);
+    assert_int_equal(process_bare_child(fault_in_a_host_function), 128 + SIGSEGV);
+    assert_int_equal(process_bare_child(host_fault_in_the_guests_guard), 128 + SIGSEGV);
+    assert_int_equal(process_bare_child(sent_while_a_guest_runs), 128 + SIGSEGV);
+    assert_int_equal(process_bare_child(guests_run_in_a_forked_child), 7);
+    assert_int_equal(process_bare_child(guests_do_not_run_without_handlers), 7);
+    assert_int_equal(process_bare_child(handlers_stay_while_a_guest_runs), 7);
     lucet_dl_module_release(module);
-}
-
-static void stop_signals_are_checked(void **state)
-{
-    (void)state;
-    lucet_install_signal_handlers();
-    assert_int_equal(lucet_set_stop_signal(SIGSEGV), lucet_error_invalid_argument);
-    assert_int_equal(lucet_set_stop_signal(0), lucet_error_invalid_argument);
-    assert_int_equal(lucet_set_stop_signal(SIGUSR1), lucet_error_invalid_argument); /* too late */
 }
 
 int main(void)
@@ -321,7 +296,8 @@ int main(void)
         cmocka_unit_test(signals_of_the_host_are_passed_on),
 #endif
         cmocka_unit_test(the_hosts_faults_stay_the_hosts),
-        cmocka_unit_test(stop_signals_are_checked),
     };
+
+    forbidden = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

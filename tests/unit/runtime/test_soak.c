@@ -1,7 +1,6 @@
 /* Many instances that return, trap, overflow, yield by host functions, slices and bounds, throw, are refused memory,
  * terminated by host functions and time limits, and killed: memory, descriptors, mappings and
  * threads stay as they were. LUCET_SOAK = number of instances (default 6000). */
-#include <dirent.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -9,6 +8,7 @@
 
 #include "lucet/exception.h"
 #include "run/guest.h"
+#include "run/process.h"
 
 static const char wat[] = "(module (import \"h\" \"yield\" (func $yield))"
                           " (import \"h\" \"end\" (func $end)) (memory 2 16) (table 10 "
@@ -44,33 +44,12 @@ struct usage {
     long pages, maps, fds, threads;
 };
 
-static long count_entries(const char *path)
-{
-    DIR *d = opendir(path);
-    long n = 0;
-
-    while (readdir(d))
-        n++;
-    closedir(d);
-    return n;
-}
-
 static struct usage measure(void)
 {
-    struct usage u = {0};
-    int c;
-    FILE *f = fopen("/proc/self/statm", "r");
-
-    if (fscanf(f, "%*d %ld", &u.pages) != 1)
-        u.pages = 0;
-    fclose(f);
-    f = fopen("/proc/self/maps", "r");
-    while ((c = fgetc(f)) != EOF)
-        u.maps += c == '\n';
-    fclose(f);
-    u.fds = count_entries("/proc/self/fd");
-    u.threads = count_entries("/proc/self/task");
-    return u;
+    return (struct usage){.pages = process_resident_pages(),
+                          .maps = process_mappings(""),
+                          .fds = process_descriptors(),
+                          .threads = process_threads()};
 }
 
 static struct lucet_dl_module *module, *throwing_module, *counted_module, *large_module;

@@ -1,6 +1,7 @@
 /* Time limits: they end guests and interrupt waiting host functions, and leave nothing behind. */
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #include "run/guest.h"
+#include "run/process.h"
 #include "runtime/instance.h"
 #include "runtime/module.h"
 #include "runtime/region.h"
@@ -69,6 +71,7 @@ static void expect_timeout(struct lucet_instance *inst, const char *name)
 }
 
 static int waits, interrupted;
+static struct lucet_instance *inner; /* that a host function runs */
 
 /* Waits for what never comes, as long as nobody asks it to stop. */
 static void waiting_host(struct lucet_vmctx *ctx)
@@ -135,10 +138,95 @@ static void nothing_interrupts_the_host_afterwards(void **state)
     assert_int_equal(poll(NULL, 0, 60), 0);
     assert_int_equal((uint32_t)guest_call(s.inst, "short", 0, NULL), 9);
     assert_int_equal(poll(NULL, 0, 30), 0);
+    /* Nor when it ends before its time. */
+    lucet_instance_set_timeout(s.inst, 250);
+    assert_int_equal((uint32_t)guest_call(s.inst, "short", 0, NULL), 9);
+    assert_int_equal(poll(NULL, 0, 280), 0);
     tear_down(&s);
 }
 
-static struct lucet_instance *inner;
+static void *run_with_a_limit(void *arg)
+{
+    struct set *s = arg;
+
+    lucet_instance_set_timeout(s->inst, 5);
+    expect_timeout(s->inst, "loop");
+    return NULL;
+}
+
+/* Each has its own, which ends that thread's guests. */
+static void timers_go_with_their_threads(void **state)
+{
+    pthread_t thread;
+
+    (void)state;
+    guest_begin();
+    struct set s = set_up((void (*)(void))nothing);
+    run_with_a_limit(&s);
+    const unsigned before = process_timers();
+    for (int i = 0; i < 8; i++) {
+        assert_int_equal(pthread_create(&thread, NULL, run_with_a_limit, &s), 0);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+    }
+    assert_int_equal(process_timers(), before);
+    tear_down(&s);
+}
+
+static pthread_barrier_t in_host;
+static struct lucet_kill_switch *kill_switch;
+
+static void *kill_in_host(void *arg)
+{
+    pthread_barrier_wait(&in_host);
+    assert_int_equal(lucet_kill_switch_terminate(kill_switch), lucet_kill_pending);
+    return arg;
+}
+
+/* Does not ask whether it should stop. */
+static void stubborn_host(struct lucet_vmctx *ctx)
+{
+    (void)ctx;
+    pthread_barrier_wait(&in_host);
+    for (int i = 0; i < 3; i++)
+        interrupted += poll(NULL, 0, 10000) < 0 && errno == EINTR;
+    if (!inner)
+        return;
+    /* A run of another with a limit of its own has the timer in between. */
+    lucet_instance_set_timeout(inner, 60000);
+    guest_call(inner, "short", 0, NULL);
+    for (int i = 0; i < 3; i++)
+        interrupted += poll(NULL, 0, 10000) < 0 && errno == EINTR;
+}
+
+/* The signal of a kill may come before a function of the host blocks: it comes again. */
+static void killed_host_functions_are_interrupted_until_they_return(void **state)
+{
+    (void)state;
+    guest_begin();
+    struct set s = set_up((void (*)(void))stubborn_host);
+    for (int nested = 0; nested < 2; nested++) {
+        struct lucet_result r;
+        pthread_t thread;
+        inner = nested ? guest_instance(s.region, s.module, s.linker, NULL) : NULL;
+        interrupted = 0;
+        assert_int_equal(pthread_barrier_init(&in_host, NULL, 2), 0);
+        assert_int_equal(lucet_instance_kill_switch(s.inst, &kill_switch), lucet_error_ok);
+        assert_int_equal(pthread_create(&thread, NULL, kill_in_host, NULL), 0);
+        const double start = seconds();
+        assert_int_equal(lucet_instance_run(s.inst, "host", 0, NULL, &r),
+                         lucet_error_runtime_terminated);
+        assert_int_equal(r.val.terminated.reason, lucet_terminated_reason_remote);
+        assert_true(seconds() - start < 9);
+        assert_int_equal(interrupted, nested ? 6 : 3);
+        pthread_join(thread, NULL);
+        pthread_barrier_destroy(&in_host);
+        lucet_kill_switch_release(kill_switch);
+        lucet_instance_release(inner);
+        assert_int_equal(lucet_instance_reset(s.inst), lucet_error_ok);
+    }
+    tear_down(&s);
+}
+
 static enum lucet_error inner_error;
 
 static void runs_another(struct lucet_vmctx *ctx)
@@ -163,15 +251,23 @@ static void nested_runs_have_limits_of_their_own(void **state)
     assert_int_equal(inner_error, lucet_error_runtime_terminated);
     assert_int_equal(waits, 0);
     assert_int_equal(lucet_instance_reset(inner), lucet_error_ok);
-    /* The outer one's time is over first: it ends when the inner one has returned. */
-    lucet_instance_set_timeout(inner, 60);
+    /* The outer one's time is over first: both end. */
+    double start = seconds();
+    lucet_instance_set_timeout(inner, 60000);
     lucet_instance_set_timeout(s.inst, 10);
     expect_timeout(s.inst, "host");
+    assert_true(seconds() - start < 5);
     assert_int_equal(inner_error, lucet_error_runtime_terminated);
     assert_int_equal(waits, 1);
     assert_int_equal(lucet_instance_reset(inner), lucet_error_ok);
+    /* Only the inner one has a limit. */
+    lucet_instance_set_timeout(inner, 5);
+    lucet_instance_set_timeout(s.inst, 0);
+    assert_int_equal(lucet_instance_run(s.inst, "host", 0, NULL, &r), lucet_error_ok);
+    assert_int_equal(inner_error, lucet_error_runtime_terminated);
+    assert_int_equal(lucet_instance_reset(inner), lucet_error_ok);
     /* The inner one has none, and is ended with the outer one. */
-    double start = seconds();
+    start = seconds();
     lucet_instance_set_timeout(inner, 0);
     lucet_instance_set_timeout(s.inst, 10);
     expect_timeout(s.inst, "host");
@@ -236,6 +332,8 @@ int main(void)
         cmocka_unit_test(guests_end_in_time),
         cmocka_unit_test(waiting_host_functions_are_interrupted),
         cmocka_unit_test(nothing_interrupts_the_host_afterwards),
+        cmocka_unit_test(timers_go_with_their_threads),
+        cmocka_unit_test(killed_host_functions_are_interrupted_until_they_return),
         cmocka_unit_test(nested_runs_have_limits_of_their_own),
         cmocka_unit_test(timers_of_others_reach_their_handler),
     };

@@ -1,23 +1,11 @@
 /* Descriptors: numbers, exhaustion, renumbering, preopens, no leaks. */
 #include "fake.h"
+#include "run/process.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
-
-static int host_fds(void)
-{
-    int n = 0;
-    DIR *d = opendir("/proc/self/fd");
-    assert_non_null(d);
-    while (readdir(d)) {
-        n++;
-    }
-    closedir(d);
-    return n;
-}
 
 static void numbers_are_the_lowest_free(void **state)
 {
@@ -37,7 +25,7 @@ static void numbers_are_the_lowest_free(void **state)
 static void there_is_an_end_to_descriptors(void **state)
 {
     uint32_t fd, opened = 0, error;
-    const int before = host_fds();
+    const int before = process_descriptors();
     (void)state;
     while (!(error = open_at(PREOPEN, "file", 0, RW, &fd))) {
         opened++;
@@ -45,7 +33,7 @@ static void there_is_an_end_to_descriptors(void **state)
     }
     assert_int_equal(error, WASI_EMFILE);
     assert_int_equal(opened, guest->ctx->process->fds.limit - 1);
-    assert_int_equal(host_fds(), before + (int)opened);
+    assert_int_equal(process_descriptors(), before + (int)opened);
 
     /* Without a free number nothing is created or truncated. */
     assert_int_equal(open_at(PREOPEN, "new", WASI_OFLAG_CREAT, RW, &fd), WASI_EMFILE);
@@ -97,7 +85,7 @@ static void renumbering(void **state)
 {
     uint32_t a, b;
     char text[16];
-    const int before = host_fds();
+    const int before = process_descriptors();
     (void)state;
     assert_int_equal(open_at(PREOPEN, "file", 0, RW, &a), WASI_OK);
     assert_int_equal(open_at(PREOPEN, "sub/inner", 0, RW, &b), WASI_OK);
@@ -108,14 +96,14 @@ static void renumbering(void **state)
     assert_int_equal(lucet_wasi_fd_renumber(guest, b, 7), WASI_EBADF);
     assert_int_equal(lucet_wasi_fd_renumber(guest, 9, b), WASI_EBADF);
     assert_int_equal(lucet_wasi_fd_renumber(guest, b, b), WASI_OK);
-    assert_int_equal(host_fds(), before + 2);
+    assert_int_equal(process_descriptors(), before + 2);
     assert_int_equal(lucet_wasi_fd_renumber(guest, b, a), WASI_OK);
-    assert_int_equal(host_fds(), before + 1); /* what was at a is closed */
+    assert_int_equal(process_descriptors(), before + 1); /* what was at a is closed */
     assert_int_equal(read_text(a, text, 10), WASI_OK);
     assert_string_equal(text, "inner");
     assert_int_equal(read_text(b, text, 10), WASI_EBADF);
     assert_int_equal(lucet_wasi_fd_close(guest, a), WASI_OK);
-    assert_int_equal(host_fds(), before);
+    assert_int_equal(process_descriptors(), before);
 }
 
 static void preopens_stay(void **state)
@@ -134,7 +122,7 @@ static void preopens_stay(void **state)
 static void nothing_leaks(void **state)
 {
     uint32_t fd;
-    const int before = host_fds();
+    const int before = process_descriptors();
     (void)state;
     for (int i = 0; i < 100; i++) {
         open_at(PREOPEN, "sub/../sub/inner", 0, RW, &fd);
@@ -155,13 +143,13 @@ static void nothing_leaks(void **state)
         lucet_wasi_path_filestat_get(guest, PREOPEN, 1, PATH, path("link"), OUT);
         lucet_wasi_path_filestat_set_times(guest, PREOPEN, 1, PATH, path("link"), 0, 0, 0);
     }
-    assert_int_equal(host_fds(), before);
+    assert_int_equal(process_descriptors(), before);
 }
 
 static void release_closes_all(void **state)
 {
     uint32_t fd;
-    const int before = host_fds();
+    const int before = process_descriptors();
     struct lucet_wasi_ctx *ctx, *normal = guest->ctx;
     (void)state;
     assert_int_equal(lucet_wasi_ctx_new(&ctx), lucet_error_ok);
@@ -173,7 +161,7 @@ static void release_closes_all(void **state)
     assert_int_equal(open_at(PREOPEN, "root/file", 0, RW, &fd), WASI_OK);
     guest->ctx = normal;
     lucet_wasi_ctx_release(ctx);
-    assert_int_equal(host_fds(), before);
+    assert_int_equal(process_descriptors(), before);
     assert_true(fcntl(0, F_GETFD) >= 0); /* the process's own are not closed */
 }
 

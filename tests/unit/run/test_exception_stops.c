@@ -1,0 +1,138 @@
+/* Kills while exceptions are collected: with a million of them alive that takes a large part of a second, and the guest must end
+ * long before. */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "run/guest.h"
+#include "runtime/exception.h"
+
+/* The chain hangs on a global of the host's, so that it is there after a reset. */
+static const char wat[] =
+    "(module (import \"h\" \"chain\" (global $chain (mut exnref)))"
+    " (tag $nest (param exnref)) (tag $plain) (tag $wide (param exnref exnref exnref exnref))"
+    " (func $wrap (param exnref) (result exnref)"
+    "   (block $h (result exnref)"
+    "     (try_table (catch_all_ref $h) (throw $nest (local.get 0))) unreachable))"
+    " (func $make (result exnref)"
+    "   (block $h (result exnref) (try_table (catch_all_ref $h) (throw $plain)) unreachable))"
+    " (func (export \"fill\") (param $n i32)"
+    "   (loop $l (global.set $chain (call $wrap (global.get $chain)))"
+    "     (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))"
+    " (func (export \"spend\") (loop $l (drop (call $make)) (br $l))))";
+
+enum { LIVE = 600000, ROUNDS = 15 };
+
+static uint64_t now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static int compare(const void *a, const void *b)
+{
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+static void *spend(void *arg)
+{
+    static struct lucet_result r;
+
+    lucet_instance_run(arg, "spend", 0, NULL, &r);
+    return &r;
+}
+
+/* Until it has ended, in nanoseconds. */
+static uint64_t kill_after(struct lucet_instance *inst, unsigned microseconds)
+{
+    struct lucet_kill_switch *k;
+    pthread_t thread;
+    void *result;
+
+    assert_int_equal(lucet_instance_kill_switch(inst, &k), lucet_error_ok);
+    assert_int_equal(pthread_create(&thread, NULL, spend, inst), 0);
+    usleep(microseconds);
+    const uint64_t began = now();
+    lucet_kill_switch_terminate(k);
+    pthread_join(thread, &result);
+    const uint64_t took = now() - began;
+    assert_int_equal(((struct lucet_result *)result)->tag, lucet_result_tag_terminated);
+    assert_int_equal(lucet_instance_reset(inst), lucet_error_ok);
+    lucet_kill_switch_release(k);
+    return took;
+}
+
+static void a_kill_does_not_wait_for_a_collection(void **state)
+{
+    struct lucet_alloc_limits limits = lucet_alloc_limits_default();
+    struct lucet_region *region;
+    struct lucet_linker *linker;
+    uint64_t took[ROUNDS];
+
+    (void)state;
+    guest_begin();
+    limits.exceptions_size = LIVE * 68; /* the chain takes 64 bytes each */
+    limits.exceptions_size -= limits.exceptions_size % 4096;
+    assert_int_equal(lucet_mmap_region_create(1, &limits, &region), lucet_error_ok);
+    struct lucet_dl_module *m = guest_module(wat, &guest_default);
+    assert_int_equal(lucet_linker_new(&linker), lucet_error_ok);
+    assert_int_equal(
+        lucet_linker_global(linker, "h", "chain", LUCET_VAL(exnref, as_ref, NULL), true),
+        lucet_error_ok);
+    struct lucet_instance *inst = guest_instance(region, m, linker, NULL);
+    const uint64_t began = now();
+    guest_call(inst, "fill", ARGS(I32(LIVE)));
+    printf("%d exceptions made in %.0f ms\n", LIVE, (double)(now() - began) / 1e6);
+    srand(1);
+    for (int k = 0; k < ROUNDS; k++)
+        took[k] = kill_after(inst, 1000 + (unsigned)rand() % 150000);
+    qsort(took, ROUNDS, sizeof(*took), compare);
+    printf("from a kill to the end: median %.2f ms, at most %.2f ms\n",
+           (double)took[ROUNDS / 2] / 1e6, (double)took[ROUNDS - 1] / 1e6);
+    assert_true(took[ROUNDS / 2] < 5000000);
+    lucet_instance_release(inst);
+    lucet_linker_release(linker);
+    lucet_dl_module_release(m);
+    lucet_region_release(region);
+}
+
+/* A guest that counts how many exceptions it has made knows their numbers but for where the counter began, and can keep those
+ * alive whose upper bits are equal. They must not come into one chain, which every look-up would walk. */
+static void numbers_that_a_guest_chose_have_places_of_their_own(void **state)
+{
+    enum { BITS = 12 };
+    static unsigned in[1 << BITS];
+    uint64_t last = 0;
+
+    (void)state;
+    for (int round = 0; round < 20; round++) {
+        const struct exceptions s = {.key = lucet_siphash_key()};
+        unsigned most = 0;
+        memset(in, 0, sizeof(in));
+        for (uint64_t n = 0; n < 1 << BITS; n++) {
+            const uint64_t h =
+                lucet__exception_hash(&s, (n * 0x9e3779b97f4a7c15u & 0xfffffffffffu) | 7ul << 48);
+            const unsigned k = ++in[h >> (64 - BITS)];
+            most = k > most ? k : most;
+        }
+        assert_true(most < 16);
+        assert_true(lucet__exception_hash(&s, 1) != last);
+        last = lucet__exception_hash(&s, 1);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_kill_does_not_wait_for_a_collection),
+        cmocka_unit_test(numbers_that_a_guest_chose_have_places_of_their_own),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
