@@ -93,3 +93,9 @@ int process_bare_child(int (*f)(void))
 {
     return process_child(call_bare, &f);
 }
+
+void process_failed(const char *file, int line, const char *condition)
+{
+    fprintf(stderr, "%s:%d: %s\n", file, line, condition);
+    _exit(1);
+}

@@ -15,4 +15,12 @@ int process_child(int (*f)(void *), void *arg);
 /* The same without the handlers of the test program. */
 int process_bare_child(int (*f)(void));
 
+/* In a child, which it ends, saying where. */
+#define CHECK(condition)                                                                           \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            process_failed(__FILE__, __LINE__, #condition);                                        \
+    } while (0)
+void process_failed(const char *file, int line, const char *condition) __attribute__((noreturn));
+
 #endif

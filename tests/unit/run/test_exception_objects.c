@@ -250,6 +250,60 @@ static void exceptions_as_arguments_and_results(void **state)
     lucet_dl_module_release(m);
 }
 
+/* An instance that holds as many exceptions as it may gets no more of them as arguments, but those it has. */
+static void arguments_count_as_exceptions_held(void **state)
+{
+    struct lucet_alloc_limits limits = lucet_alloc_limits_default();
+    struct lucet_exception *first = NULL, *e;
+    struct lucet_region *tight;
+    struct lucet_result r;
+    struct lucet_tag *t;
+    unsigned n = 0;
+
+    (void)state;
+    guest_begin();
+    limits.exceptions_size = 4096;
+    assert_int_equal(lucet_mmap_region_create(1, &limits, &tight), lucet_error_ok);
+    struct lucet_dl_module *m = guest_module(
+        "(module (table $t 0 exnref)"
+        " (func (export \"keep\") (param exnref exnref) (result i32)"
+        "   (drop (table.grow $t (local.get 0) (i32.const 1)))"
+        "   (table.grow $t (local.get 1) (i32.const 1)))"
+        " (func (export \"drop\") (table.fill $t (i32.const 0) (ref.null exn) (table.size $t))))",
+        &guest_default);
+    struct lucet_instance *inst = guest_instance(tight, m, NULL, NULL);
+    assert_int_equal(lucet_tag_new("II:", &t), lucet_error_ok);
+    for (enum lucet_error error = lucet_error_ok; error == lucet_error_ok; n++) {
+        assert_int_equal(lucet_exception_new(t, ARGS(I64(n), I64(1)), &e), lucet_error_ok);
+        const struct lucet_val args[] = {LUCET_VAL(exnref, as_ref, e),
+                                         {.ty = lucet_val_type_exnref}};
+        error = lucet_instance_run(inst, "keep", 2, args, &r);
+        if (!first)
+            first = e;
+        else
+            lucet_exception_release(e);
+        assert_true(n < 1000);
+    }
+    assert_in_range(n, 20, 128);
+    assert_int_equal(r.tag, lucet_result_tag_errored);
+    assert_int_equal(r.val.errored, lucet_error_limits_exceeded);
+    assert_non_null(strstr(lucet_error_detail(), "exceptions_size"));
+    const struct lucet_val had = LUCET_VAL(exnref, as_ref, first);
+    for (int k = 0; k < 200; k++)
+        guest_call(inst, "keep", ARGS(had, had));
+    /* Whatever it lets go makes room. */
+    guest_call(inst, "drop", 0, NULL);
+    assert_int_equal(lucet_exception_new(t, ARGS(I64(n), I64(1)), &e), lucet_error_ok);
+    const struct lucet_val more = LUCET_VAL(exnref, as_ref, e);
+    guest_call(inst, "keep", ARGS(more, more));
+    lucet_exception_release(e);
+    lucet_exception_release(first);
+    lucet_tag_release(t);
+    lucet_instance_release(inst);
+    lucet_dl_module_release(m);
+    lucet_region_release(tight);
+}
+
 static void tags_and_exceptions_are_checked(void **state)
 {
     struct lucet_tag *t;
@@ -342,6 +396,7 @@ int main(void)
         cmocka_unit_test(what_nothing_catches_comes_to_the_host),
         cmocka_unit_test(a_start_function_may_throw),
         cmocka_unit_test(exceptions_as_arguments_and_results),
+        cmocka_unit_test(arguments_count_as_exceptions_held),
         cmocka_unit_test(tags_and_exceptions_are_checked),
         cmocka_unit_test(a_guest_that_throws_for_ever_can_be_stopped),
     };

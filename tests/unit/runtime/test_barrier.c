@@ -10,14 +10,6 @@
 #include "runtime/signals.h"
 #include "runtime/stop.h"
 
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
-            _exit(1);                                                                              \
-        }                                                                                          \
-    } while (0)
-
 static struct lucet_dl_module *module;
 static struct lucet_instance *inst;
 static struct lucet_kill_switch *kill_switch;
