@@ -3,7 +3,7 @@
 # shellcheck shell=bash disable=SC2207 # words without spaces
 
 _lucet_options() { # PROGRAM
-    "$1" --help 2>/dev/null | grep -Eo -- '(^|[ ,])--?[a-z][a-z_-]*' | tr -d ' ,' | sort -u
+    "$1" --help 2>/dev/null | grep -Eo -- '(^|[ ,])--?[a-z][a-z0-9_-]*' | tr -d ' ,' | sort -u
 }
 
 _lucet_values() { # OPTION: the words it takes, none when it takes anything else
@@ -11,6 +11,7 @@ _lucet_values() { # OPTION: the words it takes, none when it takes anything else
     --emit) echo so obj llvm-ir asm header ;;
     --opt-level) echo 0 1 2 none speed speed_and_size ;;
     --error-style) echo human json ;;
+    --region) echo mmap uffd ;;
     esac
 }
 

@@ -34,7 +34,7 @@ check "an option" "--opt-level" "$(offers lucetc --opt)"
 check "its words" "speed speed_and_size" "$(offers lucetc sp --opt-level)"
 for program in lucetc lucet-wasi lucet-objdump; do
     offered=" $(offers "$program" --) "
-    listed=$("$program" --help | grep -Eo -- '--[a-z][a-z_-]*' | sort -u)
+    listed=$("$program" --help | grep -Eo -- '--[a-z][a-z0-9_-]*' | sort -u)
     check "$program lists options" yes "$([ "$(wc -w <<<"$listed")" -gt 3 ] && echo yes)"
     for option in $listed; do
         check "$program $option" yes "$([[ $offered == *" $option "* ]] && echo yes)"
@@ -47,5 +47,7 @@ for option in --emit --opt-level --error-style; do
     check "the words of $option" "$(taken $option | xargs -n 1 | sort | xargs)" \
         "$(_lucet_values $option | xargs -n 1 | sort | xargs)"
 done
+check "the words of --region" "$(lucet-wasi --region no-such-word x.wasm 2>&1 | sed -n 's/.*takes one of \(.*\), not .*/\1/p' | tr -d ',')" \
+    "$(_lucet_values --region)"
 echo "$passed passed, $failed failed, 0 skipped"
 [ $failed = 0 ]

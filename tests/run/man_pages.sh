@@ -21,7 +21,7 @@ same() { # NAME FILE FILE
 # Options that are understood, but only to say that they are not there yet.
 later() { sed -n 's/^ *{"\([^"]*\)",.*OPT_LATER}.*/--\1/p' "$1"; }
 
-options() { grep -Eo -- '(^|[ ,])-(-[a-z][a-z_-]*|[A-Za-z0-9]\b)' | tr -d ' ,' | sort -u; }
+options() { grep -Eo -- '(^|[ ,])-(-[a-z][a-z0-9_-]*|[A-Za-z0-9]\b)' | tr -d ' ,' | sort -u; }
 # Definitions in a man page: the line behind .TP. Of macros and fonts only the words are left.
 defined() {
     sed -n '/^\.SH OPTIONS/,/^\.SH [^O]/p' "$1" | grep -A 1 '^\.TP' | grep -v -e '^\.TP' -e '^--$' |
@@ -34,7 +34,7 @@ for program in lucetc lucet-wasi lucet-objdump; do
     "$LUCET_BIN/$program" --help | options >help
     defined "$man" >page
     same "$program: the man page and --help" help page
-    sed -n '/^static const struct option/,/^}/s/^ *\({\|SECTION_OPTION(\)"\([a-z][a-z_-]*\)",.*/--\2/p' "$code" | sort -u >table
+    sed -n '/^static const struct option/,/^}/s/^ *\({\|SECTION_OPTION(\)"\([a-z][a-z0-9_-]*\)",.*/--\2/p' "$code" | sort -u >table
     grep -e '^--' help >long
     later "$code" | sort -u | comm -23 table - >now
     same "$program: its table and --help" long now

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 
 static const struct {
@@ -64,6 +65,29 @@ bool tool_parse_number(const char *text, uint64_t max, uint64_t *out)
         return false;
     *out = n;
     return true;
+}
+
+bool tool_parse_duration(const char *text, uint64_t *out)
+{
+    static const struct {
+        const char *name;
+        uint64_t milliseconds;
+    } times[] = {{"", 1}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
+    const char *rest;
+    const uint64_t n = leading_number(text, &rest);
+
+    if (!rest || (text[0] == '0' && rest != text + 1))
+        return false;
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        uint64_t ms;
+        if (strcmp(rest, times[i].name) != 0)
+            continue;
+        if (__builtin_mul_overflow(n, times[i].milliseconds, &ms))
+            return false;
+        *out = ms;
+        return true;
+    }
+    return false;
 }
 
 const char *tool_format_size(uint64_t size, char *buffer)

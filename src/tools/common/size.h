@@ -13,6 +13,9 @@ bool tool_parse_size(const char *text, uint64_t *out);
 /* A plain decimal number of at most `max`. False as above. */
 bool tool_parse_number(const char *text, uint64_t max, uint64_t *out);
 
+/* Milliseconds: "1500", "1500ms", "10s", "2m", "1h". False as above. */
+bool tool_parse_duration(const char *text, uint64_t *out);
+
 /* "64KiB": the largest unit that says it exactly. `buffer` has room for 32 bytes; returned. */
 const char *tool_format_size(uint64_t size, char *buffer);
 

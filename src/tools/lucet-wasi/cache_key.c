@@ -72,7 +72,7 @@ void cache_name(const struct cli *cli, const char *lucetc, const uint8_t wasm[HA
     uint8_t key[HASH_SIZE];
 
     crypto_generichash_init(&h, NULL, 0, HASH_SIZE);
-    add_text(&h, "lucet cache 3");
+    add_text(&h, "lucet cache 4");
     add(&h, wasm, HASH_SIZE);
     add_text(&h, LUCET_VERSION);
     add_number(&h, LUCET_ABI_VERSION);
@@ -83,6 +83,7 @@ void cache_name(const struct cli *cli, const char *lucetc, const uint8_t wasm[HA
     add_text(&h, cli->opt_level ? cli->opt_level : "");
     add_number(&h, cli->precise_traps);
     add_number(&h, cli->debug_info);
+    add_number(&h, cli->max_instructions != 0);
     add_text(&h, cli->features ? cli->features : "");
     crypto_generichash_final(&h, key, HASH_SIZE);
     sodium_bin2hex(name, CACHE_NAME_SIZE, key, sizeof key);

@@ -9,7 +9,7 @@
 enum {
     EXIT_CANNOT_RUN = 1, /* the module was refused, or has nothing to run */
     EXIT_USAGE = 2,
-    EXIT_TIMEOUT = 124, /* as coreutils' timeout */
+    EXIT_TIMEOUT = 124, /* as coreutils' timeout; instructions, too */
     EXIT_TRAPPED = 134, /* as a shell says of a program that aborted */
 };
 
@@ -28,10 +28,19 @@ struct cli {
     size_t ndirs;
     const char **env; /* "K=V", or "K" to be passed on */
     size_t nenv;
+    bool inherit_env;
+    const char *argv0; /* NULL = the module's name */
 
     uint64_t max_heap, heap_space, stack; /* bytes; heap_space 0 = what the module needs */
-    uint64_t timeout;                     /* ms; 0 = none */
-    uint32_t max_threads;                 /* besides the first */
+    uint64_t max_resident;                /* bytes; 0 = none; of regions with pages on demand */
+    uint64_t max_exceptions;              /* bytes; 0 = the runtime's default, as the next two */
+    uint64_t max_table_entries;
+    uint32_t max_descriptors;
+    uint64_t max_instructions; /* 0 = they are not counted */
+    uint64_t timeout;          /* ms; 0 = none */
+    uint32_t max_threads;      /* besides the first */
+    bool on_demand;            /* its memory's pages are provided by the runtime */
+    bool terminate_on_heap_oom;
 
     const char *opt_level; /* for lucetc; NULL = its default */
     const char *features;  /* for lucetc, NULL = its default */

@@ -14,6 +14,8 @@ static const char help[] =
     "      --dir-ro HOST[::GUEST]   the same, to read only\n"
     "      --env NAME=VALUE         an environment variable; NAME alone passes on what\n"
     "                               lucet-wasi itself has; repeatable\n"
+    "      --inherit-env            all that lucet-wasi itself has\n"
+    "      --argv0 NAME             the program's own name (default: that of its file)\n"
     "\n"
     "What runs\n"
     "      --entrypoint FUNCTION    default _start\n"
@@ -25,9 +27,20 @@ static const char help[] =
     "      --heap-address-space SIZE\n"
     "                               address space reserved for it (default: what the program\n"
     "                               was compiled for)\n"
+    "      --terminate-on-heap-oom  end the program when its memory may not grow, instead of\n"
+    "                               telling it\n"
     "      --stack-size SIZE        default 8MiB\n"
-    "      --timeout MS             end the program after so many milliseconds\n"
+    "      --timeout TIME           end the program after so many milliseconds, or 10s, 2m\n"
+    "      --max-instructions N     end the program after so many WebAssembly instructions\n"
     "      --max-threads N          threads it may start, besides its first (default 64)\n"
+    "      --max-descriptors N      files and directories it may have open\n"
+    "      --max-table-entries N    default 10000000\n"
+    "      --max-exceptions-size SIZE\n"
+    "                               exceptions that it keeps (default 1MiB)\n"
+    "      --region KIND            how pages of its memory come: mmap (default), by the kernel;\n"
+    "                               uffd, by the runtime, which is slower and can be limited:\n"
+    "      --max-resident-size SIZE\n"
+    "                               how much of its memory it may have touched\n"
     "\n"
     "Compiling (programs that are .wasm; see lucetc(1))\n"
     "      --opt-level LEVEL        0 or none, 1 or speed (default), 2 or speed_and_size\n"
@@ -44,8 +57,8 @@ static const char help[] =
     "      --version                print the version\n"
     "  -h, --help                   print this\n"
     "\n"
-    "Exit code: the program's own; 134 when it trapped, 124 when its time was up, 1 when it\n"
-    "could not be compiled or started, 2 when the command line is wrong.\n";
+    "Exit code: the program's own; 134 when it trapped, 124 when its time was up or its\n"
+    "instructions, 1 when it could not be compiled or started, 2 when the command line is wrong.\n";
 
 void cli_print_help(void)
 {

@@ -119,7 +119,8 @@ int invoke(const struct cli *cli, const struct lucet_dl_module *module, struct l
     }
     enum lucet_error error =
         lucet_instance_call(inst, name, strlen(name), argc, args, nresults, results, &result);
-    for (size_t i = 0; error == lucet_error_ok && i < nresults; i++) {
+    const bool returned = error == lucet_error_ok && result.tag == lucet_result_tag_returned;
+    for (size_t i = 0; returned && i < nresults; i++) {
         print_value(&results[i]);
     }
     return finish(cli, inst, ctx, error, &result);

@@ -94,6 +94,9 @@ bool lucetc_run(const struct cli *cli, const char *lucetc, int wasm, const char 
     if (cli->precise_traps) {
         argv[n++] = "--precise-traps";
     }
+    if (cli->max_instructions) {
+        argv[n++] = "--count-instructions";
+    }
     if (cli->debug_info) {
         argv[n++] = "-g";
     }

@@ -3,6 +3,7 @@
 #include "tools/lucet-wasi/cli.h"
 
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,11 +15,20 @@ enum option_id {
     OPT_DIR,
     OPT_DIR_RO,
     OPT_ENV,
+    OPT_INHERIT_ENV,
+    OPT_ARGV0,
     OPT_MAX_HEAP,
     OPT_HEAP_SPACE,
     OPT_STACK,
     OPT_TIMEOUT,
+    OPT_MAX_INSTRUCTIONS,
     OPT_MAX_THREADS,
+    OPT_MAX_TABLE_ENTRIES,
+    OPT_MAX_EXCEPTIONS,
+    OPT_MAX_DESCRIPTORS,
+    OPT_MAX_RESIDENT,
+    OPT_REGION,
+    OPT_TERMINATE_ON_OOM,
     OPT_OPT_LEVEL,
     OPT_FEATURES,
     OPT_PRECISE_TRAPS,
@@ -35,11 +45,20 @@ static const struct option long_options[] = {
     {"dir", required_argument, NULL, OPT_DIR},
     {"dir-ro", required_argument, NULL, OPT_DIR_RO},
     {"env", required_argument, NULL, OPT_ENV},
+    {"inherit-env", no_argument, NULL, OPT_INHERIT_ENV},
+    {"argv0", required_argument, NULL, OPT_ARGV0},
     {"max-heap-size", required_argument, NULL, OPT_MAX_HEAP},
     {"heap-address-space", required_argument, NULL, OPT_HEAP_SPACE},
     {"stack-size", required_argument, NULL, OPT_STACK},
     {"timeout", required_argument, NULL, OPT_TIMEOUT},
+    {"max-instructions", required_argument, NULL, OPT_MAX_INSTRUCTIONS},
     {"max-threads", required_argument, NULL, OPT_MAX_THREADS},
+    {"max-table-entries", required_argument, NULL, OPT_MAX_TABLE_ENTRIES},
+    {"max-exceptions-size", required_argument, NULL, OPT_MAX_EXCEPTIONS},
+    {"max-descriptors", required_argument, NULL, OPT_MAX_DESCRIPTORS},
+    {"max-resident-size", required_argument, NULL, OPT_MAX_RESIDENT},
+    {"region", required_argument, NULL, OPT_REGION},
+    {"terminate-on-heap-oom", no_argument, NULL, OPT_TERMINATE_ON_OOM},
     {"opt-level", required_argument, NULL, OPT_OPT_LEVEL},
     {"features", required_argument, NULL, OPT_FEATURES},
     {"precise-traps", no_argument, NULL, OPT_PRECISE_TRAPS},
@@ -104,19 +123,30 @@ static uint64_t parse_size(const char *option, const char *text)
 static uint64_t parse_timeout(const char *text)
 {
     uint64_t ms;
-    if (!tool_parse_number(text, UINT32_MAX, &ms) || ms == 0) {
-        cli_usage_error("--timeout takes milliseconds, at least 1, not \"%.100s\"", text);
+    if (!tool_parse_duration(text, &ms) || ms == 0 || ms > UINT32_MAX) {
+        cli_usage_error("--timeout takes milliseconds, at least 1, or a time such as 10s or 2m, "
+                        "not \"%.100s\"",
+                        text);
     }
     return ms;
 }
 
-static uint32_t parse_threads(const char *text)
+static uint64_t parse_count(const char *option, const char *text, uint64_t min, uint64_t max)
 {
     uint64_t n;
-    if (!tool_parse_number(text, 4096, &n)) {
-        cli_usage_error("--max-threads takes a number up to 4096, not \"%.100s\"", text);
+    if (!tool_parse_number(text, max, &n) || n < min) {
+        cli_usage_error("--%s takes a number from %" PRIu64 " to %" PRIu64 ", not \"%.100s\"",
+                        option, min, max, text);
     }
-    return (uint32_t)n;
+    return n;
+}
+
+static bool parse_region(const char *text)
+{
+    if (strcmp(text, "mmap") != 0 && strcmp(text, "uffd") != 0) {
+        cli_usage_error("--region takes one of mmap, uffd, not \"%.100s\"", text);
+    }
+    return strcmp(text, "uffd") == 0;
 }
 
 static const char *parse_opt_level(const char *text)
@@ -176,10 +206,25 @@ static void parse_option(struct cli *cli, int id, const char *name, const char *
     case OPT_DIR: add_dir(cli, argument, false); break;
     case OPT_DIR_RO: add_dir(cli, argument, true); break;
     case OPT_ENV: add_env(cli, argument); break;
+    case OPT_INHERIT_ENV: cli->inherit_env = true; break;
+    case OPT_ARGV0: cli->argv0 = argument; break;
     case OPT_MAX_HEAP: cli->max_heap = parse_size(name, argument); break;
     case OPT_HEAP_SPACE: cli->heap_space = parse_size(name, argument); break;
     case OPT_STACK: cli->stack = parse_size(name, argument); break;
-    case OPT_MAX_THREADS: cli->max_threads = parse_threads(argument); break;
+    case OPT_MAX_INSTRUCTIONS:
+        cli->max_instructions = parse_count(name, argument, 1, INT64_MAX);
+        break;
+    case OPT_MAX_THREADS: cli->max_threads = (uint32_t)parse_count(name, argument, 0, 4096); break;
+    case OPT_MAX_TABLE_ENTRIES:
+        cli->max_table_entries = parse_count(name, argument, 1, UINT32_MAX);
+        break;
+    case OPT_MAX_EXCEPTIONS: cli->max_exceptions = parse_size(name, argument); break;
+    case OPT_MAX_DESCRIPTORS:
+        cli->max_descriptors = (uint32_t)parse_count(name, argument, 8, 1 << 20);
+        break;
+    case OPT_MAX_RESIDENT: cli->max_resident = parse_size(name, argument); break;
+    case OPT_REGION: cli->on_demand = parse_region(argument); break;
+    case OPT_TERMINATE_ON_OOM: cli->terminate_on_heap_oom = true; break;
     case OPT_TIMEOUT: cli->timeout = parse_timeout(argument); break;
     case OPT_OPT_LEVEL: cli->opt_level = parse_opt_level(argument); break;
     case OPT_FEATURES: cli->features = argument; break;
@@ -242,6 +287,9 @@ void cli_parse(struct cli *cli, int argc, char **argv)
     }
     if (optind == argc) {
         cli_usage_error("no program to run");
+    }
+    if (cli->max_resident && !cli->on_demand) {
+        cli_usage_error("--max-resident-size needs --region uffd");
     }
     cli->module = argv[optind++];
     if (optind < argc && strcmp(argv[optind], "--") == 0) {

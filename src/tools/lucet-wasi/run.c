@@ -1,11 +1,13 @@
 #include "tools/lucet-wasi/run.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { PAGE = 4096 };
 
@@ -43,7 +45,7 @@ static struct lucet_region *make_region(const struct cli *cli, const struct luce
 {
     struct lucet_alloc_limits limits = lucet_alloc_limits_default();
     struct lucet_module_requirements need;
-    struct lucet_region *region;
+    struct lucet_region *region = NULL;
 
     lucet_dl_module_requirements(module, &need);
     limits.context_size = at_least(limits.context_size, need.context_size);
@@ -56,8 +58,16 @@ static struct lucet_region *make_region(const struct cli *cli, const struct luce
         limits.heap_memory_size = limits.heap_address_space_size;
     }
     limits.stack_size = round_up(cli->stack);
+    limits.table_entries = cli->max_table_entries;
+    limits.exceptions_size = round_up(cli->max_exceptions);
+    const struct lucet_region_options options = {
+        .heap_resident_limit = cli->max_resident,
+        .terminate_on_heap_oom = cli->terminate_on_heap_oom,
+    };
     const size_t slots = 1 + (starts_threads(module) ? cli->max_threads : 0);
-    enum lucet_error error = lucet_mmap_region_create(slots, &limits, &region);
+    enum lucet_error error =
+        (cli->on_demand ? lucet_uffd_region_create_with
+                        : lucet_mmap_region_create_with)(slots, &limits, &options, &region);
     if (error != lucet_error_ok) {
         complain_error("cannot reserve memory", error);
         return NULL;
@@ -65,9 +75,32 @@ static struct lucet_region *make_region(const struct cli *cli, const struct luce
     return region;
 }
 
-static bool give_env(const struct cli *cli, struct lucet_wasi_ctx *ctx)
+/* Whether --env names the variable of "NAME=VALUE", which comes first then. */
+static bool is_named(const struct cli *cli, const char *pair)
+{
+    const size_t n = strcspn(pair, "=");
+    for (size_t i = 0; i < cli->nenv; i++) {
+        if (strcspn(cli->env[i], "=") == n && strncmp(cli->env[i], pair, n) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum lucet_error inherit_env(const struct cli *cli, struct lucet_wasi_ctx *ctx)
 {
     enum lucet_error error = lucet_error_ok;
+    for (char **pair = environ; *pair && error == lucet_error_ok; pair++) {
+        if (strchr(*pair, '=') && !is_named(cli, *pair)) {
+            error = lucet_wasi_ctx_env(ctx, *pair);
+        }
+    }
+    return error;
+}
+
+static bool give_env(const struct cli *cli, struct lucet_wasi_ctx *ctx)
+{
+    enum lucet_error error = cli->inherit_env ? inherit_env(cli, ctx) : lucet_error_ok;
     for (size_t i = 0; i < cli->nenv && error == lucet_error_ok; i++) {
         const char *spec = cli->env[i];
         const char *value = strchr(spec, '=') ? NULL : getenv(spec);
@@ -105,7 +138,8 @@ static bool give_dirs(const struct cli *cli, struct lucet_wasi_ctx *ctx)
 static bool give_args(const struct cli *cli, struct lucet_wasi_ctx *ctx)
 {
     const char *slash = strrchr(cli->module, '/');
-    enum lucet_error error = lucet_wasi_ctx_arg(ctx, slash ? slash + 1 : cli->module);
+    const char *name = slash ? slash + 1 : cli->module;
+    enum lucet_error error = lucet_wasi_ctx_arg(ctx, cli->argv0 ? cli->argv0 : name);
     for (char **arg = cli->args; *arg && error == lucet_error_ok; arg++) {
         error = lucet_wasi_ctx_arg(ctx, *arg);
     }
@@ -131,6 +165,9 @@ static struct lucet_wasi_ctx *make_context(const struct cli *cli)
     struct lucet_wasi_ctx *ctx;
     raise_descriptor_limit();
     enum lucet_error error = lucet_wasi_ctx_new(&ctx);
+    if (error == lucet_error_ok && cli->max_descriptors) {
+        error = lucet_wasi_ctx_max_descriptors(ctx, cli->max_descriptors);
+    }
     if (error == lucet_error_ok) {
         error = lucet_wasi_ctx_inherit_stdio(ctx);
     }
@@ -175,8 +212,12 @@ int finish(const struct cli *cli, struct lucet_instance *inst, struct lucet_wasi
         lucet_wasi_ctx_join(ctx);
         fault = lucet_wasi_ctx_thread_fault(ctx);
     }
-    if (error == lucet_error_ok) {
+    if (error == lucet_error_ok && result->tag != lucet_result_tag_yielded) {
         return EXIT_SUCCESS;
+    }
+    if (error == lucet_error_ok) { /* nothing else makes it yield */
+        cli_complain("guest terminated: limit of %" PRIu64 " instructions", cli->max_instructions);
+        return EXIT_TIMEOUT;
     }
     if (fault) {
         return report_result(cli, inst, fault);
@@ -198,6 +239,23 @@ int finish(const struct cli *cli, struct lucet_instance *inst, struct lucet_wasi
     return EXIT_CANNOT_RUN;
 }
 
+bool allow_instructions(const struct cli *cli, struct lucet_instance *inst)
+{
+    uint64_t used = 0;
+    enum lucet_error error = lucet_error_ok;
+    if (cli->max_instructions) {
+        error = lucet_instance_get_instruction_count(inst, &used);
+    }
+    if (cli->max_instructions && error == lucet_error_ok) {
+        const uint64_t left = used < cli->max_instructions ? cli->max_instructions - used : 1;
+        error = lucet_instance_set_instruction_bound(inst, left);
+    }
+    if (error != lucet_error_ok) {
+        complain_error(cli->module, error);
+    }
+    return error == lucet_error_ok;
+}
+
 static bool exports(const struct lucet_dl_module *module, const char *name)
 {
     struct lucet_extern_desc d;
@@ -216,12 +274,20 @@ static int initialize(const struct cli *cli, const struct lucet_dl_module *modul
                       struct lucet_instance *inst, struct lucet_wasi_ctx *ctx)
 {
     struct lucet_result result;
+    if (!allow_instructions(cli, inst)) {
+        return EXIT_CANNOT_RUN;
+    }
     enum lucet_error error = lucet_instance_call_start(inst, &result);
     if (error == lucet_error_start_already_run) {
         error = lucet_error_ok;
+        result.tag = lucet_result_tag_returned;
     }
-    if (error == lucet_error_ok && strcmp(cli->entrypoint, "_start") != 0 &&
-        strcmp(cli->entrypoint, "_initialize") != 0 && exports(module, "_initialize")) {
+    if (error == lucet_error_ok && result.tag == lucet_result_tag_returned &&
+        strcmp(cli->entrypoint, "_start") != 0 && strcmp(cli->entrypoint, "_initialize") != 0 &&
+        exports(module, "_initialize")) {
+        if (!allow_instructions(cli, inst)) {
+            return EXIT_CANNOT_RUN;
+        }
         error = lucet_instance_run(inst, "_initialize", 0, NULL, &result);
     }
     return finish(cli, inst, ctx, error, &result);
@@ -250,6 +316,9 @@ static int run_instance(const struct cli *cli, const struct lucet_dl_module *mod
     int code = initialize(cli, module, inst, ctx);
     if (code != EXIT_SUCCESS || lucet_wasi_ctx_exit_code(ctx, &exited)) {
         return code;
+    }
+    if (!allow_instructions(cli, inst)) {
+        return EXIT_CANNOT_RUN;
     }
     if (cli->invoke) {
         return invoke(cli, module, inst, ctx);

@@ -19,6 +19,9 @@ int report_result(const struct cli *cli, struct lucet_instance *inst,
 int invoke(const struct cli *cli, const struct lucet_dl_module *module, struct lucet_instance *inst,
            struct lucet_wasi_ctx *ctx);
 
+/* Before a run: what is left of the instructions that it may execute. */
+bool allow_instructions(const struct cli *cli, struct lucet_instance *inst);
+
 /* What became of a call: prints what must be said of it; the exit code. */
 int finish(const struct cli *cli, struct lucet_instance *inst, struct lucet_wasi_ctx *ctx,
            enum lucet_error error, const struct lucet_result *result);

@@ -86,6 +86,39 @@ static void numbers_have_an_upper_bound(void **state)
     assert_int_equal(n, 8);
 }
 
+static void times_have_units(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t ms;
+    } good[] = {{"1500", 1500},  {"1500ms", 1500}, {"10s", 10000}, {"2m", 120000},
+                {"1h", 3600000}, {"0", 0},         {"0s", 0}};
+    static const char *const bad[] = {"",
+                                      "s",
+                                      "1.5s",
+                                      "10 s",
+                                      "10S",
+                                      "-1s",
+                                      "0x1",
+                                      "1d",
+                                      "01s",
+                                      "1ss",
+                                      "99999999999999999999",
+                                      "18446744073709551615h"};
+    uint64_t ms = 42;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        assert_true(tool_parse_duration(good[i].text, &ms));
+        assert_int_equal(ms, good[i].ms);
+    }
+    ms = 42;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_false(tool_parse_duration(bad[i], &ms));
+        assert_int_equal(ms, 42);
+    }
+}
+
 static void sizes_are_written_in_the_largest_exact_unit(void **state)
 {
     char b[32];
@@ -150,6 +183,7 @@ int main(void)
         cmocka_unit_test(sizes_are_read_in_all_units),
         cmocka_unit_test(what_is_no_size_is_refused),
         cmocka_unit_test(numbers_have_an_upper_bound),
+        cmocka_unit_test(times_have_units),
         cmocka_unit_test(sizes_are_written_in_the_largest_exact_unit),
         cmocka_unit_test(escaped_text_is_harmless),
         cmocka_unit_test(escaped_text_is_cut_between_characters),
