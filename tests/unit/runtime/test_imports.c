@@ -100,8 +100,9 @@ static int64_t eight(struct lucet_vmctx *ctx)
 /* An import that is bound to a native symbol is satisfied by that alone, never by a name. */
 static void bound_imports_are_found_by_symbol(void **state)
 {
-    const struct lucet_hostcall unlike = {"host_seven", ":I", (void (*)(void))eight},
-                                right = {"host_seven", ":i", (void (*)(void))seven};
+    const struct lucet_hostcall unlike = {"host_seven", ":I", (void (*)(void))eight};
+    const struct lucet_hostcall right[] = {{"host_eight", ":I", (void (*)(void))eight},
+                                           {"host_seven", ":i", (void (*)(void))seven}};
     static const char wat[] = "(module (import \"h\" \"f\" (func $f (result i32)))"
                               " (func (export \"f\") (result i32) (call $f)))";
     struct lucetc_bindings *b;
@@ -121,7 +122,7 @@ static void bound_imports_are_found_by_symbol(void **state)
     assert_non_null(strstr(lucet_error_detail(), "import \"h\" \"f\""));
     assert_int_equal(lucet_linker_hostcalls(linker, &unlike, 1), lucet_error_ok);
     assert_int_equal(make(wat, &mode, &inst), lucet_error_type_mismatch);
-    assert_int_equal(lucet_linker_hostcalls(linker, &right, 1), lucet_error_ok);
+    assert_int_equal(lucet_linker_hostcalls(linker, right, 2), lucet_error_ok);
     assert_int_equal(make(wat, &mode, &inst), lucet_error_ok);
     assert_int_equal((uint32_t)guest_call(inst, "f", 0, NULL), 7);
     lucet_instance_release(inst);
@@ -191,6 +192,40 @@ static void functions_of_other_instances_have_types(void **state)
     end();
 }
 
+/* Copies of immutable globals of each size, and cells of mutable ones, between others that stay as they are. */
+static void globals_are_imported_whole(void **state)
+{
+    struct lucet_instance *inst;
+    struct lucet_val v;
+
+    (void)state;
+    begin();
+    const struct lucet_val vector = {
+        .ty = lucet_val_type_v128,
+        .inner_val.as_v128 = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}};
+    assert_int_equal(lucet_linker_global(linker, "h", "v", vector, false), lucet_error_ok);
+    assert_int_equal(lucet_linker_global(linker, "h", "m", vector, true), lucet_error_ok);
+    assert_int_equal(lucet_linker_global(linker, "h", "i", I64(0x123456789abcdef0), false),
+                     lucet_error_ok);
+    assert_int_equal(
+        make("(module (import \"h\" \"v\" (global $v v128)) (import \"h\" \"i\" (global $i i64))"
+             " (import \"h\" \"m\" (global $m (mut v128))) (global $own i64 (i64.const -3))"
+             " (export \"v\" (global $v)) (export \"i\" (global $i)) (export \"m\" (global $m))"
+             " (export \"own\" (global $own)))",
+             &guest_default, &inst),
+        lucet_error_ok);
+    for (int k = 0; k < 2; k++) {
+        assert_int_equal(lucet_instance_get_global(inst, k ? "m" : "v", 1, &v), lucet_error_ok);
+        assert_memory_equal(v.inner_val.as_v128, vector.inner_val.as_v128, 16);
+    }
+    assert_int_equal(lucet_instance_get_global(inst, "i", 1, &v), lucet_error_ok);
+    assert_int_equal(v.inner_val.as_i64, 0x123456789abcdef0);
+    assert_int_equal(lucet_instance_get_global(inst, "own", 3, &v), lucet_error_ok);
+    assert_int_equal(v.inner_val.as_i64, -3);
+    lucet_instance_release(inst);
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +233,7 @@ int main(void)
         cmocka_unit_test(bound_imports_are_found_by_symbol),
         cmocka_unit_test(what_is_missing_is_named),
         cmocka_unit_test(functions_of_other_instances_have_types),
+        cmocka_unit_test(globals_are_imported_whole),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -219,6 +219,8 @@ static void values_that_cannot_be_globals_are_refused(void **state)
     REFUSED(lucet_linker_global(linker, "m", "n", v, false));
     v.inner_val.as_ref = NULL;
     FINE(lucet_linker_global(linker, "m", "n", v, false));
+    v.ty = lucet_val_type_funcref;
+    FINE(lucet_linker_global(linker, "m", "n", v, false));
     lucet_exception_release(e);
     lucet_tag_release(tag);
     end();

@@ -34,10 +34,27 @@ static struct guest {
               " (func (export \"out\") (throw $own (i64.const 2) (global.get $e))))"},
   two_memories = {.wat = "(module (memory 1 4) (memory $second 1 4)"
                          " (func (export \"run\") (drop (memory.grow $second (i32.const 1)))))"},
+  giver = {.wat = "(module (func $f (result i32) (i32.const 77)) (elem declare func $f)"
+                  " (func (export \"get\") (result funcref) (ref.func $f)))"},
+  taker = {.wat = "(module (table $t 2 funcref) (type $v (func (result i32)))"
+                  " (func (export \"set\") (param funcref)"
+                  "   (table.set $t (i32.const 1) (local.get 0)))"
+                  " (func (export \"run\") (drop (call_indirect $t (type $v) (i32.const 1)))))"},
+  caller = {.wat = "(module (import \"h\" \"f\" (global $g funcref)) (table $t 1 funcref)"
+                   " (type $v (func (result i32))) (func (export \"run\")"
+                   "   (table.set $t (i32.const 0) (global.get $g))"
+                   "   (drop (call_indirect $t (type $v) (i32.const 0)))))"},
+  inner = {.wat = "(module (import \"h\" \"yield\" (func $y)) (tag $t (param i64 i64 i64 i64))"
+                  " (func (export \"f\") (call $y)))"},
+  outer = {.wat = "(module (import \"h\" \"yield\" (func $y)) (import \"inner\" \"f\" (func $f))"
+                  " (func $many (param " PARAMS ") (result " PARAMS ") (call $y)"
+                  "   (unreachable))"
+                  " (func (export \"run\") (call $f) (call $y) (call $f)))"},
   library = {.wat = "(module (func (export \"f\") (result i32) (i32.const 1)))"},
   user = {.wat = "(module (import \"library\" \"f\" (func $f (result i32)))"
                  " (func (export \"run\") (drop (call $f))))"};
-static struct guest *const guests[] = {&plain, &throwing, &two_memories, &library, &user};
+static struct guest *const guests[] = {&plain,  &throwing, &two_memories, &giver,   &taker,
+                                       &caller, &inner,    &outer,        &library, &user};
 #define GUESTS (sizeof(guests) / sizeof(*guests))
 
 static struct lucet_region *region;
@@ -181,6 +198,60 @@ static enum lucet_error grow_two_memories(void)
     return give_up(&two_memories, "run", true);
 }
 
+/* A function that the host hands to another instance, or to a global, is there as long as these are. */
+static enum lucet_error carry(bool by_global)
+{
+    struct lucet_instance *from = NULL, *to = NULL;
+    struct lucet_result r;
+    struct lucet_val f = {.ty = lucet_val_type_funcref};
+    enum lucet_error e = make(&giver, &from);
+
+    if (e == lucet_error_ok)
+        e = lucet_instance_call(from, "get", 3, 0, NULL, 1, &f, &r);
+    if (e == lucet_error_ok && by_global)
+        e = lucet_linker_global(linker, "h", "f", f, false);
+    if (e == lucet_error_ok)
+        e = make(by_global ? &caller : &taker, &to);
+    if (e == lucet_error_ok && !by_global)
+        e = lucet_instance_run(to, "set", 1, &f, &r);
+    lucet_instance_release(from);
+    if (e == lucet_error_ok)
+        assert_int_equal(lucet_region_used_slots(region), 2);
+    if (e == lucet_error_ok)
+        e = run(to, "run");
+    lucet_instance_release(to);
+    return e;
+}
+
+static enum lucet_error carry_by_argument(void)
+{
+    return carry(false);
+}
+
+static enum lucet_error carry_by_global(void)
+{
+    return carry(true);
+}
+
+/* Once in one instance and once in another, which keep different things for it. */
+static enum lucet_error yield_in_two_instances(void)
+{
+    struct lucet_instance *from, *to = NULL;
+    enum lucet_error e = make(&inner, &from);
+
+    if (e == lucet_error_ok)
+        e = lucet_linker_instance(linker, "inner", from);
+    if (e == lucet_error_ok)
+        e = make(&outer, &to);
+    if (e == lucet_error_ok)
+        e = run(to, "run");
+    for (int k = 0; k < 3 && e == lucet_error_ok; k++)
+        e = lucet_instance_resume(to, NULL, NULL);
+    lucet_instance_release(from);
+    lucet_instance_release(to);
+    return e;
+}
+
 /* From a module whose functions are nowhere values. */
 static enum lucet_error import_privately(void)
 {
@@ -226,8 +297,19 @@ static enum lucet_error live(enum lucet_error (*life)(void))
 }
 
 static enum lucet_error (*const lives[])(void) = {
-    again,     yield_and_go, yield_and_reset,   yield_and_go_on,  throw_and_go, throw_and_reset,
-    throw_out, keep,         grow_two_memories, import_privately,
+    again,
+    yield_and_go,
+    yield_and_reset,
+    yield_and_go_on,
+    throw_and_go,
+    throw_and_reset,
+    throw_out,
+    keep,
+    grow_two_memories,
+    import_privately,
+    carry_by_argument,
+    carry_by_global,
+    yield_in_two_instances,
 };
 #define LIVES (sizeof(lives) / sizeof(*lives))
 
@@ -269,6 +351,43 @@ static void every_failure_is_clean(void **state)
             assert_true(n < 1000);
         }
     }
+}
+
+/* What cannot be kept for a run until it goes on ends it; it does not go on without. */
+static void a_run_that_cannot_be_put_aside_ends(void **state)
+{
+    struct lucet_val args[NPARAMS];
+    struct lucet_instance *inst;
+    struct lucet_result r;
+    bool failed = true;
+
+    (void)state;
+    guest_begin();
+    assert_int_equal(lucet_mmap_region_create(1, NULL, &region), lucet_error_ok);
+    assert_int_equal(lucet_linker_new(&linker), lucet_error_ok);
+    assert_int_equal(lucet_linker_func(linker, "h", "yield", ":", (void (*)(void))host_yield),
+                     lucet_error_ok);
+    for (int k = 0; k < NPARAMS; k++)
+        args[k] = I64(k);
+    for (long n = 0; failed; n++) {
+        assert_int_equal(make(&plain, &inst), lucet_error_ok);
+        counting_counts.fails_after = n;
+        const enum lucet_error e = lucet_instance_run(inst, "yield", NPARAMS, args, &r);
+        failed = counting_counts.fails_after < 0;
+        counting_counts.fails_after = -1;
+        assert_int_equal(e, failed ? lucet_error_no_memory : lucet_error_ok);
+        assert_int_equal(r.tag, failed ? lucet_result_tag_errored : lucet_result_tag_yielded);
+        assert_true(failed || n == 2); /* the values, and what is on its way */
+        if (failed)
+            assert_int_equal(lucet_instance_resume(inst, NULL, &r),
+                             lucet_error_instance_not_yielded);
+        assert_int_equal(lucet_instance_reset(inst), lucet_error_ok);
+        assert_int_equal(run(inst, "run"), lucet_error_ok);
+        lucet_instance_release(inst);
+    }
+    lucet_linker_release(linker);
+    lucet_region_release(region);
+    assert_int_equal(counting_counts.blocks, 0);
 }
 
 /* ---- Linkers ---- */
@@ -370,6 +489,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_is_given_back),
         cmocka_unit_test(every_failure_is_clean),
+        cmocka_unit_test(a_run_that_cannot_be_put_aside_ends),
         cmocka_unit_test(registrations_that_fail_say_so),
         cmocka_unit_test(a_linker_that_cannot_grow_goes_on),
     };

@@ -129,6 +129,22 @@ static int handlers_of_others_are_not_taken_away(void)
     return 0;
 }
 
+/* Ours, after we have taken it away. */
+static int someone_may_put_our_handler_back(void)
+{
+    install();
+    const struct sigaction a = now(SIGURG);
+    CHECK(lucet_remove_signal_handlers() == lucet_error_ok);
+    CHECK(sigaction(SIGURG, &a, NULL) == 0);
+    kill(getpid(), SIGURG);
+    install();
+    kill(getpid(), SIGURG);
+    CHECK(is_ours(SIGURG));
+    CHECK(lucet_remove_signal_handlers() == lucet_error_ok);
+    kill(getpid(), SIGURG);
+    return 0;
+}
+
 #ifndef FAILING_SOME_ONLY
 /* All are put in place, or none is. */
 static int a_kernel_that_refuses_is_a_clean_error(void)
@@ -162,6 +178,7 @@ static void handlers_are_put_in_place_and_taken_away(void **state)
     assert_int_equal(process_bare_child(any_other_handler_is_replaced), 0);
     assert_int_equal(process_bare_child(what_was_there_comes_back), 0);
     assert_int_equal(process_bare_child(handlers_of_others_are_not_taken_away), 0);
+    assert_int_equal(process_bare_child(someone_may_put_our_handler_back), 0);
 #ifndef FAILING_SOME_ONLY
     assert_int_equal(process_bare_child(a_kernel_that_refuses_is_a_clean_error), 0);
 #endif
