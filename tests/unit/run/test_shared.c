@@ -456,6 +456,10 @@ static void a_shared_memory_outlives_its_maker(void **state)
     struct lucet_dl_module *module = guest_module(maker_wat, &guest_default);
     struct lucet_instance *maker = guest_instance(s.region, module, NULL, NULL);
     assert_int_equal(lucet_linker_instance(s.linker, "host", maker), lucet_error_ok);
+    struct lucet_instance *first = member(&s);
+    assert_int_equal(lucet_instance_reset(maker), lucet_error_instance_not_returned);
+    lucet_instance_release(first);
+    assert_int_equal(lucet_instance_reset(maker), lucet_error_ok); /* nobody uses it now */
     struct job j = {.inst = member(&s), .name = "add", .argc = 1, .argv = {I32(5 * ROUNDS)}};
     const uint8_t *base = lucet_instance_heap(j.inst);
     assert_ptr_equal(base, lucet_instance_heap(maker));

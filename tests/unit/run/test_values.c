@@ -111,12 +111,64 @@ static void null_is_refused(void **state)
     end();
 }
 
+static enum lucet_instance_status status_in_host;
+
+static int64_t yield(struct lucet_vmctx *ctx)
+{
+    void *resumed = NULL;
+
+    status_in_host = lucet_instance_status(lucet_vmctx_instance(ctx));
+    assert_int_equal(lucet_vmctx_try_yield(ctx, (void *)5, &resumed), lucet_error_ok);
+    return (int64_t)(intptr_t)resumed;
+}
+
+static void a_yield_hands_a_value_over_each_way(void **state)
+{
+    const struct lucet_instance_options o = {.run_start = false};
+    struct lucet_kill_switch *k;
+    struct lucet_linker *linker;
+    struct lucet_result r;
+
+    (void)state;
+    guest_begin();
+    region = guest_region(1);
+    assert_int_equal(lucet_linker_new(&linker), lucet_error_ok);
+    assert_int_equal(lucet_linker_func(linker, "h", "yield", ":I", (void (*)(void))yield),
+                     lucet_error_ok);
+    module = guest_module("(module (import \"h\" \"yield\" (func $y (result i64)))"
+                          " (func (export \"f\") (result i64) (call $y)))",
+                          &guest_default);
+    inst = guest_instance(region, module, linker, NULL);
+    assert_int_equal(lucet_instance_status(inst), lucet_instance_status_ready);
+    assert_int_equal(lucet_instance_run(inst, "f", 0, NULL, &r), lucet_error_ok);
+    assert_int_equal(status_in_host, lucet_instance_status_running);
+    assert_int_equal(lucet_instance_status(inst), lucet_instance_status_yielded);
+    assert_int_equal(r.tag, lucet_result_tag_yielded);
+    assert_int_equal((uintptr_t)r.val.yielded.val, 5);
+    assert_int_equal(lucet_instance_resume(inst, (void *)77, &r), lucet_error_ok);
+    assert_int_equal(lucet_retval_gp(&r.val.returned), 77);
+    lucet_instance_release(inst);
+    lucet_dl_module_release(module);
+    lucet_linker_release(linker);
+    /* Before it has begun. */
+    module = guest_module("(module (func $s) (start $s))", &guest_default);
+    assert_int_equal(lucet_region_new_instance_with(region, module, &o, &inst), lucet_error_ok);
+    assert_int_equal(lucet_instance_status(inst), lucet_instance_status_needs_start);
+    assert_int_equal(lucet_instance_kill_switch(inst, &k), lucet_error_ok);
+    assert_int_equal(lucet_kill_switch_terminate(k), lucet_kill_cancelled);
+    assert_int_equal(lucet_instance_run_start(inst), lucet_error_runtime_terminated);
+    assert_int_equal(lucet_instance_status(inst), lucet_instance_status_terminated);
+    lucet_kill_switch_release(k);
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(integers_of_the_host_stand_for_those_of_guests),
         cmocka_unit_test(a_result_that_is_missing_is_zero),
         cmocka_unit_test(null_is_refused),
+        cmocka_unit_test(a_yield_hands_a_value_over_each_way),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

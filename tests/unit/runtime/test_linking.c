@@ -218,6 +218,57 @@ static void importers_that_let_no_references_out_are_not_kept(void **state)
     tear_down(&s);
 }
 
+/* Whoever has a way to hand its functions or exceptions over lives as long as the one who may have them. */
+static void importers_that_may_let_references_out_are_kept(void **state)
+{
+    static const struct {
+        const char *import;
+        bool kept;
+    } cases[] = {
+        {"\"f\" (func (param i32) (result i32))", false},
+        {"\"fp\" (func (param i32 funcref))", true},
+        {"\"fr\" (func (param i32) (result funcref))", true},
+        {"\"fx\" (func (result exnref))", true},
+        {"\"fe\" (func (param externref))", false},
+        {"\"te\" (table 1 externref)", false},
+        {"\"tf\" (table 1 funcref)", true},
+        {"\"tx\" (table 1 exnref)", true},
+        {"\"gi\" (global (mut i32))", false},
+        {"\"gf\" (global funcref)", false},
+        {"\"gm\" (global (mut funcref))", true},
+        {"\"gx\" (global (mut exnref))", true},
+        {"\"m\" (memory 1)", false},
+    };
+
+    (void)state;
+    guest_begin();
+    struct lucet_dl_module *m = guest_module(
+        "(module (func (export \"f\") (param i32) (result i32) (local.get 0))"
+        " (func (export \"fp\") (param i32 funcref))"
+        " (func (export \"fr\") (param i32) (result funcref) (ref.null func))"
+        " (func (export \"fx\") (result exnref) (ref.null exn))"
+        " (func (export \"fe\") (param externref)) (table (export \"te\") 1 externref)"
+        " (table (export \"tf\") 1 funcref) (table (export \"tx\") 1 exnref)"
+        " (global (export \"gi\") (mut i32) (i32.const 0))"
+        " (global (export \"gf\") funcref (ref.null func))"
+        " (global (export \"gm\") (mut funcref) (ref.null func))"
+        " (global (export \"gx\") (mut exnref) (ref.null exn)) (memory (export \"m\") 1))",
+        &guest_default);
+    for (size_t k = 0; k < sizeof(cases) / sizeof(*cases); k++) {
+        struct set s = set_up(2);
+        char wat[128];
+        snprintf(wat, sizeof(wat), "(module (import \"lib\" %s))", cases[k].import);
+        struct lucet_instance *lib = guest_instance(s.region, m, NULL, NULL);
+        assert_int_equal(lucet_linker_instance(s.linker, "lib", lib), lucet_error_ok);
+        lucet_instance_release(add(&s, wat));
+        if (lucet_region_used_slots(s.region) != 1u + cases[k].kept)
+            fail_msg("%s: %zu slots", cases[k].import, lucet_region_used_slots(s.region));
+        lucet_instance_release(lib);
+        tear_down(&s);
+    }
+    lucet_dl_module_release(m);
+}
+
 static void functions_in_a_table_keep_their_instance(void **state)
 {
     (void)state;
@@ -390,6 +441,7 @@ int main(void)
         cmocka_unit_test(each_linker_has_a_key_of_its_own),
         cmocka_unit_test(importers_keep_alive_what_they_import_from),
         cmocka_unit_test(importers_that_let_no_references_out_are_not_kept),
+        cmocka_unit_test(importers_that_may_let_references_out_are_kept),
         cmocka_unit_test(functions_in_a_table_keep_their_instance),
         cmocka_unit_test(circles_end),
         cmocka_unit_test(references_carried_by_the_host_stay_valid),
