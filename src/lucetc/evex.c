@@ -5,18 +5,6 @@
 #include <llvm-c/Object.h>
 #include <string.h>
 
-#include "lucetc/target.h"
-#include "module/cpu.h"
-
-#define BIT(name) (1ull << LUCET_CPU_##name)
-
-uint64_t evex_features(void)
-{
-    return BIT(avx512f) | BIT(avx512bw) | BIT(avx512dq) | BIT(avx512vl) | BIT(avx512cd) |
-           BIT(avx512ifma) | BIT(avx512vbmi) | BIT(avx512vbmi2) | BIT(avx512vnni) |
-           BIT(avx512bitalg) | BIT(avx512vpopcntdq);
-}
-
 static bool is_prefix(uint8_t byte)
 {
     static const uint8_t prefixes[] = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65,

@@ -7,8 +7,6 @@
 
 #include "lucetc/compilation.h"
 
-/* What the artifact of such code needs no more, as in header.cpu_features. */
-uint64_t evex_features(void);
 /* Of an object file that LLVM wrote. True also when that cannot be found out. */
 bool evex_in_object(const struct compilation *c, const char *path);
 

@@ -16,6 +16,7 @@
 #include "lucetc/metadata.h"
 #include "lucetc/optimize.h"
 #include "lucetc/target.h"
+#include "module/cpu.h"
 
 /* Pieces 0 .. npartitions-1 are functions, then one of helpers, then, when what they need is known, one of
  * metadata. A text output is a single piece that holds all functions and helpers. */
@@ -79,7 +80,7 @@ static enum lucet_error build_piece(const struct work *w, struct emitter *e, uin
 /* Once for all pieces whose code has such instructions. */
 static void look_for_evex(struct work *w, const char *path)
 {
-    if (w->c->target.features & evex_features() && !atomic_load(&w->evex) &&
+    if (lucet_cpu_is_avx512(w->c->target.features) && !atomic_load(&w->evex) &&
         evex_in_object(w->c, path))
         atomic_store(&w->evex, true);
 }
@@ -246,7 +247,7 @@ static void make_metadata(struct work *w)
     struct compilation c = *all;
 
     if (!atomic_load(&w->evex))
-        c.target.features &= ~evex_features();
+        c.target.features = lucet_cpu_without(c.target.features, LUCET_CPU_avx512f);
     w->c = &c;
     w->order[0] = w->pieces;
     w->pieces = 1;

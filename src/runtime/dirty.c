@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "runtime/refs.h"
 #include "runtime/sizes.h"
 
 /* Of linux/fs.h, where that is recent enough. */
@@ -32,9 +33,9 @@ _Static_assert(sizeof(struct lucet__page_range) == 24, "the kernel's struct page
 
 /* The descriptor stands for the memory of the process that opened it. It is known from a page that a
  * child finds cleared, however it came into being: a child that asked about its parent's pages
- * would leave a tenant's data in its own. */
+ * would leave a tenant's data in its own. The kernel counts who is using a descriptor, so threads have several. */
 struct shared_page {
-    atomic_int fd_plus_1; /* 0: not opened here; -1: cannot be */
+    atomic_int fd_plus_1[LUCET__SHARDS]; /* 0: not opened here; -1: cannot be */
     atomic_bool knows_guards;
 };
 static struct shared_page *page;
@@ -84,38 +85,44 @@ static bool works(int fd, bool guards)
            found[0].start == (uintptr_t)page;
 }
 
-static int open_scanner(void)
+/* Its number and 1, or -1. */
+static int open_scanner(atomic_int *fd_plus_1)
 {
     int fd;
 
     pthread_mutex_lock(&mutex);
-    fd = atomic_load(&page->fd_plus_1);
+    fd = atomic_load(fd_plus_1);
     if (fd == 0) {
         fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC) + 1;
-        atomic_store(&page->fd_plus_1, -1); /* also makes the page one that was written */
+        atomic_store(fd_plus_1, -1); /* also makes the page one that was written */
         if (fd > 0 && !works(fd - 1, true) && !works(fd - 1, false)) {
             close(fd - 1);
             fd = 0;
         }
         fd = fd > 0 ? fd : -1;
-        atomic_store(&page->fd_plus_1, fd);
+        atomic_store(fd_plus_1, fd);
     }
     pthread_mutex_unlock(&mutex);
     return fd;
 }
 
+static int scanner(void)
+{
+    atomic_int *fd_plus_1 = &page->fd_plus_1[lucet__shard()];
+    int fd = atomic_load_explicit(fd_plus_1, memory_order_acquire);
+
+    return fd == 0 ? open_scanner(fd_plus_1) : fd;
+}
+
 bool lucet__dirty_prepare(void)
 {
     pthread_once(&once, make_page);
-    return page && (atomic_load(&page->fd_plus_1) > 0 || open_scanner() > 0);
+    return page && scanner() > 0;
 }
 
 long lucet__dirty(const uint8_t *from, const uint8_t *to, struct lucet__page_range *out, size_t max)
 {
-    int fd = page ? atomic_load_explicit(&page->fd_plus_1, memory_order_acquire) : -1;
-
-    if (fd == 0) /* forked */
-        fd = open_scanner();
+    int fd = page ? scanner() : -1;
     long n = fd > 0 ? scan(fd - 1, from, to, out, max) : -1;
     return n > (long)max ? -1 : n;
 }

@@ -10,6 +10,7 @@
 #include "run/guest.h"
 #include "run/process.h"
 #include "runtime/failing.h"
+#include "runtime/scanners.h"
 
 #ifndef FAILING_SOME_ONLY
 
@@ -274,6 +275,7 @@ static void every_failure_is_clean(void **state)
 
     (void)state;
     guest_begin();
+    scanners_open();
     throwing = guest_artifact(throwing_wat, &guest_default, &throwing_size);
     text_add(&t, "%s", wat);
     for (int i = 0; i < 90000; i++)

@@ -9,6 +9,7 @@
 #include "lucet/exception.h"
 #include "run/guest.h"
 #include "run/process.h"
+#include "runtime/scanners.h"
 
 static const char wat[] = "(module (import \"h\" \"yield\" (func $yield))"
                           " (import \"h\" \"end\" (func $end)) (memory 2 16) (table 10 "
@@ -253,6 +254,7 @@ static void nothing_accumulates(void **state)
     many(&warm);
     for (int i = 0; i < 3; i++)
         pthread_join(threads[i], NULL);
+    scanners_open();
     struct usage before = measure();
     for (int i = 0; i < 3; i++)
         pthread_create(&threads[i], NULL, many, &each);
