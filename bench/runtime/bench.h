@@ -38,6 +38,11 @@ extern bool bench_pages_on_demand; /* Lucet's regions are of the userfaultfd kin
 /* The library is loaded from `path`; NULL and a message on stderr: it cannot be. */
 const struct engine *bench_wasmtime(const char *path);
 
+/* native.c: work of the machine's alone, for comparison. */
+void native_share_nothing(void);
+void native_share_a_lock(void);
+bool native_can_scan(void); /* what the latter does */
+
 /* What a series of measurements comes to. */
 struct sample {
     double median, p99; /* nanoseconds, or what the row says */

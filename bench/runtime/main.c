@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -209,24 +208,15 @@ static void scaling(const struct row *row, struct sample out[ENGINES])
     }
 }
 
-/* What the machine itself gives: work of about the same length that shares nothing, half of it in the
- * kernel. Two processors that are threads of one core, or are lent to others, do less than twice as much. */
-static void share_nothing(void)
-{
-    static _Thread_local uint8_t pages[2][4096];
-
-    for (unsigned i = 0; i < 8; i++) {
-        memset(pages[0], (int)i, sizeof(pages[0]));
-        memcpy(pages[1], pages[0], sizeof(pages[1]));
-        __asm__ volatile("" ::"r"(pages[1]) : "memory");
-    }
-    for (unsigned i = 0; i < 4; i++)
-        syscall(SYS_getppid);
-}
-
 static void scaling_of_machine(const struct row *row, struct sample out[ENGINES])
 {
-    natively(&(const struct engine){.fresh_small = share_nothing}, scaling, row, out);
+    natively(&(const struct engine){.fresh_small = native_share_nothing}, scaling, row, out);
+}
+
+static void scaling_of_kernel(const struct row *row, struct sample out[ENGINES])
+{
+    if (native_can_scan())
+        natively(&(const struct engine){.fresh_small = native_share_a_lock}, scaling, row, out);
 }
 
 /* ---- Memory ---- */
@@ -345,6 +335,8 @@ static const struct row rows[] = {
     {"fresh-image", "the same, 4 MiB image, 16 pages dirtied", "ns", 2, false, each_operation,
      WORK(fresh_image)},
     {"scaling", "all cores at once: times one core (p99: per second)", "x", 0, true, scaling, 0},
+    {"scaling-kernel", "(the same of one scan for dirty pages each)", "x", 0, true,
+     scaling_of_kernel, 0},
     {"scaling-machine", "(the same of work that shares nothing)", "x", 0, true, scaling_of_machine,
      0},
     {"call-handle", "host to guest call through a handle", "ns", 2, false, loops,
