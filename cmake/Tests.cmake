@@ -29,7 +29,7 @@ if(LUCET_TSAN)
 endif()
 
 # Those that are about memory, faults and slots.
-set(LUCET_TESTS_ON_DEMAND "_(bulk|faults|host|kill|memories|memory|neighbours|segments|shared|slice|stack|\
+set(LUCET_TESTS_ON_DEMAND "_(bulk|faults|host|kill|program|memories|memory|neighbours|segments|shared|slice|stack|\
 threads|traps|yield|failures|soak|fresh|image|linking|region|segment|stores|timeout)$")
 
 file(GLOB unit_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/unit/*/test_*.c)

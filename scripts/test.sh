@@ -75,7 +75,7 @@ case $mode in
 --tsan)
     tests='^unit_(run|runtime)_'
     if [ "${LUCET_TSAN:-}" = quick ]; then
-        tests+='(kill_states|neighbours|slice|yield|shared|fresh|linking|region|stores|timeout|load|on_demand)$'
+        tests+='(kill_states|program|wasi_program|neighbours|slice|yield|shared|fresh|linking|region|stores|timeout|load|on_demand)$'
     else
         export LUCET_KILLS=${LUCET_KILLS:-100000}
     fi

@@ -153,7 +153,8 @@ struct lucet_region_options { /* 0 = the default, for each */
     /* Of lucet_uffd_region_create_with() only: bytes of its slot's memory that each instance may have touched at a time,
      * whatever its size. Beyond, the run ends as terminated, reason heap_out_of_memory, and
      * lucet_vmctx_guest_range() and _check_heap() refuse; where data segments alone need more, creation and reset fail
-     * with limits_exceeded. Counted in blocks of up to 64 KiB. */
+     * with limits_exceeded. Counted in blocks of up to 64 KiB. Memories that do not lie in the slot (all but memory 0, shared
+     * ones) are not looked at page by page: each may grow to an equal part of as much again. */
     uint64_t heap_resident_limit;
     /* A memory.grow of a guest that the limits, the limiter or the host's memory do not allow ends the run as
      * terminated, reason heap_out_of_memory, instead of answering -1, which many guests do not look at. Growing
@@ -275,7 +276,7 @@ struct lucet_instance_options {
  * - Of `thread_of` it has the contexts (those of its own options come after), embed_ctx unless it has one, the handlers, and
  *   terminate_on_heap_oom. Slices, which somebody would have to resume, it has not.
  * - Per thread are the limits of stack, context and exceptions, and a region's heap_resident_limit: with that, only a module that
- *   imports its memory 0 can have threads (unsupported).
+ *   imports all its memories can have threads (unsupported).
  * - The region's limiter is asked before a thread's memories are created with `thread_of` as `inst`; that they are gone is not told.
  *
  * The calling thread has `thread_of`, which may be running, in a host function. The first instance keeps its slot until all its

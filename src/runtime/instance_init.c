@@ -51,6 +51,26 @@ static uint64_t space_of(const struct lucet_instance *i, uint32_t own, const str
     return may_be_first ? i->region->limits.heap_address_space_size : m->grow_limit;
 }
 
+static bool lies_in_slot(const struct lucet_artifact *a, uint32_t memory)
+{
+    return memory == 0 && !(a->memories[memory].flags & LUCET_SHARED);
+}
+
+/* What is touched is counted in slots only. A region's limit of that must have no way around: other memories may have as much,
+ * in size and together. */
+static uint64_t mapped_limit(const struct lucet_instance *i)
+{
+    const struct lucet_artifact *a = &i->module->artifact;
+    const uint64_t limit = i->region->options.heap_resident_limit;
+    uint64_t mapped = 0;
+
+    if (limit == 0)
+        return UINT64_MAX;
+    for (uint32_t k = a->header->nimported_memories; k < a->nmemories; k++)
+        mapped += !lies_in_slot(a, k);
+    return mapped ? limit / mapped : limit;
+}
+
 /* Memory 0 lies in the slot, where compiled code expects reservation and guard. Shared memories,
  * which outlive runs of one instance, and all others have mappings of their own. */
 static enum lucet_error place_memory(struct lucet_instance *i, uint32_t own)
@@ -62,7 +82,7 @@ static enum lucet_error place_memory(struct lucet_instance *i, uint32_t own)
 
     if (index == 0)
         i->memory0 = m;
-    if (index == 0 && !(a->memories[index].flags & LUCET_SHARED)) {
+    if (lies_in_slot(a, index)) {
         m->slot = i->slot;
         m->space = i->region->limits.heap_address_space_size;
         m->desc->base = i->slot->heap;
@@ -89,6 +109,8 @@ static enum lucet_error describe_memory(struct lucet_instance *i, uint32_t own, 
     m->allowance = &i->heap;
     if (lucet_memory_is_guarded(index, d->flags, d->page_log2))
         limit = least(limit, h->heap.reserved_size);
+    if (!lies_in_slot(a, index))
+        limit = least(limit, mapped_limit(i));
     m->grow_limit = limit >> d->page_log2 << d->page_log2;
     m->desc->max_pages = least(m->declared_max, lucet_memory_most_pages(d->flags, d->page_log2));
     m->desc->owner = m;

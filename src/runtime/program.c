@@ -71,12 +71,10 @@ static enum lucet_error check(const struct lucet_instance *i, const struct lucet
     if (of->instructions_bound)
         return lucet__fail(lucet_error_unsupported,
                            "a program whose instructions are bounded has one thread");
-    if (i->region->options.heap_resident_limit && a->nmemories > 0 &&
-        a->header->nimported_memories == 0)
-        return lucet__fail(
-            lucet_error_unsupported,
-            "a program whose resident memory is limited has threads only where memory 0 "
-            "is imported");
+    if (i->region->options.heap_resident_limit && a->nmemories > a->header->nimported_memories)
+        return lucet__fail(lucet_error_unsupported,
+                           "a program whose resident memory is limited has threads only where all "
+                           "memories are imported");
     return lucet_error_ok;
 }
 

@@ -20,12 +20,14 @@ ends() { # NAME CODE REGEX ARGUMENT…
 }
 
 # Memory
+on_demand=
 run "$lucet_wasi" --max-heap-size 2MiB "$limits" memory
 check "memory grows to its limit: exit code" 0 "$status"
 check "memory grows to its limit" yes "$([ "$out" -gt 20 ] && [ "$out" -lt 32 ] && echo yes)"
 ends "memory, ended instead of told" 134 'its memory is exhausted' --max-heap-size 2MiB --terminate-on-heap-oom "$limits" memory
 says "touched, all of it" 1024 "$limits" touch
 if run "$lucet_wasi" --region uffd "$limits" && [ "$status" = 0 ]; then
+    on_demand=yes
     says "pages on demand" 1024 --region uffd "$limits" touch
     ends "resident memory" 134 'its memory is exhausted' --region uffd --max-resident-size 8MiB "$limits" touch
     says "resident memory, enough" 1024 --region uffd --max-resident-size 80MiB "$limits" touch
@@ -92,6 +94,12 @@ W
       (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))
 W
     wasm-tools parse "$work/exceptions.wat" -o "$work/exceptions.wasm"
+    cat >"$work/other.wat" <<'W'
+(module (import "env" "memory" (memory 1 100 shared)) (memory $own 1 100)
+  (func (export "shared") (param i32) (result i32) (memory.grow 0 (local.get 0)))
+  (func (export "other") (param i32) (result i32) (memory.grow $own (local.get 0))))
+W
+    wasm-tools parse "$work/other.wat" -o "$work/other.wasm"
     wasm-tools parse "$work/small.wat" -o "$work/small.wasm"
     says "table entries" 40 --max-table-entries 50 --invoke table "$work/small.wasm"
     says "exceptions, enough" "" --invoke exceptions "$work/exceptions.wasm" 10000
@@ -100,6 +108,11 @@ W
     says "a thread" 1 --invoke threads "$work/small.wasm"
     says "threads have memory of their own" 1 --max-heap-size 256KiB --invoke with_thread "$work/small.wasm"
     says "and no more than all may have" -1 --max-heap-size 192KiB --invoke with_thread "$work/small.wasm"
+    if [ -n "$on_demand" ]; then
+        says "other memories are not around it" 1 --region uffd --max-resident-size 128KiB --invoke other "$work/other.wasm" 1
+        says "other memories end where it ends" -1 --region uffd --max-resident-size 128KiB --invoke other "$work/other.wasm" 2
+        says "shared memories, too" -1 --region uffd --max-resident-size 128KiB --invoke shared "$work/other.wasm" 2
+    fi
     says "tables of threads, too" 0 --max-table-entries 19 --invoke threads "$work/small.wasm"
     says "no threads where instructions are limited" 0 --max-instructions 1000000 --invoke threads "$work/small.wasm"
 fi

@@ -327,6 +327,13 @@ static int run_instance(const struct cli *cli, const struct lucet_dl_module *mod
     return finish(cli, inst, ctx, error, &result);
 }
 
+/* They cannot be told what is touched, so their size is what that limits. */
+static uint64_t max_shared(const struct cli *cli)
+{
+    return cli->max_resident && cli->max_resident < cli->max_heap ? cli->max_resident
+                                                                  : cli->max_heap;
+}
+
 int run(const struct cli *cli, struct lucet_dl_module *module)
 {
     struct lucet_linker *linker = NULL;
@@ -340,7 +347,7 @@ int run(const struct cli *cli, struct lucet_dl_module *module)
             error = lucet_wasi_link(linker);
         }
         if (error == lucet_error_ok) {
-            error = lucet_wasi_link_shared_memories(linker, module, cli->max_heap);
+            error = lucet_wasi_link_shared_memories(linker, module, max_shared(cli));
         }
         if (error == lucet_error_ok && starts_threads(module) && cli->max_threads > 0) {
             error = lucet_wasi_ctx_threads(ctx, region, module, linker, cli->max_threads);

@@ -102,6 +102,39 @@ static void the_limit_holds_for_data_segments(void **state)
     lucet_dl_module_release(m);
 }
 
+/* Which are not looked at page by page: they are no way around it. */
+static void other_memories_grow_to_the_limit_together(void **state)
+{
+    static const char wat[] =
+        "(module (memory 1 100) (memory $b 1 100) (memory $c 1 100 shared)"
+        " (func (export \"a\") (param i32) (result i32) (memory.grow 0 (local.get 0)))"
+        " (func (export \"b\") (param i32) (result i32) (memory.grow $b (local.get 0)))"
+        " (func (export \"c\") (param i32) (result i32) (memory.grow $c (local.get 0))))";
+    struct lucet_instance *inst;
+
+    (void)state;
+    guest_begin();
+    struct lucet_dl_module *m = guest_module(wat, &guest_default);
+    struct lucet_region *region = demand_region(1, 8 * BLOCK);
+    assert_int_equal(lucet_region_new_instance(region, m, &inst), lucet_error_ok);
+    assert_int_equal((int32_t)guest_call(inst, "b", ARGS(I32(4))), -1);
+    assert_int_equal(guest_call(inst, "b", ARGS(I32(3))), 1);
+    assert_int_equal((int32_t)guest_call(inst, "c", ARGS(I32(4))), -1);
+    assert_int_equal(guest_call(inst, "c", ARGS(I32(3))), 1);
+    assert_int_equal(guest_call(inst, "a", ARGS(I32(90))), 1); /* what it touches is limited */
+    lucet_instance_release(inst);
+    lucet_region_release(region);
+    region = demand_region(1, BLOCK);
+    assert_int_equal(lucet_region_new_instance(region, m, &inst), lucet_error_limits_exceeded);
+    lucet_region_release(region);
+    region = demand_region(1, 0);
+    assert_int_equal(lucet_region_new_instance(region, m, &inst), lucet_error_ok);
+    assert_int_equal(guest_call(inst, "b", ARGS(I32(90))), 1);
+    lucet_instance_release(inst);
+    lucet_region_release(region);
+    lucet_dl_module_release(m);
+}
+
 /* The kernel does not wait for pages; whoever asked for a range gets it whole. */
 static void system_calls_find_ranges_that_were_checked(void **state)
 {
@@ -231,6 +264,7 @@ int main(void)
         cmocka_unit_test(out_of_bounds_stays_a_fault),
         cmocka_unit_test(the_limit_of_what_is_touched_ends_the_run),
         cmocka_unit_test(the_limit_holds_for_data_segments),
+        cmocka_unit_test(other_memories_grow_to_the_limit_together),
         cmocka_unit_test(system_calls_find_ranges_that_were_checked),
         cmocka_unit_test(nothing_is_left_behind),
         cmocka_unit_test(many_threads_fault_at_once),
