@@ -263,9 +263,10 @@ static void arguments_count_as_exceptions_held(void **state)
     (void)state;
     guest_begin();
     limits.exceptions_size = 4096;
-    assert_int_equal(lucet_mmap_region_create(1, &limits, &tight), lucet_error_ok);
+    assert_int_equal(lucet_mmap_region_create(2, &limits, &tight), lucet_error_ok);
     struct lucet_dl_module *m = guest_module(
         "(module (table $t 0 exnref)"
+        " (func (export \"second\") (param exnref exnref) (result exnref) (local.get 1))"
         " (func (export \"keep\") (param exnref exnref) (result i32)"
         "   (drop (table.grow $t (local.get 0) (i32.const 1)))"
         "   (table.grow $t (local.get 1) (i32.const 1)))"
@@ -291,6 +292,22 @@ static void arguments_count_as_exceptions_held(void **state)
     const struct lucet_val had = LUCET_VAL(exnref, as_ref, first);
     for (int k = 0; k < 200; k++)
         guest_call(inst, "keep", ARGS(had, had));
+    /* One that another instance has would be copied. */
+    struct lucet_instance *other = guest_instance(tight, m, NULL, NULL);
+    assert_int_equal(lucet_exception_new(t, ARGS(I64(n), I64(2)), &e), lucet_error_ok);
+    const struct lucet_val both[] = {LUCET_VAL(exnref, as_ref, first),
+                                     LUCET_VAL(exnref, as_ref, e)};
+    guest_call(other, "keep", ARGS(both[1], both[1]));
+    assert_int_equal(lucet_instance_run(inst, "keep", ARGS(both[1], both[1]), &r),
+                     lucet_error_limits_exceeded);
+    /* Each argument is what it was. */
+    struct lucet_val v, values;
+    assert_int_equal(lucet_instance_call(other, "second", 6, 2, both, 1, &v, &r), lucet_error_ok);
+    assert_int_equal(lucet_exception_count(v.inner_val.as_ref), 2);
+    assert_int_equal(lucet_exception_value(v.inner_val.as_ref, 1, &values), lucet_error_ok);
+    assert_int_equal(values.inner_val.as_i64, 2);
+    lucet_exception_release(e);
+    lucet_instance_release(other);
     /* Whatever it lets go makes room. */
     guest_call(inst, "drop", 0, NULL);
     assert_int_equal(lucet_exception_new(t, ARGS(I64(n), I64(1)), &e), lucet_error_ok);

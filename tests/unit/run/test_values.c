@@ -66,6 +66,30 @@ static void integers_of_the_host_stand_for_those_of_guests(void **state)
     end();
 }
 
+/* Least of all for references, which are addresses. */
+static void integers_stand_for_nothing_else(void **state)
+{
+    static const char *const names[] = {"f32", "f64", "v128", "func", "extern", "exn"};
+    const struct lucet_val small[] = {V(u8, as_u8, 64),
+                                      V(u16, as_u16, 64),
+                                      V(i8, as_i8, 64),
+                                      V(i16, as_i16, 64),
+                                      {.ty = lucet_val_type_bool, .inner_val.as_bool = true},
+                                      V(u32, as_u32, 64),
+                                      V(u64, as_u64, 64)};
+    struct lucet_result r;
+
+    (void)state;
+    begin("(module (func (export \"f32\") (param f32)) (func (export \"f64\") (param f64))"
+          " (func (export \"v128\") (param v128)) (func (export \"func\") (param funcref))"
+          " (func (export \"extern\") (param externref)) (func (export \"exn\") (param exnref)))");
+    for (size_t k = 0; k < sizeof(names) / sizeof(*names); k++)
+        for (size_t i = 0; i < sizeof(small) / sizeof(*small); i++)
+            assert_int_equal(lucet_instance_run(inst, names[k], 1, &small[i], &r),
+                             lucet_error_type_mismatch);
+    end();
+}
+
 static void a_result_that_is_missing_is_zero(void **state)
 {
     (void)state;
@@ -166,6 +190,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(integers_of_the_host_stand_for_those_of_guests),
+        cmocka_unit_test(integers_stand_for_nothing_else),
         cmocka_unit_test(a_result_that_is_missing_is_zero),
         cmocka_unit_test(null_is_refused),
         cmocka_unit_test(a_yield_hands_a_value_over_each_way),

@@ -1,7 +1,10 @@
 /* What satisfies an import, and what is said when nothing does. */
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "module/reader.h"
 #include "run/guest.h"
+#include "runtime/sizes.h"
 
 static struct lucet_linker *linker;
 static struct lucet_region *region;
@@ -82,6 +85,35 @@ static void memories_of_less_address_space_are_refused(void **state)
     lucet_instance_release(owner);
     lucet_dl_module_release(m);
     lucet_region_release(tight);
+    end();
+}
+
+/* An artifact says how far below its memory it may reach; the memory may be another region's. */
+static void memories_without_the_guard_before_them_are_refused(void **state)
+{
+    struct lucet_artifact_error err;
+    struct lucet_artifact a;
+    struct lucet_instance *inst;
+    size_t size;
+
+    (void)state;
+    begin();
+    assert_int_equal(lucet_linker_memory(linker, "h", "m", 1, 1), lucet_error_ok);
+    uint8_t *bytes =
+        guest_artifact("(module (import \"h\" \"m\" (memory 1)))", &guest_default, &size);
+    for (int beyond = 0; beyond < 2; beyond++) {
+        struct lucet_dl_module *m;
+        const struct lucet_instance_options o = {.linker = linker};
+        assert_true(lucet_artifact_read(bytes, size, &a, &err));
+        ((struct lucet_module_header *)(uintptr_t)a.header)->heap.front_guard =
+            LUCET__FRONT_GUARD + (beyond ? 4096 : 0);
+        assert_int_equal(lucet_dl_module_load_bytes(bytes, size, &m), lucet_error_ok);
+        assert_int_equal(lucet_region_new_instance_with(region, m, &o, &inst),
+                         beyond ? lucet_error_limits_exceeded : lucet_error_ok);
+        lucet_instance_release(inst);
+        lucet_dl_module_release(m);
+    }
+    free(bytes);
     end();
 }
 
@@ -185,6 +217,14 @@ static void functions_of_other_instances_have_types(void **state)
         if (!strstr(lucet_error_detail(), wrong[k].said))
             fail_msg("%s: %s", wrong[k].import, lucet_error_detail());
     }
+    assert_int_equal(
+        make(
+            "(module (import \"o\" \"f\" (func (param i32))) (import \"o\" \"m\" (memory 1))"
+            " (import \"o\" \"m64\" (memory i64 1)) (import \"o\" \"t\" (table 1 funcref))"
+            " (import \"o\" \"t64\" (table i64 1 funcref)) (import \"o\" \"x\" (tag (param i32))))",
+            &guest_default, &inst),
+        lucet_error_ok);
+    lucet_instance_release(inst);
     lucet_linker_release(linker);
     assert_int_equal(lucet_linker_new(&linker), lucet_error_ok);
     lucet_instance_release(owner);
@@ -230,6 +270,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memories_of_less_address_space_are_refused),
+        cmocka_unit_test(memories_without_the_guard_before_them_are_refused),
         cmocka_unit_test(bound_imports_are_found_by_symbol),
         cmocka_unit_test(what_is_missing_is_named),
         cmocka_unit_test(functions_of_other_instances_have_types),

@@ -262,9 +262,13 @@ static enum lucet_error import_privately(void)
         e = lucet_linker_instance(linker, "library", from);
     if (e == lucet_error_ok)
         e = make(&user, &to);
+    lucet_instance_release(from);
+    lucet_linker_release(linker);
+    linker = NULL;
+    if (e == lucet_error_ok)
+        assert_int_equal(lucet_region_used_slots(region), 2);
     if (e == lucet_error_ok)
         e = run(to, "run");
-    lucet_instance_release(from);
     lucet_instance_release(to);
     return e;
 }
