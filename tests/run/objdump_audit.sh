@@ -42,6 +42,11 @@ cat >module.wat <<'WAT'
     (call_indirect (param i32) (result i32) (local.get 0) (local.get 1)))
   (func $lookup (export "lookup") (param i32) (result f64)
     (f64.load offset=65536 (i32.and (local.get 0) (i32.const 0xfff8))))
+  (func $back (export "back") (param i32 i32 i32)
+    (loop
+      (i32.store8 (local.tee 0 (i32.sub (local.get 0) (i32.const 1))) (i32.load8_u (local.get 1)))
+      (local.set 1 (i32.sub (local.get 1) (i32.const 1)))
+      (br_if 0 (i32.lt_u (local.get 2) (local.get 0)))))
   (func $sum (export "sum") (param i32 i32) (result i32) (local i32)
     (loop
       (local.set 2 (i32.add (local.get 2) (i32.load (local.get 0))))
@@ -113,6 +118,9 @@ damage "call of a host trampoline"    target      keep    '^call'        call:ho
 damage "call of an entry"             target      keep    '^call'        call:entry.0
 damage "switch without bounds check"  branch      switch  '^jnbe|^ja|^jnb' 90
 damage "jump table index not checked" branch      switch  '^cmp'         90
+damage "counter not compared"         memory      back    '^cmp edx, edi' 39ca
+damage "another counter"              memory      back    '^dec edi'     ffce
+damage "address that runs up"         memory      back    '^dec rax'     48ffc0
 damage "code between functions"       padding     load    ''             gap
 
 # What no code of lucetc's has, most of it because it reaches state of the host's.

@@ -95,8 +95,10 @@ static bool clip(struct audit_value *v, const struct audit_value *compared, unsi
 
     if (width == 8 && compared->bits == 64)
         return clip64(v, (int64_t)distance, b);
-    if (width >= 4) /* also a low half that was compared as a whole register */
-        return clip32(v, (uint32_t)distance, b);
+    if (width >= 4) { /* also a low half that was compared as a whole register */
+        const bool whole = compared->bits == 64 && value_is_u32(compared) && b.lo >= 0;
+        return clip32(v, (uint32_t)distance, b) && (!whole || clip64(v, (int64_t)distance, b));
+    }
     if (b.lo < 0 || (uint32_t)distance != 0)
         return true;
     const uint32_t max = (1u << 8 * width) - 1, hi = b.hi > max ? max : (uint32_t)b.hi;

@@ -71,6 +71,26 @@ static int64_t distance(const struct audit_value *from, const struct audit_value
     return from->bits == 32 ? (int32_t)d : (int64_t)d;
 }
 
+static bool is_low(const struct audit_value *v)
+{
+    return v->bits == 32 || value_is_u32(v);
+}
+
+/* As low halves the two are a constant apart from the group's first member, on both paths. */
+static bool name_low_half(struct audit_value *v, const struct group *g,
+                          const struct audit_value *to, const struct audit_value *from)
+{
+    const int32_t d = (int32_t)((uint64_t)to->add - (uint64_t)g->to.add);
+
+    if (g->to.name != to->name || g->from.name != from->name || !is_low(to) || !is_low(from) ||
+        !value_is_u32(v) || d != (int32_t)((uint64_t)from->add - (uint64_t)g->from.add))
+        return false;
+    v->name = g->name;
+    v->add = d;
+    v->bits = 32;
+    return true;
+}
+
 /* The name of the merge of two numbers. */
 static void name_merge(struct audit_value *v, struct renaming *r, const struct audit_value *to,
                        const struct audit_value *from, uint64_t own)
@@ -80,8 +100,11 @@ static void name_merge(struct audit_value *v, struct renaming *r, const struct a
         return;
     for (unsigned i = 0; i < r->count; i++) {
         const struct group *g = &r->groups[i];
-        if (!is_related(&g->to, to) || !is_related(&g->from, from))
+        if (!is_related(&g->to, to) || !is_related(&g->from, from)) {
+            if (name_low_half(v, g, to, from))
+                return;
             continue;
+        }
         const int64_t d = distance(&g->to, to);
         if (d != distance(&g->from, from) || (d != 0 && to->bits != from->bits))
             continue;
@@ -109,6 +132,24 @@ static bool join_place(struct audit_value *to, const struct audit_value *from, s
         return false;
     *to = v;
     return true;
+}
+
+/* Whole numbers first, so that they lead the groups. */
+static bool join_registers(struct audit_state *to, const struct audit_state *from,
+                           struct renaming *r)
+{
+    uint32_t halves = 0;
+    bool changed = false;
+
+    for (unsigned i = 0; i < REG_COUNT; i++)
+        if (to->regs[i].bits != 64 || from->regs[i].bits != 64)
+            halves |= 1u << i;
+        else
+            changed |= join_place(&to->regs[i], &from->regs[i], r, i);
+    for (unsigned i = 0; i < REG_COUNT; i++)
+        if (halves >> i & 1)
+            changed |= join_place(&to->regs[i], &from->regs[i], r, i);
+    return changed;
 }
 
 static bool join_slots(struct audit_state *to, const struct audit_state *from, struct renaming *r)
@@ -145,9 +186,8 @@ bool state_join(struct audit_state *to, const struct audit_state *from, uint32_t
     r.widen = widen;
     r.count = 0;
     *changed = false;
-    for (unsigned i = 0; i < REG_COUNT; i++)
-        if (join_place(&to->regs[i], &from->regs[i], &r, i))
-            *changed = true;
+    if (join_registers(to, from, &r))
+        *changed = true;
     if (join_slots(to, from, &r))
         *changed = true;
     if (to->gs != from->gs && to->gs != AUDIT_GS_UNKNOWN) {

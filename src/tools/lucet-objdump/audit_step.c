@@ -175,6 +175,12 @@ static void relate_binary(enum audit_op op, struct audit_value *v, const struct 
         value_relate_sum(v, x, -y->lo, width);
 }
 
+static bool adds_constant(enum audit_op op, const struct audit_value *y)
+{
+    return op == OP_INC || op == OP_DEC ||
+           ((op == OP_ADD || op == OP_SUB) && value_is(y, VALUE_NUMBER) && value_is_fixed(y));
+}
+
 static void compare(struct audit_state *s, struct audit_value left, struct audit_value right,
                     unsigned width, unsigned left_reg, bool zero_only)
 {
@@ -200,8 +206,8 @@ static bool step_binary(const struct audit_unit *u, struct audit_state *s,
     struct audit_value x = read_operand(u, s, insn, first);
     struct audit_value y = read_operand(u, s, insn, second);
     /* The sum of a lower half is a number that the whole does not name. */
-    if (insn->op == OP_ADD && width == 8 && first->kind == OPERAND_REG && x.bits == 32 &&
-        value_is(&x, VALUE_NUMBER) && value_is(&y, VALUE_NUMBER) && value_is_fixed(&y)) {
+    if (adds_constant(insn->op, &y) && width == 8 && first->kind == OPERAND_REG && x.bits == 32 &&
+        value_is(&x, VALUE_NUMBER)) {
         state_rename(s, first->reg, state_name(insn->at, NAME_FIRST));
         x = s->regs[first->reg];
     }
