@@ -162,6 +162,8 @@ enum lucet_error lucet__arguments_admit(struct lucet_instance *i, const uint8_t 
         if (types[k] == LUCET_EXNREF && e && (!e->of || e->of != i->exceptions))
             size += lucet__exception_size(e->tag);
     }
+    if (size && !lucet__exceptions_of(i))
+        return lucet__no_memory();
     /* Room for all before the first: only their callers hold them yet. */
     if (size && !lucet__exceptions_room(i, NULL, size))
         return lucet__fail(lucet_error_limits_exceeded,

@@ -34,6 +34,11 @@ static struct guest {
               " (func (export \"out\") (throw $own (i64.const 2) (global.get $e))))"},
   two_memories = {.wat = "(module (memory 1 4) (memory $second 1 4)"
                          " (func (export \"run\") (drop (memory.grow $second (i32.const 1)))))"},
+  without_tags = {.wat = "(module (import \"h\" \"only throw\" (func $throw))"
+                         " (global $e (mut exnref) (ref.null exn))"
+                         " (func (export \"run\") (call $throw))"
+                         " (func (export \"keep\") (param exnref)"
+                         "   (global.set $e (local.get 0))))"},
   giver = {.wat = "(module (func $f (result i32) (i32.const 77)) (elem declare func $f)"
                   " (func (export \"get\") (result funcref) (ref.func $f)))"},
   taker = {.wat = "(module (table $t 2 funcref) (type $v (func (result i32)))"
@@ -53,8 +58,9 @@ static struct guest {
   library = {.wat = "(module (func (export \"f\") (result i32) (i32.const 1)))"},
   user = {.wat = "(module (import \"library\" \"f\" (func $f (result i32)))"
                  " (func (export \"run\") (drop (call $f))))"};
-static struct guest *const guests[] = {&plain,  &throwing, &two_memories, &giver,   &taker,
-                                       &caller, &inner,    &outer,        &library, &user};
+static struct guest *const guests[] = {&plain, &throwing, &two_memories, &without_tags,
+                                       &giver, &taker,    &caller,       &inner,
+                                       &outer, &library,  &user};
 #define GUESTS (sizeof(guests) / sizeof(*guests))
 
 static struct lucet_region *region;
@@ -76,6 +82,16 @@ static void host_throw(struct lucet_vmctx *ctx)
         lucet_exception_release(e);
     }
     lucet_vmctx_yield(ctx, NULL);
+}
+
+static void host_only_throw(struct lucet_vmctx *ctx)
+{
+    struct lucet_exception *e;
+
+    if (lucet_exception_new(tag, ARGS(I64(5)), &e) != lucet_error_ok)
+        return;
+    lucet_vmctx_throw(ctx, e);
+    lucet_exception_release(e);
 }
 
 /* An instance of the guest, whose module nobody else holds. */
@@ -107,22 +123,59 @@ static enum lucet_error run(struct lucet_instance *inst, const char *name)
 
 /* ---- Lives ---- */
 
-/* One after the other in the same slot, of the same module and of others. */
-static enum lucet_error again(void)
+/* One after the other in the same slot. */
+static enum lucet_error again_with(const struct guest *g, const char *name)
 {
     struct lucet_dl_module *m;
     const struct lucet_instance_options o = {.linker = linker};
     struct lucet_instance *inst = NULL;
-    enum lucet_error e = lucet_dl_module_load_bytes(plain.artifact, plain.size, &m);
+    enum lucet_error e = lucet_dl_module_load_bytes(g->artifact, g->size, &m);
 
     for (int round = 0; round < 4 && e == lucet_error_ok; round++) {
         e = lucet_region_new_instance_with(region, m, &o, &inst);
         if (e == lucet_error_ok)
-            e = run(inst, "run");
+            e = run(inst, name);
         lucet_instance_release(inst);
         inst = NULL;
     }
     lucet_dl_module_release(m);
+    return e;
+}
+
+static enum lucet_error yield_again(void)
+{
+    return again_with(&plain, "yield");
+}
+
+static enum lucet_error throw_again(void)
+{
+    return again_with(&without_tags, "run");
+}
+
+/* With an exception in it that the host handed over. */
+static enum lucet_error keep_an_argument(void)
+{
+    struct lucet_exception *x = NULL;
+    struct lucet_instance *inst;
+    struct lucet_result r;
+    enum lucet_error e = make(&without_tags, &inst);
+
+    if (e == lucet_error_ok)
+        e = lucet_exception_new(tag, ARGS(I64(5)), &x);
+    const struct lucet_val arg = LUCET_VAL(exnref, as_ref, x);
+    if (e == lucet_error_ok)
+        e = lucet_instance_run(inst, "keep", 1, &arg, &r);
+    lucet_exception_release(x);
+    lucet_instance_release(inst);
+    return e;
+}
+
+/* Of the same module and of others. */
+static enum lucet_error again(void)
+{
+    struct lucet_instance *inst;
+    enum lucet_error e = again_with(&plain, "run");
+
     for (int round = 0; round < 2 && e == lucet_error_ok; round++) {
         e = make(round ? &plain : &two_memories, &inst);
         lucet_instance_release(inst);
@@ -290,6 +343,8 @@ static enum lucet_error live(enum lucet_error (*life)(void))
     if (e == lucet_error_ok)
         e = lucet_linker_func(linker, "h", "throw", ":", (void (*)(void))host_throw);
     if (e == lucet_error_ok)
+        e = lucet_linker_func(linker, "h", "only throw", ":", (void (*)(void))host_only_throw);
+    if (e == lucet_error_ok)
         e = life();
     lucet_linker_release(linker);
     lucet_tag_release(tag);
@@ -302,6 +357,9 @@ static enum lucet_error live(enum lucet_error (*life)(void))
 
 static enum lucet_error (*const lives[])(void) = {
     again,
+    yield_again,
+    throw_again,
+    keep_an_argument,
     yield_and_go,
     yield_and_reset,
     yield_and_go_on,

@@ -138,10 +138,29 @@ static void nothing_interrupts_the_host_afterwards(void **state)
     assert_int_equal(poll(NULL, 0, 60), 0);
     assert_int_equal((uint32_t)guest_call(s.inst, "short", 0, NULL), 9);
     assert_int_equal(poll(NULL, 0, 30), 0);
-    /* Nor when it ends before its time. */
-    lucet_instance_set_timeout(s.inst, 250);
-    assert_int_equal((uint32_t)guest_call(s.inst, "short", 0, NULL), 9);
+    tear_down(&s);
+}
+
+static void *run_in_time(void *arg)
+{
+    struct set *s = arg;
+
+    lucet_instance_set_timeout(s->inst, 250);
+    assert_int_equal((uint32_t)guest_call(s->inst, "short", 0, NULL), 9);
     assert_int_equal(poll(NULL, 0, 280), 0);
+    return NULL;
+}
+
+/* Nor when it ends before its time, on a thread that has had no other limit. */
+static void limits_that_were_kept_interrupt_nothing(void **state)
+{
+    pthread_t thread;
+
+    (void)state;
+    guest_begin();
+    struct set s = set_up((void (*)(void))nothing);
+    assert_int_equal(pthread_create(&thread, NULL, run_in_time, &s), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
     tear_down(&s);
 }
 
@@ -288,6 +307,12 @@ static void other_handler(int sig, siginfo_t *info, void *context)
     others += info->si_code == SI_TIMER && info->si_int == 4711;
 }
 
+static void kill_itself(struct lucet_vmctx *ctx)
+{
+    (void)ctx;
+    assert_int_equal(lucet_kill_switch_terminate(kill_switch), lucet_kill_pending);
+}
+
 /* A host that has timers with the signal that the runtime uses to stop guests. */
 static void timers_of_others_reach_their_handler(void **state)
 {
@@ -305,7 +330,7 @@ static void timers_of_others_reach_their_handler(void **state)
     assert_int_equal(lucet_remove_signal_handlers(), lucet_error_ok);
     assert_int_equal(sigaction(sig, &theirs, NULL), 0);
     assert_int_equal(lucet_install_signal_handlers(), lucet_error_ok);
-    s = set_up((void (*)(void))nothing);
+    s = set_up((void (*)(void))kill_itself);
     event.sigev_value.sival_int = 4711;
     assert_int_equal(timer_create(CLOCK_MONOTONIC, &event, &timer), 0);
     assert_int_equal(timer_settime(timer, 0, &when, NULL), 0);
@@ -320,7 +345,16 @@ static void timers_of_others_reach_their_handler(void **state)
     assert_int_equal(lucet_instance_set_slice(s.inst, 100000), lucet_error_ok);
     assert_int_equal(lucet_instance_run(s.inst, "loop", 0, NULL, NULL), lucet_error_ok);
     assert_int_equal(lucet_instance_status(s.inst), lucet_instance_status_yielded);
+    assert_int_equal(lucet_instance_reset(s.inst), lucet_error_ok);
+    assert_int_equal(lucet_instance_set_slice(s.inst, 0), lucet_error_ok);
+    assert_int_equal(lucet_instance_kill_switch(s.inst, &kill_switch), lucet_error_ok);
+    assert_int_equal(lucet_instance_run(s.inst, "host", 0, NULL, NULL),
+                     lucet_error_runtime_terminated);
+    lucet_kill_switch_release(kill_switch);
     assert_int_equal(others_and_ours, 1);
+    /* What others queue does, though it is queued as ours is. */
+    assert_int_equal(sigqueue(getpid(), sig, (union sigval){.sival_int = 1}), 0);
+    assert_int_equal(others_and_ours, 2);
     timer_settime(timer, 0, &never, NULL);
     timer_delete(timer);
     tear_down(&s);
@@ -332,6 +366,7 @@ int main(void)
         cmocka_unit_test(guests_end_in_time),
         cmocka_unit_test(waiting_host_functions_are_interrupted),
         cmocka_unit_test(nothing_interrupts_the_host_afterwards),
+        cmocka_unit_test(limits_that_were_kept_interrupt_nothing),
         cmocka_unit_test(timers_go_with_their_threads),
         cmocka_unit_test(killed_host_functions_are_interrupted_until_they_return),
         cmocka_unit_test(nested_runs_have_limits_of_their_own),
