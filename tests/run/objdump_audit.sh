@@ -107,7 +107,7 @@ damage "return that pops"             instruction set     'r13'          c20800
 damage "store to the host's part"     memory      set     '\[r13\+'      '41897d10'
 damage "store behind the context"     memory      set     '\[r13\+'      '4189bd00007f00'
 damage "store behind what is cleared" memory     set     '\[r13\+'      '4189bdf01f0000'
-damage "the mark read by a guest"     memory      lookup  'gs:\['        65488b0425f8fffeff
+damage "the mark read by a guest"     memory      lookup  'gs:\['        65488b0425f8efffff
 damage "gs base written"              instruction set     '\[r13\+'      'f3480faed8'
 damage "context overwritten"          context     keep    '^add rsp'     4d31ed
 damage "stack pointer not restored"   frame       keep    '^add rsp'     90
@@ -186,6 +186,36 @@ syscall     0f05
 sysenter    0f34
 hlt         f4
 LIST
+
+# What can name registers that calls clear only for artifacts whose header says that they need AVX-512.
+while read -r name bytes; do
+    damage "$name" instruction lookup 'gs:\[' "$bytes"
+    grep -q 'AVX-512, which the header does not name' report || fail "$name: found for another reason"
+done <<'LIST'
+vpxord-zmm16 62a17d40efc0
+vpxord-xmm0  62f17d08efc0
+vmovq-xmm17  62e1fd086ecf
+kmovw-read   c5f893c1
+kmovw-write  c5f892cf
+kxnorw       c5f446c9
+kshiftlw     c4e3f932c901
+kortestw     c5f898c9
+LIST
+cp good.so v2.so
+cat >convert.wat <<'WAT'
+(module (memory 1)
+  (func (export "convert") (param i64) (result f64) (f64.convert_i64_u (local.get 0)))
+  (func $lookup (export "lookup") (param i32) (result f64)
+    (f64.load offset=65536 (i32.and (local.get 0) (i32.const 0xfff8)))))
+WAT
+wasm-tools parse convert.wat -o convert.wasm
+"$LUCET_BIN/lucetc" --target-cpu x86-64-v4 --opt-level 0 convert.wasm -o good.so
+python3 "$LUCET_SRC/tests/run/objdump_patch.py" "$objdump" good.so bad.so lookup 'gs:\[' c5f892cf >patch
+"$objdump" --audit=verbose bad.so >report || {
+    cat report
+    fail "a mask register in an artifact that needs AVX-512"
+}
+mv v2.so good.so
 
 # gs: helpers write it, with the base of the context whose code runs next, and the mark behind it.
 damage "trampoline: gs not looked at"       context host.0  '^cmp rcx|^cmp rdx' 90

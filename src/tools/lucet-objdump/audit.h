@@ -124,7 +124,7 @@ struct audit_input {
     const struct lucet_module_header *header;
     struct audit_unit_sizes sizes;
     uint32_t nmemories, ntables; /* own ones */
-    bool has_bmi;
+    bool has_bmi, has_avx512;
     struct audit_function *functions; /* sorted, disjoint, within text */
     uint32_t nfunctions;
 };

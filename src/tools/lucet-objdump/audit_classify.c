@@ -19,6 +19,9 @@ static void judge_shape(struct judge *j, const struct audit_insn *insn)
         FOUND(j, FINDING_INSTRUCTION, true, insn->at, "%s", insn->forbidden);
     if (insn->writes_gs && !j->policy->gs_base)
         FOUND(j, FINDING_INSTRUCTION, true, insn->at, "gs base written");
+    /* Calls clear the registers that the header says the code can name. */
+    if (insn->avx512 && !j->u->in->has_avx512)
+        FOUND(j, FINDING_INSTRUCTION, true, insn->at, "AVX-512, which the header does not name");
 }
 
 /* gs gets the base of a context, and the mark behind it what gs holds. */

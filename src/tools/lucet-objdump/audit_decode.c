@@ -215,6 +215,18 @@ static void set_flow(const ZydisDecodedInstruction *z, struct audit_insn *out)
     out->cond = z->opcode & 15;
 }
 
+/* Only these can name mask registers and vector registers from 16 on. */
+static bool is_avx512(const ZydisDecodedInstruction *z, const ZydisDecodedOperand *ops)
+{
+    if (z->encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX)
+        return true;
+    for (unsigned i = 0; i < z->operand_count; i++)
+        if (ops[i].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+            ZydisRegisterGetClass(ops[i].reg.value) == ZYDIS_REGCLASS_MASK)
+            return true;
+    return false;
+}
+
 bool audit_decode(const uint8_t *bytes, size_t size, uint32_t at, bool has_bmi,
                   struct audit_insn *out)
 {
@@ -232,6 +244,7 @@ bool audit_decode(const uint8_t *bytes, size_t size, uint32_t at, bool has_bmi,
     out->writes_flags = f && (f->modified | f->set_0 | f->set_1 | f->undefined) != 0;
     out->locked = z.attributes & ZYDIS_ATTRIB_HAS_LOCK;
     out->writes_gs = z.mnemonic == ZYDIS_MNEMONIC_WRGSBASE;
+    out->avx512 = is_avx512(&z, ops);
     static const uint8_t trap[] = {0x67, 0x0f, 0xb9, 0x40};
     if (z.length == sizeof trap + 1 && memcmp(bytes, trap, sizeof trap) == 0)
         out->trap = bytes[sizeof trap];

@@ -130,6 +130,7 @@ struct audit_insn {
     uint8_t flow, op, cond;
     bool writes_flags;
     bool writes_gs; /* wrgsbase: only some helpers may */
+    bool avx512;    /* encoded as AVX-512 is, or of mask registers */
     bool locked;
     uint8_t trap; /* code of a trap instruction, else 0 */
     uint64_t bound;

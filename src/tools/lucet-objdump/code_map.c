@@ -157,6 +157,7 @@ bool code_map_make(const struct lucet_artifact *a, struct code_map *out)
     in->nmemories = a->nmemories - a->header->nimported_memories;
     in->ntables = a->ntables - a->header->nimported_tables;
     in->has_bmi = a->header->cpu_features >> LUCET_CPU_bmi & 1;
+    in->has_avx512 = lucet_cpu_is_avx512(a->header->cpu_features);
 
     uint32_t n = collect(a, entries);
     qsort(entries, n, sizeof *entries, by_start);
