@@ -96,3 +96,75 @@ void mix_add_hash(struct text *t, unsigned mix, unsigned n)
     }
     text_add(t, " (local.get $h)");
 }
+
+void shapes_add_imports(struct text *t, const char *module, const char *name, const char *prefix,
+                        const char *keyword, const char *others)
+{
+    for (unsigned m = 0; m < SHAPE_MIXES; m++) {
+        for (unsigned n = 0; n <= SHAPE_MAX; n++) {
+            text_add(t, "(import \"%s\" \"%s %u %u\" (func $%s_%u_%u", module, name, m, n, prefix,
+                     m, n);
+            mix_add_types(t, keyword, m, n);
+            text_add(t, "%s))\n", others);
+        }
+    }
+}
+
+void shapes_add_table(struct text *t, const char *prefix)
+{
+    text_add(t, "(table funcref (elem");
+    for (unsigned m = 0; m < SHAPE_MIXES; m++)
+        for (unsigned n = 0; n <= SHAPE_MAX; n++)
+            text_add(t, " $%s_%u_%u", prefix, m, n);
+    text_add(t, "))\n");
+}
+
+void shapes_expect_hashes(struct lucet_instance *inst, const char *name,
+                          unsigned (*base)(unsigned mix, unsigned n))
+{
+    for (unsigned m = 0; m < SHAPE_MIXES; m++) {
+        for (unsigned n = 0; n <= SHAPE_MAX; n++) {
+            char full[64];
+            snprintf(full, sizeof full, "%s %u %u", name, m, n);
+            if (guest_call(inst, full, 0, NULL) != mix_hash(m, n, base(m, n)))
+                fail_msg("%s: wrong values", full);
+        }
+    }
+}
+
+void shapes_each(const char *wat, void (*expect)(struct lucet_instance *inst))
+{
+    struct lucet_region *region = guest_region(1);
+
+    for (unsigned i = 0; i < 3; i++) {
+        struct lucet_dl_module *module = guest_module(wat, &guest_modes[i]);
+        struct lucet_instance *inst = guest_instance(region, module, NULL, NULL);
+        expect(inst);
+        lucet_instance_release(inst);
+        lucet_dl_module_release(module);
+    }
+    lucet_region_release(region);
+}
+
+void shapes_each_linked(const char *owner, const char *user,
+                        void (*expect)(struct lucet_instance *user))
+{
+    struct lucet_region *region = guest_region(2);
+
+    for (unsigned i = 0; i < 3; i++) {
+        struct lucet_linker *linker;
+        assert_int_equal(lucet_linker_new(&linker), lucet_error_ok);
+        struct lucet_dl_module *a = guest_module(owner, &guest_modes[i]);
+        struct lucet_dl_module *b = guest_module(user, &guest_modes[i]);
+        struct lucet_instance *first = guest_instance(region, a, NULL, NULL);
+        assert_int_equal(lucet_linker_instance(linker, "owner", first), lucet_error_ok);
+        struct lucet_instance *inst = guest_instance(region, b, linker, NULL);
+        expect(inst);
+        lucet_instance_release(inst);
+        lucet_instance_release(first);
+        lucet_linker_release(linker);
+        lucet_dl_module_release(a);
+        lucet_dl_module_release(b);
+    }
+    lucet_region_release(region);
+}

@@ -28,4 +28,21 @@ uint64_t mix_hash(unsigned mix, unsigned n, unsigned base);
 void mix_add_hash(struct text *t, unsigned mix, unsigned n);
 void mix_add_locals(struct text *t, unsigned mix, unsigned n);
 
+/* ---- Functions $PREFIX_M_N, of N values of mix M each ---- */
+
+/* Imports of `module`'s "NAME M N"; `keyword` says what the values are, `others` follows, such as " (result i64)". */
+void shapes_add_imports(struct text *t, const char *module, const char *name, const char *prefix,
+                        const char *keyword, const char *others);
+/* A table of all of them, one mix after the other. */
+void shapes_add_table(struct text *t, const char *prefix);
+/* Calls "NAME M N", which returns the hash of values from base(M, N) on. */
+void shapes_expect_hashes(struct lucet_instance *inst, const char *name,
+                          unsigned (*base)(unsigned mix, unsigned n));
+
+/* An instance of the text for each level of optimisation; and one of `user` that imports from one of `owner`, by that
+ * name. */
+void shapes_each(const char *wat, void (*expect)(struct lucet_instance *inst));
+void shapes_each_linked(const char *owner, const char *user,
+                        void (*expect)(struct lucet_instance *user));
+
 #endif

@@ -1,6 +1,7 @@
 /* Counting instructions: the numbers are those of the text, whatever the compiler makes of it, and a bound ends a
  * part of a run at the same place each time. */
 #include "guest.h"
+#include "set.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,29 +59,12 @@ static int32_t host(struct lucet_vmctx *ctx, int32_t n)
     return n + 1;
 }
 
-struct set {
-    struct lucet_region *region;
-    struct lucet_dl_module *module;
-    struct lucet_linker *linker;
-    struct lucet_instance *inst;
-};
-
 static struct set set_up(struct guest_mode mode)
 {
-    mode.count = true;
-    struct set s = {.region = guest_region(1), .module = guest_module(wat, &mode)};
-    assert_int_equal(lucet_linker_new(&s.linker), 0);
-    lucet_linker_func(s.linker, "h", "f", "i:i", (void (*)(void))host);
-    s.inst = guest_instance(s.region, s.module, s.linker, NULL);
-    return s;
-}
+    static const struct set_host hosts[] = {{"f", "i:i", host}, {0}};
 
-static void tear_down(struct set *s)
-{
-    lucet_instance_release(s->inst);
-    lucet_linker_release(s->linker);
-    lucet_dl_module_release(s->module);
-    lucet_region_release(s->region);
+    mode.count = true;
+    return set_begin(wat, &mode, hosts);
 }
 
 static uint64_t cost_of(struct lucet_instance *inst, const char *name, int32_t arg, bool has_arg)
@@ -98,32 +82,32 @@ static void counts_are_those_of_the_text(void **state)
     guest_begin();
     for (int m = 0; m < GUEST_MODES; m++) {
         struct set s = set_up(guest_modes[m]);
-        assert_int_equal(count_of(s.inst), 0);
-        assert_int_equal(cost_of(s.inst, "leaf", 1, true), 3);
-        assert_int_equal(cost_of(s.inst, "nothing", 0, false), 0);
-        assert_int_equal(cost_of(s.inst, "free", 0, false), 1);
-        assert_int_equal(cost_of(s.inst, "branch", 1, true), 3);
-        assert_int_equal(cost_of(s.inst, "branch", 0, true), 5);
-        assert_int_equal(cost_of(s.inst, "count", 1, true), 12);
-        assert_int_equal(cost_of(s.inst, "count", 100000, true), 1100001);
-        assert_int_equal(cost_of(s.inst, "down", 50, true), 403);
-        assert_int_equal(cost_of(s.inst, "table", 0, true), 3);
-        assert_int_equal(cost_of(s.inst, "table", 1, true), 5);
-        assert_int_equal(cost_of(s.inst, "table", 2, true), 3);
-        assert_int_equal(cost_of(s.inst, "vector", 40000, true), 12 * 10000 + 2);
+        assert_int_equal(count_of(s.a), 0);
+        assert_int_equal(cost_of(s.a, "leaf", 1, true), 3);
+        assert_int_equal(cost_of(s.a, "nothing", 0, false), 0);
+        assert_int_equal(cost_of(s.a, "free", 0, false), 1);
+        assert_int_equal(cost_of(s.a, "branch", 1, true), 3);
+        assert_int_equal(cost_of(s.a, "branch", 0, true), 5);
+        assert_int_equal(cost_of(s.a, "count", 1, true), 12);
+        assert_int_equal(cost_of(s.a, "count", 100000, true), 1100001);
+        assert_int_equal(cost_of(s.a, "down", 50, true), 403);
+        assert_int_equal(cost_of(s.a, "table", 0, true), 3);
+        assert_int_equal(cost_of(s.a, "table", 1, true), 5);
+        assert_int_equal(cost_of(s.a, "table", 2, true), 3);
+        assert_int_equal(cost_of(s.a, "vector", 40000, true), 12 * 10000 + 2);
         nseen = 0;
-        const uint64_t before = count_of(s.inst);
-        assert_int_equal(cost_of(s.inst, "calls", 7, true), 14);
+        const uint64_t before = count_of(s.a);
+        assert_int_equal(cost_of(s.a, "calls", 7, true), 14);
         assert_int_equal(seen[0] - before, 14);
         nseen = 0;
-        assert_int_equal(lucet_instance_set_instruction_count(s.inst, 1000), lucet_error_ok);
-        assert_int_equal(cost_of(s.inst, "host", 3, true), 31);
+        assert_int_equal(lucet_instance_set_instruction_count(s.a, 1000), lucet_error_ok);
+        assert_int_equal(cost_of(s.a, "host", 3, true), 31);
         assert_int_equal(seen[0], 1003);
         assert_int_equal(seen[1], 1013);
         assert_int_equal(seen[2], 1023);
-        assert_int_equal(lucet_instance_reset(s.inst), lucet_error_ok);
-        assert_int_equal(count_of(s.inst), 0);
-        tear_down(&s);
+        assert_int_equal(lucet_instance_reset(s.a), lucet_error_ok);
+        assert_int_equal(count_of(s.a), 0);
+        set_end(&s);
     }
 }
 
@@ -163,10 +147,10 @@ static void bounds_end_parts_at_the_same_place(void **state)
         struct set s = set_up(guest_modes[m]);
         for (int i = 0; i < 6; i++) {
             struct lucet_val n = I32(works[i].n);
-            const uint64_t expected = guest_call(s.inst, works[i].name, 1, &n);
+            const uint64_t expected = guest_call(s.a, works[i].name, 1, &n);
             unsigned parts;
-            assert_int_equal(lucet_instance_set_instruction_count(s.inst, 0), lucet_error_ok);
-            uint64_t digest = in_parts(s.inst, works[i].name, works[i].n, works[i].bound, &parts);
+            assert_int_equal(lucet_instance_set_instruction_count(s.a, 0), lucet_error_ok);
+            uint64_t digest = in_parts(s.a, works[i].name, works[i].n, works[i].bound, &parts);
             if (m == 0) {
                 first[i] = digest;
                 if (abs((int)parts - (int)works[i].parts) > 1)
@@ -176,7 +160,7 @@ static void bounds_end_parts_at_the_same_place(void **state)
                 assert_int_equal(digest, expected);
             assert_true(digest == first[i]);
         }
-        tear_down(&s);
+        set_end(&s);
     }
 }
 
@@ -187,27 +171,27 @@ static void an_endless_guest_is_bounded(void **state)
     (void)state;
     guest_begin();
     struct set s = set_up(guest_default);
-    assert_int_equal(lucet_instance_set_instruction_bound(s.inst, 5000), lucet_error_ok);
-    assert_int_equal(lucet_instance_run(s.inst, "endless", 0, NULL, &r), lucet_error_ok);
+    assert_int_equal(lucet_instance_set_instruction_bound(s.a, 5000), lucet_error_ok);
+    assert_int_equal(lucet_instance_run(s.a, "endless", 0, NULL, &r), lucet_error_ok);
     for (int i = 1; i < 20; i++) {
         assert_int_equal(r.tag, lucet_result_tag_yielded);
         assert_int_equal(r.val.yielded.reason, lucet_yield_reason_bound);
-        assert_int_equal(count_of(s.inst), 5001 * i);
-        assert_int_equal(lucet_instance_resume(s.inst, NULL, &r), lucet_error_ok);
+        assert_int_equal(count_of(s.a), 5001 * i);
+        assert_int_equal(lucet_instance_resume(s.a, NULL, &r), lucet_error_ok);
     }
-    assert_int_equal(lucet_instance_reset(s.inst), lucet_error_ok);
-    assert_int_equal(count_of(s.inst), 0);
+    assert_int_equal(lucet_instance_reset(s.a), lucet_error_ok);
+    assert_int_equal(count_of(s.a), 0);
     /* Deep recursion is bounded too. */
-    assert_int_equal(lucet_instance_run(s.inst, "down", ARGS(I32(1000000)), &r), lucet_error_ok);
+    assert_int_equal(lucet_instance_run(s.a, "down", ARGS(I32(1000000)), &r), lucet_error_ok);
     assert_int_equal(r.tag, lucet_result_tag_yielded);
-    assert_int_equal(lucet_instance_reset(s.inst), lucet_error_ok);
+    assert_int_equal(lucet_instance_reset(s.a), lucet_error_ok);
     /* Together with slices. */
-    lucet_instance_set_slice(s.inst, 100000);
-    lucet_instance_set_instruction_bound(s.inst, UINT64_MAX);
-    assert_int_equal(lucet_instance_run(s.inst, "endless", 0, NULL, &r), lucet_error_ok);
+    lucet_instance_set_slice(s.a, 100000);
+    lucet_instance_set_instruction_bound(s.a, UINT64_MAX);
+    assert_int_equal(lucet_instance_run(s.a, "endless", 0, NULL, &r), lucet_error_ok);
     assert_int_equal(r.val.yielded.reason, lucet_yield_reason_slice);
-    assert_int_equal(lucet_instance_reset(s.inst), lucet_error_ok);
-    tear_down(&s);
+    assert_int_equal(lucet_instance_reset(s.a), lucet_error_ok);
+    set_end(&s);
 }
 
 static void others_are_refused(void **state)

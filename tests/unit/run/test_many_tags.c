@@ -1,18 +1,10 @@
 /* Modules with very many tags: what a throw costs does not depend on how many there are, and each is told from the others. */
 #include <stdio.h>
-#include <time.h>
 
 #include "guest.h"
+#include "set.h"
 
 enum { TAGS = 100000, THROWS = 3000 };
-
-static double seconds(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 /* Functions that throw one tag and keep it as an object, and come back with it from there. */
 static void add_function(struct text *t, const char *name, int tag)
@@ -53,10 +45,10 @@ static double time_of(struct lucet_instance *inst, const char *name)
     double best = 1e9;
 
     for (int k = 0; k < 5; k++) {
-        const double began = seconds();
+        const double began = set_seconds();
         assert_int_equal(guest_call(inst, name, ARGS(I64(THROWS))), 1);
-        if (seconds() - began < best)
-            best = seconds() - began;
+        if (set_seconds() - began < best)
+            best = set_seconds() - began;
     }
     return best;
 }

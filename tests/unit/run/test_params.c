@@ -5,6 +5,13 @@
 
 enum { BASE = 500 };
 
+static unsigned base_of(unsigned mix, unsigned n)
+{
+    (void)mix;
+    (void)n;
+    return BASE;
+}
+
 /* "take M N" hashes its N parameters. */
 static void add_takers(struct text *t)
 {
@@ -44,24 +51,7 @@ static void add_givers(struct text *t, const char *callee, const char *name)
             }
         }
     }
-    text_add(t, "(table funcref (elem");
-    for (unsigned m = 0; m < SHAPE_MIXES; m++) {
-        for (unsigned n = 0; n <= SHAPE_MAX; n++)
-            text_add(t, " $%s_%u_%u", callee, m, n);
-    }
-    text_add(t, "))\n");
-}
-
-static void expect_hashes(struct lucet_instance *inst, const char *name)
-{
-    for (unsigned m = 0; m < SHAPE_MIXES; m++) {
-        for (unsigned n = 0; n <= SHAPE_MAX; n++) {
-            char full[64];
-            snprintf(full, sizeof full, "%s %u %u", name, m, n);
-            if (guest_call(inst, full, 0, NULL) != mix_hash(m, n, BASE))
-                fail_msg("%s: wrong parameters", full);
-        }
-    }
+    shapes_add_table(t, callee);
 }
 
 static struct lucet_val value(char letter, unsigned v)
@@ -99,65 +89,47 @@ static void expect_entries(struct lucet_instance *inst)
     }
 }
 
+static void expect_near(struct lucet_instance *inst)
+{
+    shapes_expect_hashes(inst, "give", base_of);
+    shapes_expect_hashes(inst, "give indirect", base_of);
+    expect_entries(inst);
+}
+
 static void parameters_arrive_directly_through_tables_and_from_the_host(void **state)
 {
     struct text t = {0};
+
     (void)state;
     guest_begin();
     text_add(&t, "(module\n");
     add_takers(&t);
     add_givers(&t, "take", "give");
     text_add(&t, ")\n");
-    struct lucet_region *region = guest_region(1);
-    for (unsigned i = 0; i < 3; i++) {
-        struct lucet_dl_module *module = guest_module(t.s, &guest_modes[i]);
-        struct lucet_instance *inst = guest_instance(region, module, NULL, NULL);
-        expect_hashes(inst, "give");
-        expect_hashes(inst, "give indirect");
-        expect_entries(inst);
-        lucet_instance_release(inst);
-        lucet_dl_module_release(module);
-    }
-    lucet_region_release(region);
+    shapes_each(t.s, expect_near);
     text_free(&t);
+}
+
+static void expect_far(struct lucet_instance *inst)
+{
+    shapes_expect_hashes(inst, "far", base_of);
+    shapes_expect_hashes(inst, "far indirect", base_of);
 }
 
 static void parameters_arrive_in_another_instance(void **state)
 {
     struct text owner = {0}, user = {0};
+
     (void)state;
     guest_begin();
     text_add(&owner, "(module\n");
     add_takers(&owner);
     text_add(&owner, ")\n");
     text_add(&user, "(module\n");
-    for (unsigned m = 0; m < SHAPE_MIXES; m++) {
-        for (unsigned n = 0; n <= SHAPE_MAX; n++) {
-            text_add(&user, "(import \"owner\" \"take %u %u\" (func $far_%u_%u", m, n, m, n);
-            mix_add_types(&user, "param", m, n);
-            text_add(&user, " (result i64)))\n");
-        }
-    }
+    shapes_add_imports(&user, "owner", "take", "far", "param", " (result i64)");
     add_givers(&user, "far", "far");
     text_add(&user, ")\n");
-    struct lucet_region *region = guest_region(2);
-    for (unsigned i = 0; i < 3; i++) {
-        struct lucet_linker *linker;
-        assert_int_equal(lucet_linker_new(&linker), lucet_error_ok);
-        struct lucet_dl_module *a = guest_module(owner.s, &guest_modes[i]);
-        struct lucet_dl_module *b = guest_module(user.s, &guest_modes[i]);
-        struct lucet_instance *first = guest_instance(region, a, NULL, NULL);
-        assert_int_equal(lucet_linker_instance(linker, "owner", first), lucet_error_ok);
-        struct lucet_instance *inst = guest_instance(region, b, linker, NULL);
-        expect_hashes(inst, "far");
-        expect_hashes(inst, "far indirect");
-        lucet_instance_release(inst);
-        lucet_instance_release(first);
-        lucet_linker_release(linker);
-        lucet_dl_module_release(a);
-        lucet_dl_module_release(b);
-    }
-    lucet_region_release(region);
+    shapes_each_linked(owner.s, user.s, expect_far);
     text_free(&owner);
     text_free(&user);
 }

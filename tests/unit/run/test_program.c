@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "run/guest.h"
+#include "run/set.h"
 
 static const char wat[] =
     "(module (import \"h\" \"f\" (func $f)) (memory (export \"m\") 1 10) (table $t 10 1000 "
@@ -286,14 +287,6 @@ static void join(struct running *r)
     assert_int_equal(r->error, lucet_error_runtime_terminated);
 }
 
-static double seconds(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 static void a_thread_ends_with_the_time_of_the_run_that_made_it(void **state)
 {
     (void)state;
@@ -302,7 +295,7 @@ static void a_thread_ends_with_the_time_of_the_run_that_made_it(void **state)
     struct running b = {0}, c = {0};
     assert_int_equal(lucet_instance_set_timeout(a, 300), lucet_error_ok);
     test.make = true;
-    const double began = seconds();
+    const double began = set_seconds();
     guest_call(a, "call", 0, NULL);
     assert_int_equal(test.error, lucet_error_ok);
     struct lucet_instance *made = test.made;
@@ -315,20 +308,20 @@ static void a_thread_ends_with_the_time_of_the_run_that_made_it(void **state)
     start(&c, by_made);
     join(&b);
     join(&c);
-    const double took = seconds() - began;
+    const double took = set_seconds() - began;
     assert_int_equal(b.result.val.terminated.reason, lucet_terminated_reason_timeout);
     assert_int_equal(c.result.val.terminated.reason, lucet_terminated_reason_timeout);
     if (took < 0.29 || took > 0.39 + 2)
         fail_msg("ended after %.3f s", took);
     /* Its time is over for all its runs: ten of them would have three seconds. */
-    const double over = seconds();
+    const double over = set_seconds();
     for (int k = 0; k < 10; k++) {
         assert_int_equal(lucet_instance_reset(made), lucet_error_ok);
         start(&b, made);
         join(&b);
         assert_int_equal(b.result.val.terminated.reason, lucet_terminated_reason_timeout);
     }
-    assert_true(seconds() - over < 1.5);
+    assert_true(set_seconds() - over < 1.5);
     /* The embedder's own word for it. */
     assert_int_equal(lucet_instance_reset(made), lucet_error_ok);
     assert_int_equal(lucet_instance_set_timeout(made, 0), lucet_error_ok);

@@ -56,37 +56,7 @@ static void add_callers(struct text *t, const char *callee, const char *name)
             text_free(&call);
         }
     }
-    text_add(t, "(table funcref (elem");
-    for (unsigned m = 0; m < SHAPE_MIXES; m++) {
-        for (unsigned n = 0; n <= SHAPE_MAX; n++)
-            text_add(t, " $%s_%u_%u", callee, m, n);
-    }
-    text_add(t, "))\n");
-}
-
-static void add_imports(struct text *t, const char *module, const char *name, const char *prefix)
-{
-    for (unsigned m = 0; m < SHAPE_MIXES; m++) {
-        for (unsigned n = 0; n <= SHAPE_MAX; n++) {
-            text_add(t, "(import \"%s\" \"%s %u %u\" (func $%s_%u_%u", module, name, m, n, prefix,
-                     m, n);
-            mix_add_types(t, "result", m, n);
-            text_add(t, "))\n");
-        }
-    }
-}
-
-static void expect_hashes(struct lucet_instance *inst, const char *name)
-{
-    for (unsigned m = 0; m < SHAPE_MIXES; m++) {
-        for (unsigned n = 0; n <= SHAPE_MAX; n++) {
-            char full[64];
-            snprintf(full, sizeof full, "%s %u %u", name, m, n);
-            const uint64_t h = guest_call(inst, full, 0, NULL);
-            if (h != mix_hash(m, n, base_of(m, n)))
-                fail_msg("%s: wrong results", full);
-        }
-    }
+    shapes_add_table(t, callee);
 }
 
 static bool is_value(const struct lucet_val *v, char letter, unsigned value)
@@ -119,60 +89,48 @@ static void expect_results(struct lucet_instance *inst, const char *name)
     }
 }
 
+static void expect_near(struct lucet_instance *inst)
+{
+    expect_results(inst, "ret");
+    expect_results(inst, "forward");
+    shapes_expect_hashes(inst, "near", base_of);
+    shapes_expect_hashes(inst, "near indirect", base_of);
+}
+
 static void results_arrive_directly_and_through_tables(void **state)
 {
     struct text t = {0};
+
     (void)state;
     guest_begin();
     text_add(&t, "(module\n");
     add_callees(&t);
     add_callers(&t, "ret", "near");
     text_add(&t, ")\n");
-    struct lucet_region *region = guest_region(1);
-    for (unsigned i = 0; i < 3; i++) {
-        struct lucet_dl_module *module = guest_module(t.s, &guest_modes[i]);
-        struct lucet_instance *inst = guest_instance(region, module, NULL, NULL);
-        expect_results(inst, "ret");
-        expect_results(inst, "forward");
-        expect_hashes(inst, "near");
-        expect_hashes(inst, "near indirect");
-        lucet_instance_release(inst);
-        lucet_dl_module_release(module);
-    }
-    lucet_region_release(region);
+    shapes_each(t.s, expect_near);
     text_free(&t);
+}
+
+static void expect_far(struct lucet_instance *inst)
+{
+    shapes_expect_hashes(inst, "far", base_of);
+    shapes_expect_hashes(inst, "far indirect", base_of);
 }
 
 static void results_arrive_from_another_instance(void **state)
 {
     struct text owner = {0}, user = {0};
+
     (void)state;
     guest_begin();
     text_add(&owner, "(module\n");
     add_callees(&owner);
     text_add(&owner, ")\n");
     text_add(&user, "(module\n");
-    add_imports(&user, "owner", "ret", "far");
+    shapes_add_imports(&user, "owner", "ret", "far", "result", "");
     add_callers(&user, "far", "far");
     text_add(&user, ")\n");
-    struct lucet_region *region = guest_region(2);
-    for (unsigned i = 0; i < 3; i++) {
-        struct lucet_linker *linker;
-        assert_int_equal(lucet_linker_new(&linker), lucet_error_ok);
-        struct lucet_dl_module *a = guest_module(owner.s, &guest_modes[i]);
-        struct lucet_dl_module *b = guest_module(user.s, &guest_modes[i]);
-        struct lucet_instance *first = guest_instance(region, a, NULL, NULL);
-        assert_int_equal(lucet_linker_instance(linker, "owner", first), lucet_error_ok);
-        struct lucet_instance *inst = guest_instance(region, b, linker, NULL);
-        expect_hashes(inst, "far");
-        expect_hashes(inst, "far indirect");
-        lucet_instance_release(inst);
-        lucet_instance_release(first);
-        lucet_linker_release(linker);
-        lucet_dl_module_release(a);
-        lucet_dl_module_release(b);
-    }
-    lucet_region_release(region);
+    shapes_each_linked(owner.s, user.s, expect_far);
     text_free(&owner);
     text_free(&user);
 }
@@ -245,7 +203,7 @@ static void results_arrive_from_host_functions(void **state)
     (void)state;
     guest_begin();
     text_add(&t, "(module\n");
-    add_imports(&t, "host", "ret", "host");
+    shapes_add_imports(&t, "host", "ret", "host", "result", "");
     add_callers(&t, "host", "host");
     text_add(&t, ")\n");
     struct lucet_region *region = guest_region(1);

@@ -1,6 +1,7 @@
 /* Time slices: guests that are interrupted anywhere compute what they compute alone, everything else
  * is left in peace, and nothing comes late. */
 #include "guest.h"
+#include "set.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -94,39 +95,12 @@ static int32_t host(struct lucet_vmctx *ctx, int32_t n)
     return host_body ? host_body(ctx, n) : n * 3;
 }
 
-struct set {
-    struct lucet_region *region;
-    struct lucet_dl_module *module;
-    struct lucet_linker *linker;
-    struct lucet_instance *a, *b;
-};
-
 static struct set set_up(void)
 {
-    struct set s = {.region = guest_region(4), .module = guest_module(wat, &guest_default)};
+    static const struct set_host hosts[] = {{"f", "i:i", host}, {0}};
 
     host_body = NULL;
-    assert_int_equal(lucet_linker_new(&s.linker), 0);
-    lucet_linker_func(s.linker, "h", "f", "i:i", (void (*)(void))host);
-    s.a = guest_instance(s.region, s.module, s.linker, NULL);
-    s.b = guest_instance(s.region, s.module, s.linker, NULL);
-    return s;
-}
-
-static void tear_down(struct set *s)
-{
-    lucet_instance_release(s->a);
-    lucet_instance_release(s->b);
-    lucet_linker_release(s->linker);
-    lucet_dl_module_release(s->module);
-    lucet_region_release(s->region);
-}
-
-static double seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+    return set_begin(wat, &guest_default, hosts);
 }
 
 static const struct work {
@@ -189,7 +163,7 @@ static void guests_compute_the_same_in_slices(void **state)
         }
         lucet_instance_set_slice(s.a, 0);
     }
-    tear_down(&s);
+    set_end(&s);
 }
 
 /* Two guests in turn, each part on another thread. */
@@ -245,7 +219,7 @@ static void every_part_may_run_on_another_thread(void **state)
             assert_int_equal(lucet_instance_reset(both[k]), lucet_error_ok);
         }
     }
-    tear_down(&s);
+    set_end(&s);
 }
 
 /* ---- Who ends them ---- */
@@ -264,9 +238,9 @@ static void slices_have_their_length(void **state)
     enum lucet_error e = lucet_instance_run(s.a, "loop", 0, NULL, &r);
     for (int i = 0; i < 20; i++) {
         assert_true(is_slice(e, &r));
-        double begin = seconds();
+        double begin = set_seconds();
         e = lucet_instance_resume(s.a, NULL, &r);
-        double took = seconds() - begin;
+        double took = set_seconds() - begin;
         assert_true(took > 0.0098);
         if (i % 5 == 4) /* a pause: the next slice is not shorter for it */
             nanosleep(&(struct timespec){.tv_nsec = 17000000}, NULL);
@@ -279,7 +253,7 @@ static void slices_have_their_length(void **state)
     lucet_instance_release(s.a);
     s.a = guest_instance(s.region, s.module, s.linker, NULL);
     assert_int_equal((uint32_t)guest_call(s.a, "plus", ARGS(I32(1))), 2);
-    tear_down(&s);
+    set_end(&s);
 }
 
 static struct set *nested;
@@ -292,8 +266,8 @@ static int32_t slow(struct lucet_vmctx *ctx, int32_t n)
     struct lucet_instance *self = lucet_vmctx_instance(ctx);
     struct lucet_result r;
 
-    double begin = seconds();
-    while (seconds() - begin < 0.004)
+    double begin = set_seconds();
+    while (set_seconds() - begin < 0.004)
         ;
     lucet_instance_set_slice(nested->b, 200000);
     enum lucet_error e = lucet_instance_run(nested->b, "fib", ARGS(I32(24)), &r);
@@ -328,7 +302,7 @@ static void host_functions_are_not_interrupted(void **state)
         assert_int_equal(lucet_retval_gp(&r.val.returned), 1);
     }
     assert_true(inner_slices > 0);
-    tear_down(&s);
+    set_end(&s);
 }
 
 static atomic_bool over;
@@ -369,7 +343,7 @@ static void another_thread_may_end_them(void **state)
     }
     assert_true(all > 10);
     lucet_kill_switch_release(k);
-    tear_down(&s);
+    set_end(&s);
 }
 
 static void alarm_handler(int sig, siginfo_t *info, void *context)
@@ -402,7 +376,7 @@ __attribute__((unused)) static void a_timer_and_signal_of_the_embedder_may_end_t
         assert_int_equal(lucet_instance_reset(s.a), lucet_error_ok);
     }
     sigaction(SIGALRM, &before, NULL);
-    tear_down(&s);
+    set_end(&s);
 }
 
 /* No signal comes when no guest runs. */
@@ -421,13 +395,13 @@ static void the_timer_stops(void **state)
             while (is_slice(lucet_instance_run(s.a, "fib", ARGS(I32(2)), &r), &r))
                 lucet_instance_reset(s.a);
         unsigned interrupted = 0;
-        double begin = seconds();
-        while (seconds() - begin < 0.05)
+        double begin = set_seconds();
+        while (set_seconds() - begin < 0.05)
             interrupted += nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL) != 0;
         assert_int_equal(interrupted, 0);
         assert_int_equal(lucet_instance_reset(s.a), lucet_error_ok);
     }
-    tear_down(&s);
+    set_end(&s);
 }
 
 /* A kill during a slice, at its end, and between two. */
@@ -466,7 +440,7 @@ static void kill_switches_win_against_slices(void **state)
         lucet_instance_release(inst);
     }
     assert_true(slices >= 300);
-    tear_down(&s);
+    set_end(&s);
 }
 
 /* A search for unused exceptions takes many slices here. Others who ran in the middle of it could throw or

@@ -1,5 +1,6 @@
 /* Runs that are put aside by host functions and go on later, here or on another thread. */
 #include "guest.h"
+#include "set.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -70,34 +71,12 @@ static int32_t other(struct lucet_vmctx *ctx, int32_t n)
     return other_body(ctx, n);
 }
 
-struct set {
-    struct lucet_region *region;
-    struct lucet_dl_module *module;
-    struct lucet_linker *linker;
-    struct lucet_instance *a, *b;
-};
-
 static struct set set_up(const char *text)
 {
-    struct set s = {.region = guest_region(3), .module = guest_module(text, &guest_default)};
+    static const struct set_host hosts[] = {
+        {"yield", "i:i", yield}, {"other", "i:i", other}, {"many", "i:iFIv", many}, {0}};
 
-    assert_int_equal(lucet_linker_new(&s.linker), 0);
-    lucet_linker_func(s.linker, "h", "yield", "i:i", (void (*)(void))yield);
-    lucet_linker_func(s.linker, "h", "other", "i:i", (void (*)(void))other);
-    lucet_linker_func(s.linker, "h", "many", "i:iFIv", (void (*)(void))many);
-    s.a = guest_instance(s.region, s.module, s.linker, NULL);
-    s.b = guest_instance(s.region, s.module, s.linker, NULL);
-    return s;
-}
-
-static void tear_down(struct set *s)
-{
-    lucet_instance_release(s->a);
-    lucet_instance_release(s->b);
-    lucet_linker_release(s->linker);
-    lucet_dl_module_release(s->module);
-    assert_int_equal(lucet_region_used_slots(s->region), 0);
-    lucet_region_release(s->region);
+    return set_begin(text, &guest_default, hosts);
 }
 
 static void expect_yield(enum lucet_error e, const struct lucet_result *r, intptr_t value)
@@ -135,7 +114,7 @@ static void values_go_both_ways(void **state)
         expect_yield(lucet_instance_resume(s.a, (void *)100, &r), &r, n);
     assert_int_equal(lucet_instance_resume(s.a, (void *)100, &r), lucet_error_ok);
     assert_int_equal(lucet_retval_gp(&r.val.returned), 515);
-    tear_down(&s);
+    set_end(&s);
 }
 
 /* Arguments and results outlive the frames of the call that began. */
@@ -167,7 +146,7 @@ static void all_results_come_with_the_resumption(void **state)
     expect_yield(lucet_instance_run(s.a, "many", 0, NULL, &r), &r, 9);
     assert_int_equal(lucet_instance_resume(s.a, (void *)7, &r), lucet_error_ok);
     assert_int_equal(lucet_retval_gp(&r.val.returned), 43207);
-    tear_down(&s);
+    set_end(&s);
 }
 
 static void what_does_not_fit_is_refused(void **state)
@@ -201,7 +180,7 @@ static void what_does_not_fit_is_refused(void **state)
     lucet_instance_release(s.b);
     s.b = guest_instance(s.region, s.module, s.linker, NULL);
     assert_int_equal((uint32_t)guest_call(s.b, "plus", ARGS(I32(4))), 5);
-    tear_down(&s);
+    set_end(&s);
 }
 
 static void kill_switches_and_time_limits_hold_across(void **state)
@@ -240,7 +219,7 @@ static void kill_switches_and_time_limits_hold_across(void **state)
     assert_int_equal(e, lucet_error_runtime_terminated);
     assert_int_equal(r.val.terminated.reason, lucet_terminated_reason_timeout);
     assert_true(end.tv_sec - begin.tv_sec < 20);
-    tear_down(&s);
+    set_end(&s);
 }
 
 /* ---- Nesting ---- */
@@ -282,7 +261,7 @@ static void a_host_function_runs_another_one_and_both_yield(void **state)
     expect_yield(lucet_instance_resume(s.b, (void *)10, &r), &r, 1);
     assert_int_equal(lucet_instance_resume(s.b, (void *)20, &r), lucet_error_ok);
     assert_int_equal(lucet_retval_gp(&r.val.returned), 33);
-    tear_down(&s);
+    set_end(&s);
 }
 
 static bool inner;
@@ -341,7 +320,7 @@ static void an_outer_run_on_the_same_stack_forbids_it(void **state)
     other_body = yield_outer;
     expect_yield(RUN(s.a, "other", I32(1)), &r, 9);
     assert_int_equal(lucet_instance_resume(s.a, NULL, &r), lucet_error_ok);
-    tear_down(&s);
+    set_end(&s);
 }
 
 static void a_start_function_that_yields(void **state)
@@ -457,7 +436,7 @@ static void both_sides_keep_their_floating_point_environment(void **state)
     set_environment(0x1f80, 0x037f);
     assert_int_equal(after, 0x037f);
     assert_int_equal(after_mxcsr, 0x1f80);
-    tear_down(&s);
+    set_end(&s);
 }
 
 /* ---- Threads ---- */
@@ -506,7 +485,7 @@ static void any_thread_resumes(void **state)
         assert_int_equal(step.error, lucet_error_ok);
         assert_int_equal(lucet_retval_gp(&step.result.val.returned), 60 + 210);
     }
-    tear_down(&s);
+    set_end(&s);
 }
 
 /* Instances that call each other: the one that yields waits in thunks of others, whose contexts know
@@ -556,7 +535,7 @@ static void linked_instances_follow_to_another_thread(void **state)
     lucet_instance_release(in);
     lucet_dl_module_release(inner_module);
     lucet_dl_module_release(outer_module);
-    tear_down(&s);
+    set_end(&s);
     lucet_region_release(region);
 }
 

@@ -10,6 +10,7 @@
 
 #include "run/guest.h"
 #include "run/process.h"
+#include "run/set.h"
 #include "runtime/instance.h"
 #include "runtime/module.h"
 #include "runtime/region.h"
@@ -24,37 +25,11 @@ static const char wat[] =
     "   (memory.fill (i32.const 0) (i32.const 1) (i32.const 4194304)) (br 0)))"
     " (func (export \"short\") (result i32) (i32.const 9)))";
 
-static double seconds(void)
+static struct set set_up(void *f)
 {
-    struct timespec now;
+    const struct set_host hosts[] = {{"f", ":", f}, {0}};
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-struct set {
-    struct lucet_region *region;
-    struct lucet_dl_module *module;
-    struct lucet_linker *linker;
-    struct lucet_instance *inst;
-};
-
-static struct set set_up(void (*f)(void))
-{
-    struct set s = {.region = guest_region(2), .module = guest_module(wat, &guest_default)};
-
-    assert_int_equal(lucet_linker_new(&s.linker), lucet_error_ok);
-    assert_int_equal(lucet_linker_func(s.linker, "h", "f", ":", f), lucet_error_ok);
-    s.inst = guest_instance(s.region, s.module, s.linker, NULL);
-    return s;
-}
-
-static void tear_down(struct set *s)
-{
-    lucet_instance_release(s->inst);
-    lucet_linker_release(s->linker);
-    lucet_dl_module_release(s->module);
-    lucet_region_release(s->region);
+    return set_begin(wat, &guest_default, hosts);
 }
 
 static void expect_timeout(struct lucet_instance *inst, const char *name)
@@ -93,38 +68,38 @@ static void guests_end_in_time(void **state)
 
     (void)state;
     guest_begin();
-    struct set s = set_up((void (*)(void))nothing);
+    struct set s = set_up(nothing);
     for (int i = 0; i < 30; i++) {
-        double start = seconds();
-        lucet_instance_set_timeout(s.inst, (uint64_t)(1 + i % 5 * 4));
-        expect_timeout(s.inst, endless[i % 3]);
-        assert_true(seconds() - start < 2);
-        assert_true(seconds() - start > 0.0009);
+        double start = set_seconds();
+        lucet_instance_set_timeout(s.a, (uint64_t)(1 + i % 5 * 4));
+        expect_timeout(s.a, endless[i % 3]);
+        assert_true(set_seconds() - start < 2);
+        assert_true(set_seconds() - start > 0.0009);
         /* Enough time, then none set. */
-        lucet_instance_set_timeout(s.inst, 100000);
-        assert_int_equal((uint32_t)guest_call(s.inst, "short", 0, NULL), 9);
-        lucet_instance_set_timeout(s.inst, UINT64_MAX);
-        assert_int_equal((uint32_t)guest_call(s.inst, "short", 0, NULL), 9);
+        lucet_instance_set_timeout(s.a, 100000);
+        assert_int_equal((uint32_t)guest_call(s.a, "short", 0, NULL), 9);
+        lucet_instance_set_timeout(s.a, UINT64_MAX);
+        assert_int_equal((uint32_t)guest_call(s.a, "short", 0, NULL), 9);
     }
-    tear_down(&s);
+    set_end(&s);
 }
 
 static void waiting_host_functions_are_interrupted(void **state)
 {
     (void)state;
     guest_begin();
-    struct set s = set_up((void (*)(void))waiting_host);
+    struct set s = set_up(waiting_host);
     waits = interrupted = 0;
     for (int i = 0; i < 20; i++) {
-        double start = seconds();
-        lucet_instance_set_timeout(s.inst, 5);
-        expect_timeout(s.inst, "host");
-        assert_true(seconds() - start < 2);
+        double start = set_seconds();
+        lucet_instance_set_timeout(s.a, 5);
+        expect_timeout(s.a, "host");
+        assert_true(set_seconds() - start < 2);
     }
     assert_true(waits >=
                 15); /* on a busy machine the limit may come before the function is called */
     assert_true(interrupted >= 15);
-    tear_down(&s);
+    set_end(&s);
 }
 
 /* The timer does not go on when the run is over. */
@@ -132,21 +107,21 @@ static void nothing_interrupts_the_host_afterwards(void **state)
 {
     (void)state;
     guest_begin();
-    struct set s = set_up((void (*)(void))waiting_host);
-    lucet_instance_set_timeout(s.inst, 5);
-    expect_timeout(s.inst, "host");
+    struct set s = set_up(waiting_host);
+    lucet_instance_set_timeout(s.a, 5);
+    expect_timeout(s.a, "host");
     assert_int_equal(poll(NULL, 0, 60), 0);
-    assert_int_equal((uint32_t)guest_call(s.inst, "short", 0, NULL), 9);
+    assert_int_equal((uint32_t)guest_call(s.a, "short", 0, NULL), 9);
     assert_int_equal(poll(NULL, 0, 30), 0);
-    tear_down(&s);
+    set_end(&s);
 }
 
 static void *run_in_time(void *arg)
 {
     struct set *s = arg;
 
-    lucet_instance_set_timeout(s->inst, 250);
-    assert_int_equal((uint32_t)guest_call(s->inst, "short", 0, NULL), 9);
+    lucet_instance_set_timeout(s->a, 250);
+    assert_int_equal((uint32_t)guest_call(s->a, "short", 0, NULL), 9);
     assert_int_equal(poll(NULL, 0, 280), 0);
     return NULL;
 }
@@ -158,18 +133,18 @@ static void limits_that_were_kept_interrupt_nothing(void **state)
 
     (void)state;
     guest_begin();
-    struct set s = set_up((void (*)(void))nothing);
+    struct set s = set_up(nothing);
     assert_int_equal(pthread_create(&thread, NULL, run_in_time, &s), 0);
     assert_int_equal(pthread_join(thread, NULL), 0);
-    tear_down(&s);
+    set_end(&s);
 }
 
 static void *run_with_a_limit(void *arg)
 {
     struct set *s = arg;
 
-    lucet_instance_set_timeout(s->inst, 5);
-    expect_timeout(s->inst, "loop");
+    lucet_instance_set_timeout(s->a, 5);
+    expect_timeout(s->a, "loop");
     return NULL;
 }
 
@@ -180,7 +155,7 @@ static void timers_go_with_their_threads(void **state)
 
     (void)state;
     guest_begin();
-    struct set s = set_up((void (*)(void))nothing);
+    struct set s = set_up(nothing);
     run_with_a_limit(&s);
     const unsigned before = process_timers();
     for (int i = 0; i < 8; i++) {
@@ -188,7 +163,7 @@ static void timers_go_with_their_threads(void **state)
         assert_int_equal(pthread_join(thread, NULL), 0);
     }
     assert_int_equal(process_timers(), before);
-    tear_down(&s);
+    set_end(&s);
 }
 
 static pthread_barrier_t in_host;
@@ -222,28 +197,28 @@ static void killed_host_functions_are_interrupted_until_they_return(void **state
 {
     (void)state;
     guest_begin();
-    struct set s = set_up((void (*)(void))stubborn_host);
+    struct set s = set_up(stubborn_host);
     for (int nested = 0; nested < 2; nested++) {
         struct lucet_result r;
         pthread_t thread;
         inner = nested ? guest_instance(s.region, s.module, s.linker, NULL) : NULL;
         interrupted = 0;
         assert_int_equal(pthread_barrier_init(&in_host, NULL, 2), 0);
-        assert_int_equal(lucet_instance_kill_switch(s.inst, &kill_switch), lucet_error_ok);
+        assert_int_equal(lucet_instance_kill_switch(s.a, &kill_switch), lucet_error_ok);
         assert_int_equal(pthread_create(&thread, NULL, kill_in_host, NULL), 0);
-        const double start = seconds();
-        assert_int_equal(lucet_instance_run(s.inst, "host", 0, NULL, &r),
+        const double start = set_seconds();
+        assert_int_equal(lucet_instance_run(s.a, "host", 0, NULL, &r),
                          lucet_error_runtime_terminated);
         assert_int_equal(r.val.terminated.reason, lucet_terminated_reason_remote);
-        assert_true(seconds() - start < 9);
+        assert_true(set_seconds() - start < 9);
         assert_int_equal(interrupted, nested ? 6 : 3);
         pthread_join(thread, NULL);
         pthread_barrier_destroy(&in_host);
         lucet_kill_switch_release(kill_switch);
         lucet_instance_release(inner);
-        assert_int_equal(lucet_instance_reset(s.inst), lucet_error_ok);
+        assert_int_equal(lucet_instance_reset(s.a), lucet_error_ok);
     }
-    tear_down(&s);
+    set_end(&s);
 }
 
 static enum lucet_error inner_error;
@@ -260,41 +235,41 @@ static void nested_runs_have_limits_of_their_own(void **state)
 {
     (void)state;
     guest_begin();
-    struct set s = set_up((void (*)(void))runs_another);
+    struct set s = set_up(runs_another);
     struct lucet_result r;
     inner = guest_instance(s.region, s.module, s.linker, NULL);
     /* The inner one ends, the outer goes on and returns. */
     lucet_instance_set_timeout(inner, 5);
-    lucet_instance_set_timeout(s.inst, 60000);
-    assert_int_equal(lucet_instance_run(s.inst, "host", 0, NULL, &r), lucet_error_ok);
+    lucet_instance_set_timeout(s.a, 60000);
+    assert_int_equal(lucet_instance_run(s.a, "host", 0, NULL, &r), lucet_error_ok);
     assert_int_equal(inner_error, lucet_error_runtime_terminated);
     assert_int_equal(waits, 0);
     assert_int_equal(lucet_instance_reset(inner), lucet_error_ok);
     /* The outer one's time is over first: both end. */
-    double start = seconds();
+    double start = set_seconds();
     lucet_instance_set_timeout(inner, 60000);
-    lucet_instance_set_timeout(s.inst, 10);
-    expect_timeout(s.inst, "host");
-    assert_true(seconds() - start < 5);
+    lucet_instance_set_timeout(s.a, 10);
+    expect_timeout(s.a, "host");
+    assert_true(set_seconds() - start < 5);
     assert_int_equal(inner_error, lucet_error_runtime_terminated);
     assert_int_equal(waits, 1);
     assert_int_equal(lucet_instance_reset(inner), lucet_error_ok);
     /* Only the inner one has a limit. */
     lucet_instance_set_timeout(inner, 5);
-    lucet_instance_set_timeout(s.inst, 0);
-    assert_int_equal(lucet_instance_run(s.inst, "host", 0, NULL, &r), lucet_error_ok);
+    lucet_instance_set_timeout(s.a, 0);
+    assert_int_equal(lucet_instance_run(s.a, "host", 0, NULL, &r), lucet_error_ok);
     assert_int_equal(inner_error, lucet_error_runtime_terminated);
     assert_int_equal(lucet_instance_reset(inner), lucet_error_ok);
     /* The inner one has none, and is ended with the outer one. */
-    start = seconds();
+    start = set_seconds();
     lucet_instance_set_timeout(inner, 0);
-    lucet_instance_set_timeout(s.inst, 10);
-    expect_timeout(s.inst, "host");
+    lucet_instance_set_timeout(s.a, 10);
+    expect_timeout(s.a, "host");
     assert_int_equal(inner_error, lucet_error_runtime_terminated);
     assert_int_equal(waits, 1);
-    assert_true(seconds() - start < 2);
+    assert_true(set_seconds() - start < 2);
     lucet_instance_release(inner);
-    tear_down(&s);
+    set_end(&s);
 }
 
 static volatile sig_atomic_t others, others_and_ours;
@@ -318,7 +293,7 @@ static void timers_of_others_reach_their_handler(void **state)
 {
     (void)state;
     guest_begin();
-    struct set s = set_up((void (*)(void))nothing);
+    struct set s = set_up(nothing);
     const int sig = lucet__stop_signal();
     struct sigaction theirs = {.sa_sigaction = other_handler, .sa_flags = SA_SIGINFO};
     struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = sig};
@@ -326,11 +301,11 @@ static void timers_of_others_reach_their_handler(void **state)
     timer_t timer;
 
     /* Theirs was there first. */
-    tear_down(&s);
+    set_end(&s);
     assert_int_equal(lucet_remove_signal_handlers(), lucet_error_ok);
     assert_int_equal(sigaction(sig, &theirs, NULL), 0);
     assert_int_equal(lucet_install_signal_handlers(), lucet_error_ok);
-    s = set_up((void (*)(void))kill_itself);
+    s = set_up(kill_itself);
     event.sigev_value.sival_int = 4711;
     assert_int_equal(timer_create(CLOCK_MONOTONIC, &event, &timer), 0);
     assert_int_equal(timer_settime(timer, 0, &when, NULL), 0);
@@ -338,17 +313,17 @@ static void timers_of_others_reach_their_handler(void **state)
         usleep(1000);
     assert_int_equal(others, 1);
     /* Ours do not. */
-    lucet_instance_set_timeout(s.inst, 5);
-    expect_timeout(s.inst, "loop");
-    assert_int_equal(lucet_instance_reset(s.inst), lucet_error_ok);
-    lucet_instance_set_timeout(s.inst, 0);
-    assert_int_equal(lucet_instance_set_slice(s.inst, 100000), lucet_error_ok);
-    assert_int_equal(lucet_instance_run(s.inst, "loop", 0, NULL, NULL), lucet_error_ok);
-    assert_int_equal(lucet_instance_status(s.inst), lucet_instance_status_yielded);
-    assert_int_equal(lucet_instance_reset(s.inst), lucet_error_ok);
-    assert_int_equal(lucet_instance_set_slice(s.inst, 0), lucet_error_ok);
-    assert_int_equal(lucet_instance_kill_switch(s.inst, &kill_switch), lucet_error_ok);
-    assert_int_equal(lucet_instance_run(s.inst, "host", 0, NULL, NULL),
+    lucet_instance_set_timeout(s.a, 5);
+    expect_timeout(s.a, "loop");
+    assert_int_equal(lucet_instance_reset(s.a), lucet_error_ok);
+    lucet_instance_set_timeout(s.a, 0);
+    assert_int_equal(lucet_instance_set_slice(s.a, 100000), lucet_error_ok);
+    assert_int_equal(lucet_instance_run(s.a, "loop", 0, NULL, NULL), lucet_error_ok);
+    assert_int_equal(lucet_instance_status(s.a), lucet_instance_status_yielded);
+    assert_int_equal(lucet_instance_reset(s.a), lucet_error_ok);
+    assert_int_equal(lucet_instance_set_slice(s.a, 0), lucet_error_ok);
+    assert_int_equal(lucet_instance_kill_switch(s.a, &kill_switch), lucet_error_ok);
+    assert_int_equal(lucet_instance_run(s.a, "host", 0, NULL, NULL),
                      lucet_error_runtime_terminated);
     lucet_kill_switch_release(kill_switch);
     assert_int_equal(others_and_ours, 1);
@@ -357,7 +332,7 @@ static void timers_of_others_reach_their_handler(void **state)
     assert_int_equal(others_and_ours, 2);
     timer_settime(timer, 0, &never, NULL);
     timer_delete(timer);
-    tear_down(&s);
+    set_end(&s);
 }
 
 int main(void)
