@@ -13,8 +13,15 @@ static bool is_prefix(uint8_t byte)
     return memchr(prefixes, byte, sizeof prefixes) != NULL;
 }
 
-/* Of one instruction. In 64-bit mode 0x62 begins nothing but EVEX. Instructions on mask registers alone have VEX
- * prefixes, of map 0F: 41 to 4B and 90 to 99. */
+/* Instructions on mask registers alone have VEX prefixes: map 0F, and of map 0F3A the shifts. */
+static bool is_on_masks(unsigned map, uint8_t opcode)
+{
+    return (map == 1 &&
+            ((opcode >= 0x41 && opcode <= 0x4b) || (opcode >= 0x90 && opcode <= 0x99))) ||
+           (map == 3 && opcode >= 0x30 && opcode <= 0x33);
+}
+
+/* Of one instruction. In 64-bit mode 0x62 begins nothing but EVEX. */
 static bool is_avx512(const uint8_t *insn, size_t size)
 {
     size_t k = 0;
@@ -23,12 +30,10 @@ static bool is_avx512(const uint8_t *insn, size_t size)
         k++;
     if (k >= size || insn[k] == 0x62)
         return true;
-    const bool short_vex = insn[k] == 0xc5, long_vex = insn[k] == 0xc4;
-    if (!short_vex && !(long_vex && k + 3 < size && (insn[k + 1] & 0x1f) == 1))
+    const size_t vex = insn[k] == 0xc5 ? 2 : insn[k] == 0xc4 ? 3 : 0;
+    if (vex == 0)
         return false;
-    const size_t at = k + (short_vex ? 2 : 3);
-    return at >= size || (insn[at] >= 0x41 && insn[at] <= 0x4b) ||
-           (insn[at] >= 0x90 && insn[at] <= 0x99);
+    return k + vex >= size || is_on_masks(vex == 2 ? 1 : insn[k + 1] & 0x1f, insn[k + vex]);
 }
 
 static bool in_code(LLVMDisasmContextRef context, const uint8_t *bytes, uint64_t size)
