@@ -36,9 +36,9 @@ _Static_assert(sizeof(struct lucet__page_range) == 24, "the kernel's struct page
  * would leave a tenant's data in its own. The kernel counts who is using a descriptor, so threads have several. */
 struct shared_page {
     atomic_int fd_plus_1[LUCET__SHARDS]; /* 0: not opened here; -1: cannot be */
-    atomic_bool knows_guards;
 };
 static struct shared_page *page;
+static atomic_bool knows_guards; /* the kernel does; once it has shown that, it stays so */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
@@ -57,7 +57,7 @@ static void make_page(void)
 static long scan(int fd, const void *from, const void *to, struct lucet__page_range *out,
                  size_t max)
 {
-    const bool guards = atomic_load_explicit(&page->knows_guards, memory_order_relaxed);
+    const bool guards = atomic_load_explicit(&knows_guards, memory_order_relaxed);
     const uint64_t not_ours = IS_FILE | IS_ZERO_PAGE | (guards ? IS_GUARD : 0);
     struct scan s = {
         .size = sizeof(s),
@@ -80,22 +80,24 @@ static bool works(int fd, bool guards)
 {
     struct lucet__page_range found[2];
 
-    atomic_store(&page->knows_guards, guards);
+    atomic_store(&knows_guards, guards);
     return scan(fd, page, (const uint8_t *)page + LUCET__PAGE, found, 2) == 1 &&
            found[0].start == (uintptr_t)page;
 }
 
-/* Its number and 1, or -1. */
+/* Its number and 1, or -1. If it fails by chance, guards that are known stay so: they would be taken for pages to put
+ * back. */
 static int open_scanner(atomic_int *fd_plus_1)
 {
     int fd;
 
     pthread_mutex_lock(&mutex);
+    const bool guards_known = atomic_load(&knows_guards);
     fd = atomic_load(fd_plus_1);
     if (fd == 0) {
         fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC) + 1;
         atomic_store(fd_plus_1, -1); /* also makes the page one that was written */
-        if (fd > 0 && !works(fd - 1, true) && !works(fd - 1, false)) {
+        if (fd > 0 && !works(fd - 1, true) && (guards_known || !works(fd - 1, false))) {
             close(fd - 1);
             fd = 0;
         }
@@ -136,7 +138,7 @@ bool lucet__guards_possible(void)
 {
     bool possible = false;
 
-    if (!lucet__dirty_prepare() || !atomic_load(&page->knows_guards))
+    if (!lucet__dirty_prepare() || !atomic_load(&knows_guards))
         return false;
     uint8_t *p =
         mmap(NULL, 2 * LUCET__PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
