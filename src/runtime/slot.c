@@ -152,15 +152,16 @@ static bool is_counted(const struct slot *s)
     return s->on_demand && s->region->options.heap_resident_limit;
 }
 
-/* Where to begin to look for what the tenant wrote to on its stack. Guest code touches every page on its way down,
- * and a host function stays within the reservation below the guest frame that called it. So
- * a stack that was used below these SHALLOW bytes and the reservation was also used between the two. */
+/* Where to begin to look for what the tenant wrote to on its stack. What guest code touches next on its way down is a
+ * page and 128 bytes away at most (docs/abi.md T4), and a host function stays within the reservation below the
+ * guest frame that called it. So a stack that was used below these SHALLOW bytes and the gap was also used between
+ * the two. A small reservation leaves a gap still for the former, and for handlers of signals. */
 static uint8_t *shallow_stack(const struct slot *s)
 {
     const struct lucet_alloc_limits *l = &s->region->limits;
-    const uint64_t size = SHALLOW + l->hostcall_reservation;
+    const uint64_t gap = l->hostcall_reservation > SHALLOW ? l->hostcall_reservation : SHALLOW;
 
-    return s->deep || size > l->stack_size ? s->stack : stack_end(s) - size;
+    return s->deep || SHALLOW + gap > l->stack_size ? s->stack : stack_end(s) - SHALLOW - gap;
 }
 
 static long dirty_stack_and_heap(struct slot *s, struct lucet__page_range *dirty, size_t max)

@@ -158,12 +158,70 @@ static void nested_runs_leave_nothing_below_a_gap(void **state)
     end();
 }
 
+/* A function with a frame of a page that nothing probes, of which it uses the top and, in the 128 bytes below it, the
+ * end, when it is called with something else than 0. And one that calls it so many frames down. */
+static struct lucet_dl_module *module_with_a_hole(void)
+{
+    enum { LOCALS = 540 };
+    const struct guest_mode unoptimised = {.opt_level = lucetc_opt_none};
+    struct text t = {0};
+
+    text_add(&t, "(module (memory 1) (func $hole (param $x i64) (result i64) (local $y i64)");
+    for (int i = 0; i < LOCALS; i++)
+        text_add(&t, "(local $v%d i64)", i);
+    text_add(&t, "(if (i64.eqz (local.get $x)) (then");
+    for (int i = 0; i < LOCALS; i++)
+        text_add(&t, "(local.set $v%d (i64.load offset=%d (i32.const 0)))", i, 8 * i);
+    text_add(&t, "(i64.store (i32.const 0) (i64.const 1))");
+    for (int i = LOCALS - 1; i >= 0; i--)
+        text_add(&t,
+                 "(local.set $v0 (i64.rotl (i64.xor (local.get $v0) (local.get $v%d))"
+                 " (i64.const 1)))",
+                 i);
+    text_add(&t, "(return (local.get $v0))))"
+                 "(local.set $y (i64.mul (local.get $x) (local.get $x)))"
+                 "(if (i64.eqz (i64.and (local.get $x) (i64.const 1)))"
+                 "  (then (return (local.get $y))))"
+                 "(i64.mul (local.get $y) (local.get $x)))"
+                 "(func $down (export \"down\") (param $x i64) (param $frames i32) (result i64)"
+                 " (if (result i64) (local.get $frames)"
+                 "  (then (call $down (local.get $x) (i32.sub (local.get $frames) (i32.const 1))))"
+                 "  (else (call $hole (local.get $x))))))");
+    struct lucet_dl_module *m = guest_module(t.s, &unoptimised);
+    text_free(&t);
+    return m;
+}
+
+/* Also with the smallest reservation, of a page, which such a frame steps over. */
+static void frames_with_holes_leave_nothing(void **state)
+{
+    struct lucet_alloc_limits limits = lucet_alloc_limits_default();
+
+    (void)state;
+    guest_begin();
+    module = module_with_a_hole();
+    limits.hostcall_reservation = 4096;
+    for (uint32_t frames = 1; frames < 700; frames++) {
+        assert_int_equal(lucet_mmap_region_create(1, &limits, &region), lucet_error_ok);
+        for (int k = 0; k < 2; k++) {
+            struct lucet_instance *inst = guest_instance(region, module, NULL, NULL);
+            if (!is_clear(inst))
+                fail_msg("not clear after %u frames", frames);
+            guest_call(inst, "down", ARGS(I64(SECRET), I32(frames)));
+            lucet_instance_release(inst);
+        }
+        lucet_region_release(region);
+    }
+    lucet_dl_module_release(module);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(guests_leave_nothing_at_any_depth),
         cmocka_unit_test(host_functions_leave_nothing_below_a_gap),
         cmocka_unit_test(nested_runs_leave_nothing_below_a_gap),
+        cmocka_unit_test(frames_with_holes_leave_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
