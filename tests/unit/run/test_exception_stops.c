@@ -25,11 +25,11 @@ static const char wat[] =
 
 enum { LIVE = 600000, ROUNDS = 15 };
 
-static uint64_t now(void)
+static uint64_t now(clockid_t clock)
 {
     struct timespec t;
 
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
@@ -40,32 +40,38 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static struct {
+    struct lucet_result result;
+    /* By the thread's own clock, as other times here: what else runs on the machine does not count. */
+    uint64_t ended;
+} spent;
+
 static void *spend(void *arg)
 {
-    static struct lucet_result r;
-
-    lucet_instance_run(arg, "spend", 0, NULL, &r);
-    return &r;
+    lucet_instance_run(arg, "spend", 0, NULL, &spent.result);
+    spent.ended = now(CLOCK_THREAD_CPUTIME_ID);
+    return NULL;
 }
 
-/* Until it has ended, in nanoseconds. */
+/* From the kill to its end, in nanoseconds. */
 static uint64_t kill_after(struct lucet_instance *inst, unsigned microseconds)
 {
     struct lucet_kill_switch *k;
     pthread_t thread;
-    void *result;
+    clockid_t clock;
 
     assert_int_equal(lucet_instance_kill_switch(inst, &k), lucet_error_ok);
     assert_int_equal(pthread_create(&thread, NULL, spend, inst), 0);
-    usleep(microseconds);
-    const uint64_t began = now();
+    assert_int_equal(pthread_getcpuclockid(thread, &clock), 0);
+    while (now(clock) < microseconds * 1000u)
+        usleep(1000);
+    const uint64_t began = now(clock);
     lucet_kill_switch_terminate(k);
-    pthread_join(thread, &result);
-    const uint64_t took = now() - began;
-    assert_int_equal(((struct lucet_result *)result)->tag, lucet_result_tag_terminated);
+    pthread_join(thread, NULL);
+    assert_int_equal(spent.result.tag, lucet_result_tag_terminated);
     assert_int_equal(lucet_instance_reset(inst), lucet_error_ok);
     lucet_kill_switch_release(k);
-    return took;
+    return spent.ended - began;
 }
 
 static void a_kill_does_not_wait_for_a_collection(void **state)
@@ -86,16 +92,17 @@ static void a_kill_does_not_wait_for_a_collection(void **state)
         lucet_linker_global(linker, "h", "chain", LUCET_VAL(exnref, as_ref, NULL), true),
         lucet_error_ok);
     struct lucet_instance *inst = guest_instance(region, m, linker, NULL);
-    const uint64_t began = now();
+    const uint64_t began = now(CLOCK_THREAD_CPUTIME_ID);
     guest_call(inst, "fill", ARGS(I32(LIVE)));
-    printf("%d exceptions made in %.0f ms\n", LIVE, (double)(now() - began) / 1e6);
+    printf("%d exceptions made in %.0f ms\n", LIVE,
+           (double)(now(CLOCK_THREAD_CPUTIME_ID) - began) / 1e6);
     srand(1);
     for (int k = 0; k < ROUNDS; k++)
         took[k] = kill_after(inst, 1000 + (unsigned)rand() % 150000);
     qsort(took, ROUNDS, sizeof(*took), compare);
     printf("from a kill to the end: median %.2f ms, at most %.2f ms\n",
            (double)took[ROUNDS / 2] / 1e6, (double)took[ROUNDS - 1] / 1e6);
-    assert_true(took[ROUNDS / 2] < 5000000);
+    assert_true(took[ROUNDS / 2] < 1000000);
     lucet_instance_release(inst);
     lucet_linker_release(linker);
     lucet_dl_module_release(m);

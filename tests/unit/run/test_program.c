@@ -1,5 +1,6 @@
 /* Programs of several threads (`thread_of`): what limits the first instance limits all of them, and who stops it stops all. */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -9,10 +10,11 @@
 #include "run/set.h"
 
 static const char wat[] =
-    "(module (import \"h\" \"f\" (func $f)) (memory (export \"m\") 1 10) (table $t 10 1000 "
+    "(module (import \"h\" \"f\" (func $f)) (import \"h\" \"begun\" (func $begun)) (memory (export "
+    "\"m\") 1 10) (table $t 10 1000 "
     "externref)"
     " (func (export \"call\") (call $f))"
-    " (func (export \"forever\") (loop (br 0)))"
+    " (func (export \"forever\") (call $begun) (loop (br 0)))"
     " (func (export \"trap\") unreachable)"
     " (func (export \"grow\") (param i32) (result i32) (memory.grow (local.get 0)))"
     " (func (export \"grow_table\") (param i32) (result i32)"
@@ -47,6 +49,14 @@ static void host(struct lucet_vmctx *ctx)
         test.error = make_thread(lucet_vmctx_instance(ctx), &test.made);
 }
 
+static atomic_int begun;
+
+static void host_begun(struct lucet_vmctx *ctx)
+{
+    (void)ctx;
+    atomic_fetch_add(&begun, 1);
+}
+
 static void begin_in(struct lucet_region *region, const struct guest_mode *mode)
 {
     memset(&test, 0, sizeof(test));
@@ -54,6 +64,8 @@ static void begin_in(struct lucet_region *region, const struct guest_mode *mode)
     test.module = guest_module(wat, mode);
     assert_int_equal(lucet_linker_new(&test.linker), lucet_error_ok);
     assert_int_equal(lucet_linker_func(test.linker, "h", "f", ":", (void (*)(void))host),
+                     lucet_error_ok);
+    assert_int_equal(lucet_linker_func(test.linker, "h", "begun", ":", (void (*)(void))host_begun),
                      lucet_error_ok);
 }
 
@@ -268,6 +280,13 @@ static void start(struct running *r, struct lucet_instance *inst)
     assert_int_equal(pthread_create(&r->thread, NULL, run_forever, r), 0);
 }
 
+static void await(int n)
+{
+    for (int k = 0; k < 10000 && atomic_load(&begun) < n; k++)
+        usleep(1000);
+    assert_true(atomic_load(&begun) >= n);
+}
+
 /* It ends by itself, or fails the test after ten seconds. */
 static void join(struct running *r)
 {
@@ -293,7 +312,7 @@ static void a_thread_ends_with_the_time_of_the_run_that_made_it(void **state)
     begin();
     struct lucet_instance *a = first();
     struct running b = {0}, c = {0};
-    assert_int_equal(lucet_instance_set_timeout(a, 300), lucet_error_ok);
+    assert_int_equal(lucet_instance_set_timeout(a, 1000), lucet_error_ok);
     test.make = true;
     const double began = set_seconds();
     guest_call(a, "call", 0, NULL);
@@ -311,9 +330,9 @@ static void a_thread_ends_with_the_time_of_the_run_that_made_it(void **state)
     const double took = set_seconds() - began;
     assert_int_equal(b.result.val.terminated.reason, lucet_terminated_reason_timeout);
     assert_int_equal(c.result.val.terminated.reason, lucet_terminated_reason_timeout);
-    if (took < 0.29 || took > 0.39 + 2)
+    if (took < 0.99 || took > 6)
         fail_msg("ended after %.3f s", took);
-    /* Its time is over for all its runs: ten of them would have three seconds. */
+    /* Its time is over for all its runs: ten of them would have ten seconds. */
     const double over = set_seconds();
     for (int k = 0; k < 10; k++) {
         assert_int_equal(lucet_instance_reset(made), lucet_error_ok);
@@ -321,7 +340,7 @@ static void a_thread_ends_with_the_time_of_the_run_that_made_it(void **state)
         join(&b);
         assert_int_equal(b.result.val.terminated.reason, lucet_terminated_reason_timeout);
     }
-    assert_true(set_seconds() - over < 1.5);
+    assert_true(set_seconds() - over < 5);
     /* The embedder's own word for it. */
     assert_int_equal(lucet_instance_reset(made), lucet_error_ok);
     assert_int_equal(lucet_instance_set_timeout(made, 0), lucet_error_ok);
@@ -338,6 +357,7 @@ static void who_kills_the_first_kills_all(void **state)
     (void)state;
     begin();
     for (int running = 0; running < 2; running++) {
+        atomic_store(&begun, 0);
         struct lucet_kill_switch *k;
         struct lucet_instance *a = first();
         struct running one = {0}, b = {0}, c = {0};
@@ -349,9 +369,12 @@ static void who_kills_the_first_kills_all(void **state)
             start(&one, a);
         else
             start(&c, thread_of(idle));
-        usleep(50000);
-        assert_int_equal(lucet_kill_switch_terminate(k),
-                         running ? lucet_kill_signalled : lucet_kill_cancelled);
+        await(2);
+        const enum lucet_kill_result met = lucet_kill_switch_terminate(k);
+        if (running)
+            assert_true(met == lucet_kill_signalled || met == lucet_kill_pending);
+        else
+            assert_int_equal(met, lucet_kill_cancelled);
         join(&b);
         assert_int_equal(b.result.val.terminated.reason, lucet_terminated_reason_remote);
         join(running ? &one : &c);

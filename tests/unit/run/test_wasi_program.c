@@ -145,7 +145,7 @@ static void a_time_limit_holds_for_threads_that_outlive_the_run(void **state)
 {
     (void)state;
     begin(0, &guest_default);
-    assert_int_equal(lucet_instance_set_timeout(inst, 300), lucet_error_ok);
+    assert_int_equal(lucet_instance_set_timeout(inst, 1000), lucet_error_ok);
     assert_true(spawn(1) > 0);
     assert_int_equal(lucet_instance_set_timeout(inst, 0), lucet_error_ok);
     expect_end(lucet_terminated_reason_remote); /* as whatever ends one ends all */
