@@ -1,6 +1,6 @@
 /* Instances that call each other, share what they export, or run one another from host functions: each
  * keeps to its own memory. */
-#include "guest.h"
+#include "linked.h"
 
 #include <stdio.h>
 
@@ -248,16 +248,10 @@ static void indirect_calls_between_modules_compare_types(void **state)
         uint32_t right, value;
     } cases[] = {{"int", 0, 47}, {"long", 1, 6}, {"float", 2, 1}};
     (void)state;
-    guest_begin();
-    struct lucet_region *region = guest_region(2);
-    for (unsigned m = 0; m < 3; m++) {
-        struct lucet_linker *l;
-        assert_int_equal(lucet_linker_new(&l), lucet_error_ok);
-        struct lucet_dl_module *a = guest_module(owner, &guest_modes[m]);
-        struct lucet_dl_module *b = guest_module(user, &guest_modes[m]);
-        struct lucet_instance *first = guest_instance(region, a, l, NULL);
-        assert_int_equal(lucet_linker_instance(l, "owner", first), lucet_error_ok);
-        struct lucet_instance *inst = guest_instance(region, b, l, NULL);
+    EACH_MODE(s)
+    {
+        struct lucet_instance *first = linked_add(&s, "owner", owner);
+        struct lucet_instance *inst = linked_add(&s, NULL, user);
         lucet_instance_set_continue_after_fault(inst, true);
         for (unsigned c = 0; c < 3; c++) {
             assert_int_equal((uint32_t)guest_call(inst, cases[c].name, ARGS(I32(cases[c].right))),
@@ -274,11 +268,7 @@ static void indirect_calls_between_modules_compare_types(void **state)
         assert_int_equal((uint32_t)guest_call(inst, "int", ARGS(I32(3))), 35);
         lucet_instance_release(inst);
         lucet_instance_release(first);
-        lucet_linker_release(l);
-        lucet_dl_module_release(a);
-        lucet_dl_module_release(b);
     }
-    lucet_region_release(region);
 }
 
 /* A function put into another's table outlives the host's interest in its instance. */
@@ -335,16 +325,10 @@ static void a_shared_memory_grows_for_both(void **state)
         " (func (export \"fill\") (param i32) (memory.fill (i32.const 0) (i32.const 3) (local.get "
         "0))))";
     (void)state;
-    guest_begin();
-    struct lucet_region *region = guest_region(2);
-    for (unsigned m = 0; m < GUEST_MODES; m++) {
-        struct lucet_linker *l;
-        assert_int_equal(lucet_linker_new(&l), lucet_error_ok);
-        struct lucet_dl_module *a = guest_module(owner, &guest_modes[m]);
-        struct lucet_dl_module *b = guest_module(user, &guest_modes[m]);
-        struct lucet_instance *first = guest_instance(region, a, l, NULL);
-        assert_int_equal(lucet_linker_instance(l, "owner", first), lucet_error_ok);
-        struct lucet_instance *inst = guest_instance(region, b, l, NULL);
+    EACH_MODE(s)
+    {
+        struct lucet_instance *first = linked_add(&s, "owner", owner);
+        struct lucet_instance *inst = linked_add(&s, NULL, user);
         lucet_instance_set_continue_after_fault(inst, true);
         assert_int_equal(guest_trap(inst, "store", ARGS(I32(65536), I32(1))),
                          lucet_trapcode_heap_out_of_bounds);
@@ -360,11 +344,7 @@ static void a_shared_memory_grows_for_both(void **state)
         assert_int_equal((int32_t)guest_call(inst, "grow", ARGS(I32(6))), -1);
         lucet_instance_release(inst);
         lucet_instance_release(first);
-        lucet_linker_release(l);
-        lucet_dl_module_release(a);
-        lucet_dl_module_release(b);
     }
-    lucet_region_release(region);
 }
 
 /* A global of the host that begins with an instance's function keeps the instance. */
