@@ -1,21 +1,8 @@
 #!/bin/bash
 # Completion in bash: every option that --help lists is offered, and the words it offers are the ones
 # that the programs take.
-set -euo pipefail
-export LC_ALL=C
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
-PATH=$LUCET_BIN:$PATH
-passed=0 failed=0
-check() { # NAME WANTED HAVE
-    if [ "$2" = "$3" ]; then
-        passed=$((passed + 1))
-    else
-        echo "FAILED: $1: wanted '$2', have '$3'"
-        failed=$((failed + 1))
-    fi
-}
+# shellcheck source=tests/run/lib/check.sh
+. "$LUCET_SRC/tests/run/lib/check.sh"
 # shellcheck source=completions/lucet.bash
 . "$LUCET_SRC/completions/lucet.bash"
 offers() { # PROGRAM WORD BEFORE
@@ -49,5 +36,4 @@ for option in --emit --opt-level --error-style; do
 done
 check "the words of --region" "$(lucet-wasi --region no-such-word x.wasm 2>&1 | sed -n 's/.*takes one of \(.*\), not .*/\1/p' | tr -d ',')" \
     "$(_lucet_values --region)"
-echo "$passed passed, $failed failed, 0 skipped"
-[ $failed = 0 ]
+tally

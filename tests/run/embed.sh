@@ -1,17 +1,10 @@
 #!/bin/bash
 # The embedding programs of examples/embed do what their comments say, and the README shows the
 # short one as it is.
-set -euo pipefail
-
-skip() {
-    echo "skipped: $*"
-    exit 77
-}
+# shellcheck source=tests/run/lib/base.sh
+. "$LUCET_SRC/tests/run/lib/base.sh"
 examples=$LUCET_SRC/examples/embed
 programs=$LUCET_BUILD/examples
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
 
 # shellcheck disable=SC2016 # the quotes of Markdown
 sed -n '/^## Embedding/,/^## Status/p' "$LUCET_SRC/README.md" |

@@ -1,24 +1,8 @@
 #!/bin/bash
 # Each language feature can be switched off, and who needs it is told which it is and how to get it.
-set -euo pipefail
-export LC_ALL=C
-PATH=$LUCET_BIN:$LUCET_CORPORA/bin:$PATH
-if ! command -v wasm-tools >/dev/null; then
-    echo "skipped: wasm-tools is not there; scripts/fetch-corpora.sh wasm-tools fetches it"
-    exit 77
-fi
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
-passed=0 failed=0
-check() { # NAME WANTED HAVE
-    if [ "$2" = "$3" ]; then
-        passed=$((passed + 1))
-    else
-        echo "FAILED: $1: wanted '$2', have '$3'"
-        failed=$((failed + 1))
-    fi
-}
+# shellcheck source=tests/run/lib/check.sh
+. "$LUCET_SRC/tests/run/lib/check.sh"
+requires wasm-tools
 says() { # COMMAND…: its exit code and the first line that it says on standard error
     local status=0
     "$@" 2>said || status=$?
@@ -79,5 +63,4 @@ check "lucet-wasi" "0 " "$(says lucet-wasi --cache-dir cache prog.wasm)"
 check "lucet-wasi, feature off" yes "$(says lucet-wasi --cache-dir cache --features -sign-extension prog.wasm |
     grep -q '+sign-extension' && echo yes)"
 
-echo "$passed passed, $failed failed, 0 skipped"
-[ "$failed" = 0 ]
+tally

@@ -1,19 +1,12 @@
 #!/bin/bash
 # lucetc --emit header: the stubs compile without warnings in C and C++, whatever the exports are called,
 # and calls through them do what calls by name do.
-set -euo pipefail
-
-skip() {
-    echo "skipped: $*"
-    exit 77
-}
+# shellcheck source=tests/run/lib/base.sh
+. "$LUCET_SRC/tests/run/lib/base.sh"
 [ -x "$LUCET_BIN/lucetc" ] || skip "lucetc is not built"
 tools=$(command -v wasm-tools) || skip "there is no wasm-tools"
 [ -e "$LUCET_BUILD/lib/liblucet.a" ] || skip "liblucet is not built"
 [ "${LUCET_SANITIZE:-0}" != 1 ] || skip "programs of others are not linked with the sanitizers"
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
 
 cat >guest.wat <<'WAT'
 (module

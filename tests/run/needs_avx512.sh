@@ -1,23 +1,9 @@
 #!/bin/bash
 # An artifact says that it needs AVX-512 when its code has such instructions, and only then, whatever the compiler
 # might have used.
-set -euo pipefail
-export LC_ALL=C
-PATH=$LUCET_BIN:$LUCET_CORPORA/bin:$PATH
-command -v wasm-tools >/dev/null || { echo "skipped: there is no wasm-tools"; exit 77; }
-command -v objdump >/dev/null || { echo "skipped: there is no objdump"; exit 77; }
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
-passed=0 failed=0
-check() { # NAME WANTED HAVE
-    if [ "$2" = "$3" ]; then
-        passed=$((passed + 1))
-    else
-        echo "FAILED: $1: wanted '$2', have '$3'"
-        failed=$((failed + 1))
-    fi
-}
+# shellcheck source=tests/run/lib/check.sh
+. "$LUCET_SRC/tests/run/lib/check.sh"
+requires wasm-tools objdump
 
 # Instructions that begin with EVEX, or whose operands are mask registers.
 in_code() { # FILE
@@ -54,5 +40,4 @@ module memory no '(memory 1 2) (func (export "f") (param i32) (result i32) (i32.
 } >pieces.txt
 module pieces yes "$(cat pieces.txt)"
 
-echo "$passed passed, $failed failed, 0 skipped"
-[ "$failed" = 0 ]
+tally

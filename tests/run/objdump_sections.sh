@@ -1,19 +1,11 @@
 #!/bin/bash
 # lucet-objdump shows what the module has, escapes what it is called, and refuses what is no artifact.
-set -euo pipefail
-
-skip() {
-    echo "skipped: $*"
-    exit 77
-}
+# shellcheck source=tests/run/lib/base.sh
+. "$LUCET_SRC/tests/run/lib/base.sh"
 objdump=$LUCET_BIN/lucet-objdump
 [ -x "$objdump" ] || skip "lucet-objdump is not built"
 [ -x "$LUCET_BIN/lucetc" ] || skip "lucetc is not built"
-command -v wasm-tools >/dev/null || skip "there is no wasm-tools"
-command -v python3 >/dev/null || skip "there is no python3"
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
+requires wasm-tools python3
 
 cat >module.wat <<'WAT'
 (module $my_module

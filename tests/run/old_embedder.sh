@@ -1,19 +1,12 @@
 #!/bin/bash
 # A program written for the original's lucet.h compiles with a change of the include only, and does what it
 # did, in both kinds of regions.
-set -euo pipefail
-
-skip() {
-    echo "skipped: $*"
-    exit 77
-}
+# shellcheck source=tests/run/lib/base.sh
+. "$LUCET_SRC/tests/run/lib/base.sh"
 [ "${LUCET_SANITIZE:-0}" != 1 ] || skip "programs of others are not linked with the sanitizers"
 [ -e "$LUCET_BUILD/lib/liblucet.so" ] || skip "the runtime is not built"
 [ -x "$LUCET_BIN/lucetc" ] || skip "lucetc is not built"
-command -v wasm-tools >/dev/null || skip "there is no wasm-tools"
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
+requires wasm-tools
 
 cat >old.wat <<'WAT'
 (module
