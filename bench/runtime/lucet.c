@@ -1,4 +1,5 @@
 /* Lucet's side: its public interface, as an embedder in a hurry uses it. */
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -155,7 +156,16 @@ static void keep_idle(size_t n)
         instance(bare);
 }
 
-static struct lucet_kill_switch *volatile kill_switch;
+/* The killer may be late, or early. */
+static pthread_mutex_t kill_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct lucet_kill_switch *kill_switch;
+
+static void set_kill_switch(struct lucet_kill_switch *k)
+{
+    pthread_mutex_lock(&kill_mutex);
+    kill_switch = k;
+    pthread_mutex_unlock(&kill_mutex);
+}
 
 static void spin(void)
 {
@@ -164,17 +174,20 @@ static void spin(void)
     struct lucet_result r;
 
     good(lucet_instance_kill_switch(i, &k), "kill switch");
-    kill_switch = k;
+    set_kill_switch(k);
     if (lucet_instance_run(i, "spin", 0, NULL, &r) != lucet_error_runtime_terminated)
         bench_die("lucet: not stopped");
+    set_kill_switch(NULL);
     lucet_instance_release(i);
-    kill_switch = NULL;
     lucet_kill_switch_release(k);
 }
 
 static void stop(void)
 {
-    lucet_kill_switch_terminate(kill_switch);
+    pthread_mutex_lock(&kill_mutex);
+    if (kill_switch)
+        lucet_kill_switch_terminate(kill_switch);
+    pthread_mutex_unlock(&kill_mutex);
 }
 
 const struct engine bench_lucet = {
