@@ -44,32 +44,43 @@ static uint8_t *stack_end(const struct slot *s)
     return s->heap - LUCET__FRONT_GUARD;
 }
 
-/* One mapping from the context to the heap, and guards in it where nothing is. */
+/* One mapping from the context to the heap, and guards in it where nothing is. Locked memory takes none. */
 static bool open_front_in_one(struct slot *s, uint64_t context_size)
 {
-    const uint64_t front = (uint64_t)(s->heap - s->context);
     uint8_t *const end = stack_end(s);
 
-    if (!protect(s->context, front, PROT_READ | PROT_WRITE))
+    if (!protect(s->context, (uint64_t)(s->heap - s->context), PROT_READ | PROT_WRITE))
         return false;
-    if (lucet__guard(s->context + context_size, (uint64_t)(s->stack - s->context) - context_size,
-                     true) &&
-        lucet__guard(end, (uint64_t)(s->heap - end), true))
-        return true;
-    /* Locked memory takes none. */
-    atomic_store(&s->region->guards, false);
-    protect(s->context, front, PROT_NONE);
-    return false;
+    s->one_mapping = lucet__guard(s->context + context_size,
+                                  (uint64_t)(s->stack - s->context) - context_size, true) &&
+                     lucet__guard(end, (uint64_t)(s->heap - end), true);
+    if (!s->one_mapping)
+        atomic_store(&s->region->guards, false);
+    return s->one_mapping;
+}
+
+/* Whatever became accessible, or a guard, when the other way failed. */
+static bool close_front(struct slot *s)
+{
+    const uint64_t front = (uint64_t)(s->heap - s->context);
+
+    lucet__guard(s->context, front, false);
+    s->context_accessible = 0;
+    return protect(s->context, front, PROT_NONE);
+}
+
+static bool open_front_divided(struct slot *s, uint64_t context_size)
+{
+    return close_front(s) && protect(s->context, context_size, PROT_READ | PROT_WRITE) &&
+           protect(s->stack, s->region->limits.stack_size, PROT_READ | PROT_WRITE);
 }
 
 static bool open_front(struct slot *s, uint64_t context_size)
 {
     if (s->region->on_demand && !s->on_demand && !lucet__demand_heap(s))
         return false;
-    if (atomic_load(&s->region->guards) && open_front_in_one(s, context_size))
-        s->one_mapping = true;
-    else if (!protect(s->context, context_size, PROT_READ | PROT_WRITE) ||
-             !protect(s->stack, s->region->limits.stack_size, PROT_READ | PROT_WRITE))
+    if (!(atomic_load(&s->region->guards) && open_front_in_one(s, context_size)) &&
+        !open_front_divided(s, context_size))
         return false;
     s->stack_accessible = true;
     s->context_accessible = context_size;
@@ -254,7 +265,7 @@ static bool empty_heap(struct slot *s)
     if (s->content == 0)
         return true;
     if (s->image_size == 0)
-        return forget(s, s->heap);
+        return forget(s, s->heap) || map_zeros(s, 0, s->heap_accessible); /* it was locked */
     if (!s->on_demand)
         return map_zeros(s, s->image_offset, s->image_size);
     const uint64_t size = s->image_size;
@@ -332,6 +343,15 @@ bool lucet__slot_heap_zero(struct slot *s)
 
 /* ---- The whole ---- */
 
+/* A front in one mapping keeps guards behind the context that the next tenant's may need. */
+static bool divide_front(const struct slot *s)
+{
+    uint8_t *const from = s->context + s->context_accessible;
+    const uint64_t size = (uint64_t)(s->stack - from);
+
+    return !s->one_mapping || (lucet__guard(from, size, false) && protect(from, size, PROT_NONE));
+}
+
 /* False: it could not be cleaned, and is never used again. */
 static bool clean(struct slot *s, struct lucet_dl_module *module)
 {
@@ -350,7 +370,8 @@ static bool clean(struct slot *s, struct lucet_dl_module *module)
      * mappings do not. */
     if (s->warm || forget(s, s->stack))
         return true;
-    if (!map_anonymous(s->stack, (uint64_t)(s->heap + s->heap_accessible - s->stack), PROT_NONE))
+    if (!map_anonymous(s->stack, (uint64_t)(s->heap + s->heap_accessible - s->stack), PROT_NONE) ||
+        !divide_front(s))
         return false;
     s->heap_accessible = s->content = s->image_size = 0;
     s->stack_accessible = s->one_mapping = s->on_demand = s->deep = false;
