@@ -30,7 +30,8 @@ endif()
 
 # Those that are about memory, faults and slots.
 set(LUCET_TESTS_ON_DEMAND "_(bulk|faults|host|kill|program|memories|memory|neighbours|segments|shared|slice|stack|\
-threads|traps|yield|failures|soak|fresh|image|linking|region|segment|stores|timeout)$")
+threads|traps|yield|failures|soak|deep_stacks|fresh|image|linking|locked|owners|region|scanners|\
+segment|stores|timeout)$")
 
 file(GLOB unit_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/unit/*/test_*.c)
 if(unit_tests AND NOT (CMOCKA_INCLUDE AND CMOCKA_LIBRARY))
