@@ -54,10 +54,9 @@ static void make_page(void)
         munmap(p, LUCET__PAGE);
 }
 
-static long scan(int fd, const void *from, const void *to, struct lucet__page_range *out,
-                 size_t max)
+static long scan(int fd, bool guards, const void *from, const void *to,
+                 struct lucet__page_range *out, size_t max)
 {
-    const bool guards = atomic_load_explicit(&knows_guards, memory_order_relaxed);
     const uint64_t not_ours = IS_FILE | IS_ZERO_PAGE | (guards ? IS_GUARD : 0);
     struct scan s = {
         .size = sizeof(s),
@@ -80,24 +79,31 @@ static bool works(int fd, bool guards)
 {
     struct lucet__page_range found[2];
 
-    atomic_store(&knows_guards, guards);
-    return scan(fd, page, (const uint8_t *)page + LUCET__PAGE, found, 2) == 1 &&
+    return scan(fd, guards, page, (const uint8_t *)page + LUCET__PAGE, found, 2) == 1 &&
            found[0].start == (uintptr_t)page;
 }
 
-/* Its number and 1, or -1. If it fails by chance, guards that are known stay so: they would be taken for pages to put
- * back. */
+/* If it fails by chance, guards that are known stay so: they would be taken for pages to put back. */
+static bool try_out(int fd)
+{
+    if (works(fd, true))
+        atomic_store(&knows_guards, true);
+    else if (atomic_load(&knows_guards) || !works(fd, false))
+        return false;
+    return true;
+}
+
+/* Its number and 1, or -1. */
 static int open_scanner(atomic_int *fd_plus_1)
 {
     int fd;
 
     pthread_mutex_lock(&mutex);
-    const bool guards_known = atomic_load(&knows_guards);
     fd = atomic_load(fd_plus_1);
     if (fd == 0) {
         fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC) + 1;
         atomic_store(fd_plus_1, -1); /* also makes the page one that was written */
-        if (fd > 0 && !works(fd - 1, true) && (guards_known || !works(fd - 1, false))) {
+        if (fd > 0 && !try_out(fd - 1)) {
             close(fd - 1);
             fd = 0;
         }
@@ -125,13 +131,16 @@ bool lucet__dirty_prepare(void)
 long lucet__dirty(const uint8_t *from, const uint8_t *to, struct lucet__page_range *out, size_t max)
 {
     int fd = page ? scanner() : -1;
-    long n = fd > 0 ? scan(fd - 1, from, to, out, max) : -1;
+    const bool guards = atomic_load_explicit(&knows_guards, memory_order_relaxed);
+    long n = fd > 0 ? scan(fd - 1, guards, from, to, out, max) : -1;
     return n > (long)max ? -1 : n;
 }
 
 bool lucet__guard(void *p, uint64_t size, bool install)
 {
-    return size == 0 || madvise(p, size, install ? GUARD_INSTALL : GUARD_REMOVE) == 0;
+    if (size == 0 || (!install && !atomic_load_explicit(&knows_guards, memory_order_relaxed)))
+        return true; /* there are none */
+    return madvise(p, size, install ? GUARD_INSTALL : GUARD_REMOVE) == 0;
 }
 
 bool lucet__guards_possible(void)

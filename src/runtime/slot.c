@@ -64,9 +64,8 @@ static bool close_front(struct slot *s)
 {
     const uint64_t front = (uint64_t)(s->heap - s->context);
 
-    lucet__guard(s->context, front, false);
     s->context_accessible = 0;
-    return protect(s->context, front, PROT_NONE);
+    return lucet__guard(s->context, front, false) && protect(s->context, front, PROT_NONE);
 }
 
 static bool open_front_divided(struct slot *s, uint64_t context_size)
