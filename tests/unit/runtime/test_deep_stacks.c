@@ -120,7 +120,8 @@ static uint32_t frame_size(void)
         k++;
     lucet_instance_release(inst);
     lucet_region_release(one);
-    return (uint32_t)((size - k) / 500);
+    const uint32_t frame = (uint32_t)((size - k) / 500);
+    return frame > 0 ? frame : 1;
 }
 
 /* Page by page. */
