@@ -153,8 +153,8 @@ struct lucet_region_options { /* 0 = the default, for each */
     /* Of lucet_uffd_region_create_with() only: bytes of its slot's memory that each instance may have touched at a time,
      * whatever its size. Beyond, the run ends as terminated, reason heap_out_of_memory, and
      * lucet_vmctx_guest_range() and _check_heap() refuse; where data segments alone need more, creation and reset fail
-     * with limits_exceeded. Counted in blocks of up to 64 KiB. Memories that do not lie in the slot (all but memory 0, shared
-     * ones) are not looked at page by page: each may grow to an equal part of as much again. */
+     * with limits_exceeded. Counted in blocks of up to 64 KiB. Memories that do not lie in the slot (all but memory 0, and shared
+     * ones) are not looked at page by page: an instance's own may grow to this size together, each to an equal part of it. */
     uint64_t heap_resident_limit;
     /* A memory.grow of a guest that the limits, the limiter or the host's memory do not allow ends the run as
      * terminated, reason heap_out_of_memory, instead of answering -1, which many guests do not look at. Growing
@@ -284,9 +284,9 @@ struct lucet_instance_options {
 
 /* Creates an instance: memory, globals, tables and segments are initialised; the start function is
  * not run unless asked for. Owned by the caller. Errors: region_full, limits_exceeded, module (an
- * import is missing: detail names it), type_mismatch (an import has another type), runtime_fault
- * (an active segment is out of bounds, or the start function trapped: the instance is released;
- * lucet_error_detail() says which trap), no_memory. */
+ * import is missing: detail names it), type_mismatch (an import has another type), runtime_fault (an active segment is
+ * out of bounds, or the start function trapped: the instance is released; lucet_error_detail() says which trap), no_memory,
+ * invalid_argument (NULL), unsupported (after a fork, see docs/embedding.md); with `thread_of` those named there, too. */
 LUCET_API enum lucet_error lucet_region_new_instance_with(struct lucet_region *region,
                                                           struct lucet_dl_module *module,
                                                           const struct lucet_instance_options *o,
@@ -596,8 +596,8 @@ struct lucet_allocator {
  * invalid_argument afterwards, and when a function is missing. When everything is released, all of it has been given back.
  * What the C library allocates by itself (for threads, directories) comes from its own. */
 LUCET_API enum lucet_error lucet_set_allocator(const struct lucet_allocator *allocator);
-/* Memory from that allocator, for libraries built on this one (liblucet-wasi is one). As the C library's functions of these
- * names, but for a size of 0, which gives a block, too. Any thread; they leave lucet_error_detail() as it was. */
+/* Memory from that allocator, for libraries built on this one. As the C library's functions of these names, but a size of 0 gives a block, too.
+ * Owned by the caller, given back by lucet_free() only. Any thread, not in signal handlers; they leave lucet_error_detail() as it was. */
 LUCET_API void *lucet_malloc(size_t size);
 LUCET_API void *lucet_calloc(size_t count, size_t size);
 LUCET_API void *lucet_realloc(void *p, size_t size);

@@ -50,8 +50,8 @@ LUCET_API enum lucet_error lucet_wasi_link(struct lucet_linker *linker);
 /* ---- Threads (wasi-threads: import "wasi" "thread-spawn", export "wasi_thread_start") ---- */
 
 /* Defines in the linker every shared memory that the module imports, as large as it asks for but of at
- * most `max_bytes` for all of them: what the sizes that they begin with leave goes to the first ones. Once per program: whoever is
- * instantiated with the linker shares them. Errors: limits_exceeded (they begin larger), no_memory. */
+ * most `max_bytes` for all of them together: what their initial sizes leave of it is given to them in order of the imports. Once per
+ * program: whoever is instantiated with the linker shares them. Errors: limits_exceeded (they begin larger), no_memory. */
 LUCET_API enum lucet_error lucet_wasi_link_shared_memories(struct lucet_linker *linker,
                                                            const struct lucet_dl_module *module,
                                                            uint64_t max_bytes);
@@ -59,8 +59,8 @@ LUCET_API enum lucet_error lucet_wasi_link_shared_memories(struct lucet_linker *
  * runs. Each is an instance of `module` in `region` (which needs a free slot, or the guest gets EAGAIN)
  * with the imports of `linker`, and a thread of the one that starts it (`thread_of` in lucet.h says what that means: it has its
  * contexts under keys, and the first one's limits of memory, tables and time hold for all together; a kill switch of the first ends
- * all; where instructions are bounded the guest gets ENOTSUP). So host functions of the embedder's run on several threads at once,
- * with the same contexts. `region`, `module` and `linker` must outlive the context, or lucet_wasi_ctx_join(). Before
+ * all; where instructions are bounded, or resident memory, the guest gets ENOTSUP). So host functions of the embedder's run on several
+ * threads at once, with the same contexts. `region`, `module` and `linker` must outlive the context, or lucet_wasi_ctx_join(). Before
  * the first run. A fault or proc_exit in one thread ends all, and so does a yield, which nobody would resume: the embedder's run
  * ends as terminated, reason remote (or timeout, when that came first), and the functions below say why. Errors:
  * invalid_argument, no_memory. */
