@@ -125,6 +125,7 @@ bool child_lacked_memory(const struct child *child)
         "annot allocate memory",            /* ENOMEM */
         "bad_alloc",                        /* C++ */
         "failed to map segment",            /* of the dynamic linker */
+        "cannot map zero-fill pages",       /* the same */
         "Resource temporarily unavailable", /* no room for a thread's stack */
     };
 

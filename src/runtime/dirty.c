@@ -114,12 +114,23 @@ static int open_scanner(atomic_int *fd_plus_1)
     return fd;
 }
 
+/* With no descriptor to spare, another thread's does as well. */
+static int borrowed_scanner(void)
+{
+    int fd = -1;
+
+    for (unsigned k = 0; k < LUCET__SHARDS && fd <= 0; k++)
+        fd = atomic_load_explicit(&page->fd_plus_1[k], memory_order_acquire);
+    return fd;
+}
+
 static int scanner(void)
 {
     atomic_int *fd_plus_1 = &page->fd_plus_1[lucet__shard()];
     int fd = atomic_load_explicit(fd_plus_1, memory_order_acquire);
 
-    return fd == 0 ? open_scanner(fd_plus_1) : fd;
+    fd = fd == 0 ? open_scanner(fd_plus_1) : fd;
+    return fd > 0 ? fd : borrowed_scanner();
 }
 
 bool lucet__dirty_prepare(void)

@@ -9,6 +9,7 @@
 #include "runtime/instance.h"
 #include "runtime/refs.h"
 #include "runtime/region.h"
+#include "runtime/sizes.h"
 #include "runtime/slot.h"
 
 static const char text[] = "(module (memory (export \"m\") 1)"
@@ -76,9 +77,41 @@ static void guards_are_known_once_and_for_all(void **state)
     lucet_region_release(u.region);
 }
 
+/* Whether this thread learns that a page was written. */
+static void *ask(void *page)
+{
+    struct lucet__page_range found[2];
+    const uint8_t *p = page;
+
+    return lucet__dirty(p, p + LUCET__PAGE, found, 2) == 1 ? page : NULL;
+}
+
+/* Such as those that were unlucky above. */
+static void threads_without_a_descriptor_use_others(void **state)
+{
+    static uint8_t page[LUCET__PAGE] __attribute__((aligned(4096)));
+
+    (void)state;
+    if (!lucet__dirty_prepare())
+        skip(); /* the kernel cannot say */
+    page[0] = 1;
+    for (unsigned k = 0; k < LUCET__SHARDS; k++) {
+        pthread_t thread;
+        void *answer;
+        assert_int_equal(pthread_create(&thread, NULL, prepare_unluckily, NULL), 0);
+        pthread_join(thread, NULL);
+        assert_int_equal(pthread_create(&thread, NULL, ask, page), 0);
+        pthread_join(thread, &answer);
+        assert_ptr_equal(answer, page);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(guards_are_known_once_and_for_all)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(guards_are_known_once_and_for_all),
+        cmocka_unit_test(threads_without_a_descriptor_use_others),
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
