@@ -603,8 +603,8 @@ LUCET_API void *lucet_calloc(size_t count, size_t size);
 LUCET_API void *lucet_realloc(void *p, size_t size);
 LUCET_API void lucet_free(void *p);
 
-/* ---- In host functions -------------------------------------------------------------------- */
-
+/* ---- In host functions ---- For the thread that runs one, while it runs. The calling instance, and what functions called lucet_instance_...
+ * say of one: its memory 0, its embed_ctx (_get_delegate), what is under a key (_context). Addresses stay valid when the memory grows. */
 LUCET_API struct lucet_instance *lucet_vmctx_instance(const struct lucet_vmctx *vmctx);
 LUCET_API uint8_t *lucet_vmctx_get_heap(const struct lucet_vmctx *vmctx);
 LUCET_API uint64_t lucet_vmctx_heap_len(const struct lucet_vmctx *vmctx);
