@@ -16,6 +16,7 @@
 #include "runtime/slice.h"
 #include "runtime/stop.h"
 #include "runtime/timeout.h"
+#include "runtime/tsan.h"
 
 #ifndef AT_MINSIGSTKSZ
 #define AT_MINSIGSTKSZ 51
@@ -56,6 +57,7 @@ static void thread_gone(void *p)
     t->signal_stack = NULL;
     t->ready = false;
     lucet__gs_forget(t);
+    lucet__tsan_thread_gone();
 }
 
 /* A fork leaves only the thread that made it, and none of its timers. */

@@ -44,10 +44,12 @@ __attribute__((constructor)) UNWATCHED static void find_library(void)
         __builtin_trap();
 }
 
+static _Thread_local int timer __attribute__((tls_model("initial-exec")));
+static _Thread_local bool made __attribute__((tls_model("initial-exec")));
+static _Thread_local bool gone __attribute__((tls_model("initial-exec")));
+
 UNWATCHED static void come_again(void)
 {
-    static _Thread_local int timer __attribute__((tls_model("initial-exec")));
-    static _Thread_local bool made __attribute__((tls_model("initial-exec")));
     struct itimerspec when = {.it_value.tv_nsec = LATER};
 
     if (!made) {
@@ -67,10 +69,21 @@ UNWATCHED bool lucet__tsan_postpone(const void *context)
     const ucontext_t *u = context;
     const uintptr_t pc = (uintptr_t)u->uc_mcontext.gregs[REG_RIP];
 
+    if (gone)
+        return true;
     if (pc < library_start || pc >= library_end)
         return false;
     come_again();
     return true;
+}
+
+/* A signal of the timer's that is on its way still comes. */
+UNWATCHED void lucet__tsan_thread_gone(void)
+{
+    gone = true;
+    if (made)
+        syscall(SYS_timer_delete, timer);
+    made = false;
 }
 
 #endif

@@ -18,6 +18,8 @@ extern int __sigaction(int sig, const struct sigaction *now, struct sigaction *b
 
 /* True: the handler of the stop signal is to return at once. */
 bool lucet__tsan_postpone(const void *context);
+/* No signal comes again: the library forgets the thread before it has ended. */
+void lucet__tsan_thread_gone(void);
 
 #else
 
@@ -25,6 +27,9 @@ static inline bool lucet__tsan_postpone(const void *context)
 {
     (void)context;
     return false;
+}
+static inline void lucet__tsan_thread_gone(void)
+{
 }
 
 #endif
