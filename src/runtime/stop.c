@@ -256,7 +256,7 @@ static bool stop_activations(struct activation *current, ucontext_t *u)
 
 void lucet__stop_handler(int sig, siginfo_t *info, void *context)
 {
-    if (lucet__tsan_postpone(context))
+    if (lucet__tsan_postpone(sig, context))
         return;
 
     const int saved_errno = errno;

@@ -9,7 +9,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "runtime/signals.h"
 #include "runtime/stop.h"
 #include "runtime/x86_64/machine.h"
 
@@ -48,13 +47,13 @@ static _Thread_local int timer __attribute__((tls_model("initial-exec")));
 static _Thread_local bool made __attribute__((tls_model("initial-exec")));
 static _Thread_local bool gone __attribute__((tls_model("initial-exec")));
 
-UNWATCHED static void come_again(void)
+UNWATCHED static void come_again(int sig)
 {
     struct itimerspec when = {.it_value.tv_nsec = LATER};
 
     if (!made) {
         struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID,
-                                 .sigev_signo = lucet__stop_signal(),
+                                 .sigev_signo = sig,
                                  .sigev_value.sival_ptr = (void *)(uintptr_t)&lucet__thread_mark};
         event._sigev_un._tid = (int)syscall(SYS_gettid);
         if (syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer) != 0)
@@ -64,7 +63,7 @@ UNWATCHED static void come_again(void)
     syscall(SYS_timer_settime, timer, 0, &when, NULL);
 }
 
-UNWATCHED bool lucet__tsan_postpone(const void *context)
+UNWATCHED bool lucet__tsan_postpone(int sig, const void *context)
 {
     const ucontext_t *u = context;
     const uintptr_t pc = (uintptr_t)u->uc_mcontext.gregs[REG_RIP];
@@ -73,7 +72,7 @@ UNWATCHED bool lucet__tsan_postpone(const void *context)
         return true;
     if (pc < library_start || pc >= library_end)
         return false;
-    come_again();
+    come_again(sig);
     return true;
 }
 

@@ -16,16 +16,16 @@
 extern int __sigaction(int sig, const struct sigaction *now, struct sigaction *before);
 #define sigaction(sig, now, before) __sigaction(sig, now, before)
 
-/* True: the handler of the stop signal is to return at once. */
-bool lucet__tsan_postpone(const void *context);
+/* True: the handler of the stop signal, `sig`, is to return at once. */
+bool lucet__tsan_postpone(int sig, const void *context);
 /* No signal comes again: the library forgets the thread before it has ended. */
 void lucet__tsan_thread_gone(void);
 
 #else
 
-static inline bool lucet__tsan_postpone(const void *context)
+static inline bool lucet__tsan_postpone(int sig, const void *context)
 {
-    (void)context;
+    (void)sig, (void)context;
     return false;
 }
 static inline void lucet__tsan_thread_gone(void)
