@@ -70,13 +70,13 @@ done
 damage() {
     local what=$1 finding=$2 code=0
     python3 "$LUCET_SRC/tests/run/objdump_patch.py" "$objdump" good.so bad.so "${@:3}" &>"patch" || {
-        cat patch
+        cat patch.txt
         fail "$what: the test does not fit the code any more"
         return
     }
     "$objdump" --audit=verbose bad.so >report || code=$?
     if [ "$code" -ne 3 ] || ! grep -q ": $finding: " report; then
-        cat patch
+        cat patch.txt
         grep '^  [a-z_]*[0-9.a-z]*+' report || true
         fail "$what: exit code $code, no finding \"$finding\""
     fi
@@ -202,7 +202,7 @@ cat >convert.wat <<'WAT'
 WAT
 wasm-tools parse convert.wat -o convert.wasm
 "$LUCET_BIN/lucetc" --target-cpu x86-64-v4 --opt-level 0 convert.wasm -o good.so
-python3 "$LUCET_SRC/tests/run/objdump_patch.py" "$objdump" good.so bad.so lookup 'gs:\[' c5f892cf >patch
+python3 "$LUCET_SRC/tests/run/objdump_patch.py" "$objdump" good.so bad.so lookup 'gs:\[' c5f892cf >patch.txt
 "$objdump" --audit=verbose bad.so >report || {
     cat report
     fail "a mask register in an artifact that needs AVX-512"
