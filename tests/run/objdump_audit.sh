@@ -69,7 +69,7 @@ done
 # damage WHAT FINDING FUNCTION REGEX NEWBYTES: the audit must exit with 3 and name the finding.
 damage() {
     local what=$1 finding=$2 code=0
-    python3 "$LUCET_SRC/tests/run/objdump_patch.py" "$objdump" good.so bad.so "${@:3}" &>"patch" || {
+    python3 "$LUCET_SRC/tests/run/objdump_patch.py" "$objdump" good.so bad.so "${@:3}" &>patch.txt || {
         cat patch.txt
         fail "$what: the test does not fit the code any more"
         return
