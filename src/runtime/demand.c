@@ -267,9 +267,8 @@ enum demand lucet__demand_fault(const siginfo_t *info, bool in_guest)
     if (s->image_size && !s->image_bytes) /* nobody's */
         return DEMAND_FOREIGN;
     offset = offset / LUCET__PAGE * LUCET__PAGE;
-    if (in_guest && s->region->options.heap_resident_limit &&
-        atomic_load_explicit(&s->resident, memory_order_relaxed) >=
-            s->region->options.heap_resident_limit)
+    const uint64_t limit = s->region->options.heap_resident_limit;
+    if (in_guest && limit && atomic_load_explicit(&s->resident, memory_order_relaxed) >= limit)
         return DEMAND_REFUSED;
     int error = put_pages(s, offset, UINT64_MAX, &size);
     if (error ==
@@ -292,9 +291,7 @@ bool lucet__demand_touch_heap(struct slot *s, const uint8_t *from, uint64_t size
 
     while (from < end) {
         (void)*(const volatile uint8_t *)from;
-        if (s->region->options.heap_resident_limit &&
-            atomic_load_explicit(&s->resident, memory_order_relaxed) >
-                s->region->options.heap_resident_limit)
+        if (lucet__demand_slot_exceeded(s))
             return false;
         from += LUCET__PAGE - (uintptr_t)from % LUCET__PAGE;
     }

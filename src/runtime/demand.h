@@ -30,11 +30,15 @@ enum demand {
 enum demand lucet__demand_fault(const siginfo_t *info, bool in_guest);
 
 /* More than its instance may have was provided. */
+static inline bool lucet__demand_slot_exceeded(const struct slot *s)
+{
+    const uint64_t limit = s->region->options.heap_resident_limit;
+
+    return limit && atomic_load_explicit(&s->resident, memory_order_relaxed) > limit;
+}
 static inline bool lucet__demand_exceeded(const struct memory *m)
 {
-    return m->slot && m->slot->region->options.heap_resident_limit &&
-           atomic_load_explicit(&m->slot->resident, memory_order_relaxed) >
-               m->slot->region->options.heap_resident_limit;
+    return m->slot && lucet__demand_slot_exceeded(m->slot);
 }
 
 /* Touches [from, from + size), accessible memory of `m`, so that the kernel finds it all there. False: it would

@@ -225,6 +225,14 @@ void text_free(struct text *t)
     *t = (struct text){0};
 }
 
+bool guest_all_zero(const uint8_t *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (p[i])
+            return false;
+    return true;
+}
+
 void guest_expect_calls(const char *wat, const struct guest_called *calls, size_t n)
 {
     struct lucet_region *region = guest_region(1);

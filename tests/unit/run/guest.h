@@ -60,6 +60,8 @@ enum lucet_trapcode guest_trap(struct lucet_instance *inst, const char *name, si
 #define I32(x) LUCET_VAL_I32((int32_t)(x))
 #define I64(x) LUCET_VAL_I64((int64_t)(x))
 
+bool guest_all_zero(const uint8_t *p, size_t n);
+
 /* A growing text. */
 struct text {
     char *s;

@@ -55,13 +55,7 @@ static struct lucet_dl_module *module;
 
 static bool is_clear(const struct lucet_instance *inst)
 {
-    const uint8_t *p = inst->slot->stack;
-    const size_t size = inst->region->limits.stack_size;
-
-    for (size_t k = 0; k < size; k++)
-        if (p[k])
-            return false;
-    return true;
+    return guest_all_zero(inst->slot->stack, inst->region->limits.stack_size);
 }
 
 struct descent {

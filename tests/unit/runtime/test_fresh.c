@@ -66,21 +66,13 @@ static struct lucet_dl_module *module_with_data(bool large)
     return m;
 }
 
-static bool all_zero(const uint8_t *p, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (p[i])
-            return false;
-    return true;
-}
-
 /* Where the last tenant's functions ran, and left results. */
 static void check_stack_and_scratch(const struct lucet_instance *inst)
 {
     const struct lucet_layout *l = &inst->module->artifact.header->layout;
 
-    assert_true(all_zero(inst->slot->stack, inst->region->limits.stack_size));
-    assert_true(all_zero((const uint8_t *)inst->ctx + l->scratch, l->scratch_size));
+    assert_true(guest_all_zero(inst->slot->stack, inst->region->limits.stack_size));
+    assert_true(guest_all_zero((const uint8_t *)inst->ctx + l->scratch, l->scratch_size));
 }
 
 static void check_fresh(struct lucet_instance *inst, bool large)

@@ -103,14 +103,6 @@ static const char tenant[] =
     " (func (export \"size\") (result i32) (memory.size))"
     " (func (export \"grow\") (param i32) (result i32) (memory.grow (local.get 0))))";
 
-static bool all_zero(const uint8_t *p, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (p[i])
-            return false;
-    return true;
-}
-
 static void the_next_tenant_finds_nothing(void **state)
 {
     struct lucet_region *region = NULL;
@@ -125,16 +117,16 @@ static void the_next_tenant_finds_nothing(void **state)
         inst = guest_instance(region, module, NULL, NULL);
         heap = lucet_instance_heap(inst);
         assert_int_equal(lucet_instance_heap_len(inst), 2 * 65536);
-        assert_true(all_zero(heap, 2 * 65536));
+        assert_true(guest_all_zero(heap, 2 * 65536));
         assert_int_equal(guest_call(inst, "globals", 0, NULL), 0);
         /* What it grows by is clean as well, also where the last tenant had shrunk. */
         assert_int_equal((uint32_t)guest_call(inst, "grow", ARGS(I32(6))), 2);
-        assert_true(all_zero(heap, 8 * 65536));
+        assert_true(guest_all_zero(heap, 8 * 65536));
         /* The guest's stack lies below its heap, with a page of guard between. */
-        assert_true(all_zero(heap - (132 << 10), 120 << 10));
+        assert_true(guest_all_zero(heap - (132 << 10), 120 << 10));
         guest_call(inst, "fill", 0, NULL);
         guest_call(inst, "deep", ARGS(I64(0x5ec2e75ec2e75ec2), I32(500)));
-        assert_false(all_zero(heap - (132 << 10), 120 << 10));
+        assert_false(guest_all_zero(heap - (132 << 10), 120 << 10));
         lucet_instance_release(inst);
     }
     lucet_dl_module_release(module);
@@ -153,7 +145,7 @@ static void a_reset_is_as_good_as_a_new_instance(void **state)
         assert_int_equal(lucet_instance_heap_len(inst), 8 * 65536);
         assert_int_equal(lucet_instance_reset(inst), lucet_error_ok);
         assert_int_equal(lucet_instance_heap_len(inst), 2 * 65536);
-        assert_true(all_zero(lucet_instance_heap(inst), 2 * 65536));
+        assert_true(guest_all_zero(lucet_instance_heap(inst), 2 * 65536));
         assert_int_equal(guest_call(inst, "globals", 0, NULL), 0);
     }
     lucet_instance_release(inst);
@@ -179,13 +171,13 @@ static void check_image(struct lucet_instance *inst, char fill)
 {
     const uint8_t *heap = lucet_instance_heap(inst);
 
-    assert_true(all_zero(heap, 1000));
+    assert_true(guest_all_zero(heap, 1000));
     for (int i = 0; i < 200000; i++)
         if (heap[1000 + i] != (uint8_t)fill)
             fail_msg("byte %d is %u", 1000 + i, heap[1000 + i]);
-    assert_true(all_zero(heap + 201000, 500));
+    assert_true(guest_all_zero(heap + 201000, 500));
     assert_memory_equal(heap + 201500, "end", 3);
-    assert_true(all_zero(heap + 201503, lucet_instance_heap_len(inst) - 201503));
+    assert_true(guest_all_zero(heap + 201503, lucet_instance_heap_len(inst) - 201503));
 }
 
 static void large_initial_memories_are_fresh_whoever_had_the_slot(void **state)
@@ -203,7 +195,8 @@ static void large_initial_memories_are_fresh_whoever_had_the_slot(void **state)
             if (order[i] < 2)
                 check_image(inst, (char)('a' + order[i]));
             else
-                assert_true(all_zero(lucet_instance_heap(inst), lucet_instance_heap_len(inst)));
+                assert_true(
+                    guest_all_zero(lucet_instance_heap(inst), lucet_instance_heap_len(inst)));
             memset(lucet_instance_heap(inst), 0xee, lucet_instance_heap_len(inst));
             if (round == 1)
                 assert_int_equal(lucet_instance_grow_heap(inst, 3, NULL), lucet_error_ok);

@@ -22,14 +22,6 @@ struct user {
     struct lucet_instance *instance;
 };
 
-static bool all_zero(const uint8_t *p, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (p[i])
-            return false;
-    return true;
-}
-
 static int use_and_look(void *arg)
 {
     struct user *u = arg;
@@ -38,8 +30,8 @@ static int use_and_look(void *arg)
         guest_call(u->instance, "write", ARGS(I32(100), I32(0x5ec2e7)));
         lucet_instance_release(u->instance);
         u->instance = guest_instance(u->region, u->module, NULL, NULL);
-        assert_true(all_zero(u->instance->slot->stack, u->region->limits.stack_size));
-        assert_true(all_zero(lucet_instance_heap(u->instance), 65536));
+        assert_true(guest_all_zero(u->instance->slot->stack, u->region->limits.stack_size));
+        assert_true(guest_all_zero(lucet_instance_heap(u->instance), 65536));
     }
     return 0;
 }
