@@ -60,7 +60,7 @@ bench-runtime: build ## instances, calls, stops: Lucet and wasmtime's C library 
 	@scripts/install-deps.sh test
 	@BUILD=$(BUILD) bench/runtime/run.sh $(BENCH_FLAGS)
 
-lint: ## formatting, warnings of gcc and clang, static analysis, shell scripts
+lint: ## formatting, width of documents, warnings of gcc and clang, static analysis, shell scripts
 	@scripts/install-deps.sh build test lint
 	@scripts/lint.sh
 

@@ -1,6 +1,7 @@
 #!/bin/bash
-# lint.sh [--format]: checks formatting, compiles with gcc and clang with warnings as errors, and
-# runs clang-tidy, cppcheck and shellcheck. With --format it only rewrites the sources' format.
+# lint.sh [--format]: checks formatting and the width of documents, compiles with gcc and clang with
+# warnings as errors, and runs clang-tidy, cppcheck and shellcheck. With --format it only rewrites
+# the sources' format.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 jobs=${JOBS:-$(nproc)}
@@ -12,6 +13,7 @@ sources() { # PATTERN…: tracked and new files of ours that match
     done
 }
 mapfile -t c_files < <(sources '*.c' '*.h')
+mapfile -t documents < <(sources '*.md')
 mapfile -t scripts < <(sources '*.sh' '*.bash' .ci/run share/lucet-perf)
 
 if [ "${1:-}" = --format ]; then
@@ -72,7 +74,30 @@ run_cppcheck() {
         "${files[@]}"
 }
 
+# Lines of documents have at most 100 columns. Rows of tables, blocks of code and what has an address
+# of the web in it cannot be wrapped.
+columns() { # FILE…
+    python3 - "$@" <<'PY'
+import sys
+failed = False
+for path in sys.argv[1:]:
+    code = False
+    with open(path, encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            text = line.strip()
+            if text.startswith("```"):
+                code = not code
+            elif len(line.rstrip("\n")) > 100 and not (
+                code or text.startswith("|") or "https://" in text
+            ):
+                print(f"{path}:{number}: more than 100 columns")
+                failed = True
+sys.exit(failed)
+PY
+}
+
 check format clang-format-22 --dry-run -Werror "${c_files[@]}"
+check documents columns "${documents[@]}"
 check shellcheck shellcheck "${scripts[@]}"
 check gcc compile gcc build-lint-gcc
 check clang compile clang-22 build-lint-clang
