@@ -18,6 +18,11 @@ command -v "$WASM_CC" >/dev/null || skip "there is no $WASM_CC"
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/lucet-run-XXXXXX")
 trap 'rm -rf "$work"' EXIT
+if [ "${LUCET_TEST_REGION:-}" = uffd ]; then # whoever does not choose a kind of region gets this one
+    printf '#!/bin/sh\nexec "%s" --region uffd "$@"\n' "$lucet_wasi" >"$work/lucet-wasi"
+    chmod +x "$work/lucet-wasi"
+    lucet_wasi=$work/lucet-wasi
+fi
 export LUCET_CACHE_DIR=$work/cache
 unset LUCET_CACHE_SIZE
 

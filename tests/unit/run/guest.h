@@ -42,6 +42,10 @@ struct lucet_dl_module *guest_module_of_file(const char *name, const struct gues
 /* The bytes of the artifact, for tests that damage it. Owned by the caller. */
 uint8_t *guest_artifact(const char *wat, const struct guest_mode *mode, size_t *size);
 
+/* Regions are those with pages on demand (LUCET_TEST_REGION=uffd). */
+bool guest_on_demand(void);
+/* How many mappings an instance may take. */
+unsigned guest_mappings_each(void);
 /* A region with the default limits, but 64 MiB for memories. */
 struct lucet_region *guest_region(size_t capacity);
 struct lucet_instance *guest_instance(struct lucet_region *region, struct lucet_dl_module *module,

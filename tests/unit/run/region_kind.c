@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "run/guest.h"
+#include "runtime/dirty.h"
 
 enum lucet_error __real_lucet_mmap_region_create_with(size_t capacity,
                                                       const struct lucet_alloc_limits *limits,
@@ -17,14 +18,26 @@ enum lucet_error __wrap_lucet_mmap_region_create(size_t capacity,
                                                  const struct lucet_alloc_limits *limits,
                                                  struct lucet_region **out);
 
+bool guest_on_demand(void)
+{
+    const char *kind = getenv("LUCET_TEST_REGION");
+
+    return kind && strcmp(kind, "uffd") == 0;
+}
+
+/* One for what is accessible, unless guards need their own, and one for what is not. Heaps with pages on demand are
+ * registered, and what is before them is not. */
+unsigned guest_mappings_each(void)
+{
+    return lucet__guards_possible() ? 2u + guest_on_demand() : 6u;
+}
+
 enum lucet_error __wrap_lucet_mmap_region_create_with(size_t capacity,
                                                       const struct lucet_alloc_limits *limits,
                                                       const struct lucet_region_options *options,
                                                       struct lucet_region **out)
 {
-    const char *kind = getenv("LUCET_TEST_REGION");
-
-    if (!kind || strcmp(kind, "uffd") != 0)
+    if (!guest_on_demand())
         return __real_lucet_mmap_region_create_with(capacity, limits, options, out);
     const enum lucet_error e = lucet_uffd_region_create_with(capacity, limits, options, out);
     if (e == lucet_error_unsupported) {

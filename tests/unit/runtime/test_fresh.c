@@ -448,8 +448,7 @@ static void instances_take_few_mappings(void **state)
     for (int i = 0; i < MANY; i++)
         inst[i] = guest_instance(region, m, NULL, NULL);
     const unsigned after = process_mappings("");
-    const unsigned each = (lucet__guards_possible() ? 2 : 6) + region->on_demand;
-    assert_true(after - before <= each * MANY + 20);
+    assert_true(after - before <= guest_mappings_each() * MANY + 20);
     for (int i = 0; i < MANY; i++)
         lucet_instance_release(inst[i]);
     lucet_dl_module_release(m);
