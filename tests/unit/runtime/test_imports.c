@@ -3,25 +3,8 @@
 #include <stdlib.h>
 
 #include "module/reader.h"
-#include "run/guest.h"
+#include "runtime/one_linker.h"
 #include "runtime/sizes.h"
-
-static struct lucet_linker *linker;
-static struct lucet_region *region;
-
-static void begin(void)
-{
-    guest_begin();
-    assert_int_equal(lucet_linker_new(&linker), lucet_error_ok);
-    region = guest_region(3);
-}
-
-static void end(void)
-{
-    lucet_linker_release(linker);
-    assert_int_equal(lucet_region_used_slots(region), 0);
-    lucet_region_release(region);
-}
 
 /* An instance, if that is possible. */
 static enum lucet_error make(const char *wat, const struct guest_mode *mode,
@@ -49,7 +32,7 @@ static void memories_of_less_address_space_are_refused(void **state)
     struct lucet_instance *inst;
 
     (void)state;
-    begin();
+    one_linker_begin();
     limits.heap_memory_size = 65536;
     limits.heap_address_space_size = 2 * 65536;
     assert_int_equal(lucet_mmap_region_create(1, &limits, &tight), lucet_error_ok);
@@ -85,7 +68,7 @@ static void memories_of_less_address_space_are_refused(void **state)
     lucet_instance_release(owner);
     lucet_dl_module_release(m);
     lucet_region_release(tight);
-    end();
+    one_linker_end();
 }
 
 /* An artifact says how far below its memory it may reach; the memory may be another region's. */
@@ -97,7 +80,7 @@ static void memories_without_the_guard_before_them_are_refused(void **state)
     size_t size;
 
     (void)state;
-    begin();
+    one_linker_begin();
     assert_int_equal(lucet_linker_memory(linker, "h", "m", 1, 1), lucet_error_ok);
     uint8_t *bytes =
         guest_artifact("(module (import \"h\" \"m\" (memory 1)))", &guest_default, &size);
@@ -114,7 +97,7 @@ static void memories_without_the_guard_before_them_are_refused(void **state)
         lucet_dl_module_release(m);
     }
     free(bytes);
-    end();
+    one_linker_end();
 }
 
 static int32_t seven(struct lucet_vmctx *ctx)
@@ -141,7 +124,7 @@ static void bound_imports_are_found_by_symbol(void **state)
     struct lucet_instance *inst;
 
     (void)state;
-    begin();
+    one_linker_begin();
     assert_int_equal(lucetc_bindings_new(&b), lucet_error_ok);
     assert_int_equal(lucetc_bindings_add(b, "h", "f", "host_seven"), lucet_error_ok);
     const struct guest_mode mode = {.opt_level = lucetc_opt_speed, .bindings = b};
@@ -159,7 +142,7 @@ static void bound_imports_are_found_by_symbol(void **state)
     assert_int_equal((uint32_t)guest_call(inst, "f", 0, NULL), 7);
     lucet_instance_release(inst);
     lucetc_bindings_release(b);
-    end();
+    one_linker_end();
 }
 
 static void what_is_missing_is_named(void **state)
@@ -168,7 +151,7 @@ static void what_is_missing_is_named(void **state)
     struct lucet_instance *inst;
 
     (void)state;
-    begin();
+    one_linker_begin();
     assert_int_equal(make(wat, &guest_default, &inst), lucet_error_module);
     assert_null(inst);
     assert_non_null(strstr(lucet_error_detail(), "nothing of that name"));
@@ -179,7 +162,7 @@ static void what_is_missing_is_named(void **state)
     lucet_linker_release(linker);
     linker = NULL; /* the same without a linker */
     assert_int_equal(make(wat, &guest_default, &inst), lucet_error_module);
-    end();
+    one_linker_end();
 }
 
 /* The other module's functions are compared by type as the host's are. */
@@ -188,7 +171,7 @@ static void functions_of_other_instances_have_types(void **state)
     struct lucet_instance *inst;
 
     (void)state;
-    begin();
+    one_linker_begin();
     struct lucet_dl_module *m =
         guest_module("(module (func (export \"f\") (param i32))"
                      " (memory (export \"m\") 1) (memory (export \"m64\") i64 1)"
@@ -229,7 +212,7 @@ static void functions_of_other_instances_have_types(void **state)
     assert_int_equal(lucet_linker_new(&linker), lucet_error_ok);
     lucet_instance_release(owner);
     lucet_dl_module_release(m);
-    end();
+    one_linker_end();
 }
 
 /* Copies of immutable globals of each size, and cells of mutable ones, between others that stay as they are. */
@@ -239,7 +222,7 @@ static void globals_are_imported_whole(void **state)
     struct lucet_val v;
 
     (void)state;
-    begin();
+    one_linker_begin();
     const struct lucet_val vector = {
         .ty = lucet_val_type_v128,
         .inner_val.as_v128 = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}};
@@ -263,7 +246,7 @@ static void globals_are_imported_whole(void **state)
     assert_int_equal(lucet_instance_get_global(inst, "own", 3, &v), lucet_error_ok);
     assert_int_equal(v.inner_val.as_i64, -3);
     lucet_instance_release(inst);
-    end();
+    one_linker_end();
 }
 
 int main(void)

@@ -3,26 +3,10 @@
 #include <stdlib.h>
 
 #include "lucet/exception.h"
-#include "run/guest.h"
 #include "run/process.h"
+#include "runtime/one_linker.h"
 
 #define MANY 1000u
-
-static struct lucet_linker *linker;
-static struct lucet_region *region;
-
-static void begin(void)
-{
-    guest_begin();
-    assert_int_equal(lucet_linker_new(&linker), lucet_error_ok);
-    region = guest_region(3);
-}
-
-static void end(void)
-{
-    lucet_linker_release(linker);
-    lucet_region_release(region);
-}
 
 /* Instantiates the text and returns the i32 of its function "f". */
 static uint32_t result_of(const char *wat)
@@ -65,7 +49,7 @@ static void many_names_are_found_again(void **state)
     char name[16];
 
     (void)state;
-    begin();
+    one_linker_begin();
     for (unsigned k = 0; k < MANY; k++) {
         snprintf(name, sizeof(name), "g%u", k);
         global("m", name, k);
@@ -76,13 +60,13 @@ static void many_names_are_found_again(void **state)
     }
     for (unsigned from = 0; from < MANY; from += 200) /* as many as a context has room for */
         check_names(from, from + 200);
-    end();
+    one_linker_end();
 }
 
 static void names_do_not_run_into_each_other(void **state)
 {
     (void)state;
-    begin();
+    one_linker_begin();
     global("a", "bc", 1);
     global("ab", "c", 20);
     global("abc", "", 300);
@@ -93,7 +77,7 @@ static void names_do_not_run_into_each_other(void **state)
                   " (func (export \"f\") (result i32) (i32.add (i32.add (global.get 0)"
                   "   (global.get 1)) (i32.add (global.get 2) (global.get 3)))))"),
         4321);
-    end();
+    one_linker_end();
 }
 
 static const char user[] = "(module (import \"m\" \"g\" (global i32))"
@@ -103,7 +87,7 @@ static const char user[] = "(module (import \"m\" \"g\" (global i32))"
 static void the_latest_registration_counts(void **state)
 {
     (void)state;
-    begin();
+    one_linker_begin();
     struct lucet_dl_module *m =
         guest_module("(module (global (export \"g\") i32 (i32.const 7)))", &guest_default);
     struct lucet_instance *inst = guest_instance(region, m, NULL, NULL);
@@ -123,7 +107,7 @@ static void the_latest_registration_counts(void **state)
                      5);
     lucet_instance_release(inst);
     lucet_dl_module_release(m);
-    end();
+    one_linker_end();
 }
 
 /* ---- Wrong arguments ---- */
@@ -155,7 +139,7 @@ static void null_is_refused(void **state)
     struct lucet_tag *tag;
 
     (void)state;
-    begin();
+    one_linker_begin();
     struct lucet_linker *const l = linker;
     struct lucet_dl_module *m = guest_module("(module)", &guest_default);
     struct lucet_instance *inst = guest_instance(region, m, NULL, NULL);
@@ -198,7 +182,7 @@ static void null_is_refused(void **state)
     lucet_tag_release(tag);
     lucet_instance_release(inst);
     lucet_dl_module_release(m);
-    end();
+    one_linker_end();
 }
 
 static void values_that_cannot_be_globals_are_refused(void **state)
@@ -208,7 +192,7 @@ static void values_that_cannot_be_globals_are_refused(void **state)
     struct lucet_tag *tag;
 
     (void)state;
-    begin();
+    one_linker_begin();
     v.ty = (enum lucet_val_type)99;
     REFUSED(lucet_linker_global(linker, "m", "n", v, false));
     /* An exception belongs to a store, which a global of a linker has not. */
@@ -223,7 +207,7 @@ static void values_that_cannot_be_globals_are_refused(void **state)
     FINE(lucet_linker_global(linker, "m", "n", v, false));
     lucet_exception_release(e);
     lucet_tag_release(tag);
-    end();
+    one_linker_end();
 }
 
 static void limits_of_memories_are_checked(void **state)
@@ -255,13 +239,13 @@ static void limits_of_memories_are_checked(void **state)
     };
 
     (void)state;
-    begin();
+    one_linker_begin();
     for (size_t k = 0; k < sizeof(cases) / sizeof(*cases); k++) {
         const enum lucet_error e = lucet_linker_memory_of(linker, "m", "n", &cases[k].type);
         if (e != (cases[k].good ? lucet_error_ok : lucet_error_invalid_argument))
             fail_msg("case %zu: %s", k, lucet_error_name(e));
     }
-    end();
+    one_linker_end();
 }
 
 static void limits_of_tables_are_kept(void **state)
@@ -273,7 +257,7 @@ static void limits_of_tables_are_kept(void **state)
         {10, UINT32_MAX}, {11, 5}, {UINT32_MAX, 5}, {UINT64_C(1) << 40, 5}, {UINT64_MAX, 5}};
 
     (void)state;
-    begin();
+    one_linker_begin();
     for (size_t k = 0; k < sizeof(cases) / sizeof(*cases); k++) {
         FINE(lucet_linker_table(linker, "m", "t", lucet_val_type_externref, 5, cases[k].max));
         assert_int_equal(
@@ -285,7 +269,7 @@ static void limits_of_tables_are_kept(void **state)
     REFUSED(lucet_linker_table(linker, "m", "t", lucet_val_type_i64, 1, 1));
     REFUSED(lucet_linker_table(linker, "m", "t", lucet_val_type_funcref, 2, 1));
     REFUSED(lucet_linker_table(linker, "m", "t", lucet_val_type_funcref, 10000001, UINT64_MAX));
-    end();
+    one_linker_end();
 }
 
 /* They are no slots of a region, so nobody else gives them back. */
