@@ -602,6 +602,10 @@ LUCET_API void *lucet_malloc(size_t size);
 LUCET_API void *lucet_calloc(size_t count, size_t size);
 LUCET_API void *lucet_realloc(void *p, size_t size);
 LUCET_API void lucet_free(void *p);
+/* Makes the text lucet_error_detail() of the calling thread, for the same libraries; what is beyond 511 bytes is cut off. With
+ * lucet_error_ok the detail is "", whatever the text. Leaves errno alone. Returns `error`. Any thread, not in signal handlers. */
+LUCET_API enum lucet_error lucet_set_error(enum lucet_error error, const char *format, ...)
+    LUCET_PRINTF(2, 3);
 
 /* ---- In host functions ---- For the thread that runs one, while it runs. The calling instance, and what functions called lucet_instance_...
  * say of one: its memory 0, its embed_ctx (_get_delegate), what is under a key (_context). Addresses stay valid when the memory grows. */

@@ -13,9 +13,11 @@ extern "C" {
 #if defined(__GNUC__)
 #define LUCET_API __attribute__((visibility("default")))
 #define LUCET_NORETURN __attribute__((noreturn))
+#define LUCET_PRINTF(text, first) __attribute__((__format__(__printf__, text, first)))
 #else
 #define LUCET_API
 #define LUCET_NORETURN
+#define LUCET_PRINTF(text, first)
 #endif
 
 /* Error codes: number, name, message. */

@@ -1,6 +1,6 @@
 /* liblucet-wasi: WASI preview 1 for guests, capability by capability. Nothing is granted unless
- * the embedder grants it. Built on lucet.h alone: functions here that call nothing of it leave
- * lucet_error_detail() as it was.
+ * the embedder grants it. Built on lucet.h alone. Functions that return an error set lucet_error_detail(), as there; the
+ * others leave it as it was.
  *
  * Threads: a context is used by one thread at a time (see lucet_wasi_ctx_new()), the functions on any. Signals: none may
  * be called from a handler. Fork: a child has contexts with the same descriptors, which share their offsets with the parent's; those of
@@ -18,7 +18,7 @@ struct lucet_wasi_ctx;
 
 /* A context: arguments, environment, descriptors of one guest. Owned by the caller; must outlive the
  * instance that uses it; used by one thread at a time, but for the guest's own. Starts with no arguments, no
- * environment, no descriptors at all. Errors: no_memory. */
+ * environment, no descriptors at all. Errors: no_memory, invalid_argument (NULL). */
 LUCET_API enum lucet_error lucet_wasi_ctx_new(struct lucet_wasi_ctx **out);
 /* Not while the instance runs. NULL is allowed. */
 LUCET_API void lucet_wasi_ctx_release(struct lucet_wasi_ctx *ctx);
@@ -51,7 +51,8 @@ LUCET_API enum lucet_error lucet_wasi_link(struct lucet_linker *linker);
 
 /* Defines in the linker every shared memory that the module imports, as large as it asks for but of at
  * most `max_bytes` for all of them together: what their initial sizes leave of it is given to them in order of the imports. Once per
- * program: whoever is instantiated with the linker shares them. Errors: limits_exceeded (they begin larger), no_memory. */
+ * program: whoever is instantiated with the linker shares them. Errors: limits_exceeded (they begin larger), no_memory,
+ * invalid_argument (NULL). */
 LUCET_API enum lucet_error lucet_wasi_link_shared_memories(struct lucet_linker *linker,
                                                            const struct lucet_dl_module *module,
                                                            uint64_t max_bytes);

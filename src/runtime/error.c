@@ -40,6 +40,20 @@ enum lucet_error lucet__fail_errno(enum lucet_error e, const char *format, ...)
     return e;
 }
 
+enum lucet_error lucet_set_error(enum lucet_error error, const char *format, ...)
+{
+    const int saved = errno;
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(detail, sizeof(detail), format, args);
+    va_end(args);
+    if (error == lucet_error_ok)
+        lucet__clear_error();
+    errno = saved;
+    return error;
+}
+
 enum lucet_error lucet__no_memory(void)
 {
     return lucet__fail(lucet_error_no_memory, "out of memory");

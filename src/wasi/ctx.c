@@ -36,15 +36,37 @@ void wasi_unlock(struct lucet_vmctx *vmctx)
     }
 }
 
+/* ---- Errors ---- */
+
+enum lucet_error wasi_ok(void)
+{
+    return lucet_set_error(lucet_error_ok, "no error");
+}
+
+enum lucet_error wasi_no_memory(void)
+{
+    return lucet_set_error(lucet_error_no_memory, "out of memory");
+}
+
+enum lucet_error wasi_invalid(const char *what)
+{
+    return lucet_set_error(lucet_error_invalid_argument, "%s", what);
+}
+
+/* ---- Contexts ---- */
+
 enum lucet_error lucet_wasi_ctx_new(struct lucet_wasi_ctx **out)
 {
+    if (out == NULL) {
+        return wasi_invalid("lucet_wasi_ctx_new: NULL");
+    }
     struct lucet_wasi_ctx *ctx = lucet_calloc(1, sizeof(*ctx));
     struct wasi_process *process = lucet_calloc(1, sizeof(*process));
     *out = NULL;
     if (ctx == NULL || process == NULL) {
         lucet_free(ctx);
         lucet_free(process);
-        return lucet_error_no_memory;
+        return wasi_no_memory();
     }
     ctx->process = process;
     *out = ctx;
@@ -53,7 +75,7 @@ enum lucet_error lucet_wasi_ctx_new(struct lucet_wasi_ctx **out)
     struct rlimit limit;
     ctx->process->file_size_limited =
         getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur != RLIM_INFINITY;
-    return lucet_error_ok;
+    return wasi_ok();
 }
 
 static char *copy_text(const char *text)
@@ -93,36 +115,40 @@ static enum lucet_error strings_add(struct wasi_strings *s, const char *text)
     uint64_t bytes = strlen(text) + 1;
     /* The guest learns both numbers as 32 bits. */
     if (s->bytes + bytes > UINT32_MAX || s->count + 1 > UINT32_MAX / 4) {
-        return lucet_error_invalid_argument;
+        return wasi_invalid("more arguments or variables than 32 bits can count");
     }
     if (s->count == s->capacity) {
         size_t capacity = s->capacity ? s->capacity * 2 : 16;
         char **item = lucet_realloc(s->item, capacity * sizeof(*item));
         if (item == NULL) {
-            return lucet_error_no_memory;
+            return wasi_no_memory();
         }
         s->item = item;
         s->capacity = capacity;
     }
     char *copy = copy_text(text);
     if (copy == NULL) {
-        return lucet_error_no_memory;
+        return wasi_no_memory();
     }
     s->item[s->count++] = copy;
     s->bytes += bytes;
-    return lucet_error_ok;
+    return wasi_ok();
 }
 
 enum lucet_error lucet_wasi_ctx_arg(struct lucet_wasi_ctx *ctx, const char *arg)
 {
-    return ctx == NULL || arg == NULL ? lucet_error_invalid_argument
+    return ctx == NULL || arg == NULL ? wasi_invalid("lucet_wasi_ctx_arg: NULL")
                                       : strings_add(&ctx->process->args, arg);
 }
 
 enum lucet_error lucet_wasi_ctx_env(struct lucet_wasi_ctx *ctx, const char *key_value)
 {
-    if (ctx == NULL || key_value == NULL || strchr(key_value, '=') == NULL) {
-        return lucet_error_invalid_argument;
+    if (ctx == NULL || key_value == NULL) {
+        return wasi_invalid("lucet_wasi_ctx_env: NULL");
+    }
+    if (strchr(key_value, '=') == NULL) {
+        return lucet_set_error(lucet_error_invalid_argument, "\"%.200s\" is no NAME=VALUE",
+                               key_value);
     }
     return strings_add(&ctx->process->environment, key_value);
 }
@@ -147,20 +173,23 @@ enum lucet_error lucet_wasi_ctx_stdio(struct lucet_wasi_ctx *ctx, int guest_fd, 
 {
     struct wasi_fd entry;
     if (ctx == NULL || guest_fd < 0 || guest_fd > 2) {
-        return lucet_error_invalid_argument;
+        return wasi_invalid("lucet_wasi_ctx_stdio: NULL, or none of 0, 1 and 2");
     }
-    if (wasi_fd_describe(host_fd, owned, &entry) || entry.filetype == WASI_FILETYPE_DIRECTORY) {
-        return lucet_error_io;
+    if (wasi_fd_describe(host_fd, owned, &entry)) {
+        return lucet_set_error(lucet_error_io, "descriptor %d is not open", host_fd);
+    }
+    if (entry.filetype == WASI_FILETYPE_DIRECTORY) {
+        return lucet_set_error(lucet_error_io, "descriptor %d is a directory", host_fd);
     }
     entry.base = stdio_rights(guest_fd, &entry);
-    return wasi_fd_put(&ctx->process->fds, &entry, (uint32_t)guest_fd) ? lucet_error_no_memory
-                                                                       : lucet_error_ok;
+    return wasi_fd_put(&ctx->process->fds, &entry, (uint32_t)guest_fd) ? wasi_no_memory()
+                                                                       : wasi_ok();
 }
 
 enum lucet_error lucet_wasi_ctx_inherit_stdio(struct lucet_wasi_ctx *ctx)
 {
     if (ctx == NULL) {
-        return lucet_error_invalid_argument;
+        return wasi_invalid("lucet_wasi_ctx_inherit_stdio: NULL");
     }
     for (int fd = 0; fd < 3; fd++) {
         /* A process may have been started with some of them closed; so is the guest, then. */
@@ -172,27 +201,40 @@ enum lucet_error lucet_wasi_ctx_inherit_stdio(struct lucet_wasi_ctx *ctx)
             return error;
         }
     }
-    return lucet_error_ok;
+    return wasi_ok();
+}
+
+/* errno stays as it is. */
+static enum lucet_error cannot_open(const char *path)
+{
+    const int code = errno;
+    const bool exhausted = code == ENOMEM || code == EMFILE || code == ENFILE;
+    char text[128];
+    const char *why = strerror_r(code, text, sizeof(text));
+    errno = code;
+    return lucet_set_error(exhausted ? lucet_error_no_memory : lucet_error_io,
+                           "cannot open the directory \"%.300s\": %s", path, why);
 }
 
 enum lucet_error lucet_wasi_ctx_preopen(struct lucet_wasi_ctx *ctx, const char *host_path,
                                         const char *guest_path, bool read_only)
 {
-    if (ctx == NULL || host_path == NULL || guest_path == NULL || guest_path[0] == '\0' ||
-        strlen(guest_path) >= WASI_PATH_SIZE) {
-        return lucet_error_invalid_argument;
+    if (ctx == NULL || host_path == NULL || guest_path == NULL || guest_path[0] == '\0') {
+        return wasi_invalid("lucet_wasi_ctx_preopen: NULL, or no name for the guest");
+    }
+    if (strlen(guest_path) >= WASI_PATH_SIZE) {
+        return wasi_invalid("lucet_wasi_ctx_preopen: the guest's name for it is too long");
     }
     int host = open(host_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (host < 0) {
-        return errno == ENOMEM || errno == EMFILE || errno == ENFILE ? lucet_error_no_memory
-                                                                     : lucet_error_io;
+        return cannot_open(host_path);
     }
     struct wasi_fd entry;
     char *name = copy_text(guest_path);
     if (name == NULL || wasi_fd_describe(host, true, &entry)) {
         lucet_free(name);
         close(host);
-        return lucet_error_no_memory;
+        return wasi_no_memory();
     }
     entry.preopen = true;
     entry.guest_path = name;
@@ -203,17 +245,24 @@ enum lucet_error lucet_wasi_ctx_preopen(struct lucet_wasi_ctx *ctx, const char *
         entry.inheriting &= ~WASI_RIGHTS_CHANGING;
     }
     uint32_t fd; /* 0 to 2 are for standard input and output, given or not */
-    return wasi_fd_add(&ctx->process->fds, &entry, 3, &fd) ? lucet_error_no_memory : lucet_error_ok;
+    return wasi_fd_add(&ctx->process->fds, &entry, 3, &fd)
+               ? lucet_set_error(lucet_error_no_memory,
+                                 "out of memory or of the guest's descriptors")
+               : wasi_ok();
 }
 
 enum lucet_error lucet_wasi_ctx_max_descriptors(struct lucet_wasi_ctx *ctx, uint32_t count)
 {
-    if (ctx == NULL || count < 8 || count < ctx->process->fds.size ||
-        count > INT32_MAX / sizeof(struct wasi_fd)) {
-        return lucet_error_invalid_argument;
+    if (ctx == NULL) {
+        return wasi_invalid("lucet_wasi_ctx_max_descriptors: NULL");
+    }
+    if (count < 8 || count < ctx->process->fds.size || count > INT32_MAX / sizeof(struct wasi_fd)) {
+        return lucet_set_error(lucet_error_invalid_argument,
+                               "%u descriptors: at least 8, and %u that there are, at most %zu",
+                               count, ctx->process->fds.size, INT32_MAX / sizeof(struct wasi_fd));
     }
     ctx->process->fds.limit = count;
-    return lucet_error_ok;
+    return wasi_ok();
 }
 
 bool lucet_wasi_ctx_exit_code(const struct lucet_wasi_ctx *ctx, uint32_t *code)

@@ -66,6 +66,11 @@ struct lucet_wasi_ctx {
  * (reason provided, NULL). */
 struct lucet_wasi_ctx *wasi_ctx(struct lucet_vmctx *vmctx);
 
+/* For embedders: set lucet_error_detail() and return the error. */
+enum lucet_error wasi_ok(void);
+enum lucet_error wasi_no_memory(void);
+enum lucet_error wasi_invalid(const char *what);
+
 /* Around every WASI function that a guest calls, and, in reverse, around waits. */
 void wasi_lock(struct lucet_vmctx *vmctx);
 void wasi_unlock(struct lucet_vmctx *vmctx);

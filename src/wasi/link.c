@@ -2,6 +2,8 @@
 #include "wasi/ctx.h"
 #include "wasi/functions.h"
 
+#include <inttypes.h>
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define FUNCTION(name) ((void (*)(void))locked_##name)
 
@@ -67,31 +69,39 @@ static bool imports_shared(const struct lucet_dl_module *module, size_t i,
     return lucet_dl_module_import_memory(module, i, type) == lucet_error_ok && type->shared;
 }
 
-/* Takes from *left what all of them begin with. */
-static bool take_minima(const struct lucet_dl_module *module, uint64_t *left)
+/* Bytes that all of them begin with; no more than UINT64_MAX. */
+static uint64_t minima(const struct lucet_dl_module *module)
 {
     struct lucet_memory_type type;
+    uint64_t sum = 0;
     for (size_t i = 0; i < lucet_dl_module_import_count(module); i++) {
         if (!imports_shared(module, i, &type)) {
             continue;
         }
-        if (type.min > *left / type.page_size) {
-            return false;
+        if (type.min > (UINT64_MAX - sum) / type.page_size) {
+            return UINT64_MAX;
         }
-        *left -= type.min * type.page_size;
+        sum += type.min * type.page_size;
     }
-    return true;
+    return sum;
 }
 
 enum lucet_error lucet_wasi_link_shared_memories(struct lucet_linker *linker,
                                                  const struct lucet_dl_module *module,
                                                  uint64_t max_bytes)
 {
-    enum lucet_error error = lucet_error_ok;
-    uint64_t left = max_bytes;
-    if (!take_minima(module, &left)) {
-        return lucet_error_limits_exceeded;
+    if (linker == NULL || module == NULL) {
+        return wasi_invalid("lucet_wasi_link_shared_memories: NULL");
     }
+    const uint64_t least = minima(module);
+    if (least > max_bytes) {
+        return lucet_set_error(lucet_error_limits_exceeded,
+                               "the shared memories begin with %" PRIu64 " bytes, of %" PRIu64
+                               " allowed",
+                               least, max_bytes);
+    }
+    enum lucet_error error = wasi_ok();
+    uint64_t left = max_bytes - least;
     for (size_t i = 0; i < lucet_dl_module_import_count(module) && error == lucet_error_ok; i++) {
         struct lucet_extern_desc d;
         struct lucet_memory_type type;

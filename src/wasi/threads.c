@@ -44,11 +44,12 @@ enum lucet_error lucet_wasi_ctx_threads(struct lucet_wasi_ctx *ctx, struct lucet
                                         uint32_t limit)
 {
     if (!ctx || !region || !module || !linker || limit == 0 || ctx->process->threads) {
-        return lucet_error_invalid_argument;
+        return wasi_invalid(
+            "lucet_wasi_ctx_threads: NULL, a limit of none, or for the second time");
     }
     struct wasi_threads *all = lucet_calloc(1, sizeof(*all));
     if (all == NULL) {
-        return lucet_error_no_memory;
+        return wasi_no_memory();
     }
     all->region = region;
     all->module = module;
@@ -58,7 +59,7 @@ enum lucet_error lucet_wasi_ctx_threads(struct lucet_wasi_ctx *ctx, struct lucet
     pthread_mutex_init(&all->mutex, NULL);
     pthread_cond_init(&all->changed, NULL);
     ctx->process->threads = all;
-    return lucet_error_ok;
+    return wasi_ok();
 }
 
 /* With the mutex held: all but the first thread. */

@@ -241,6 +241,13 @@ static void shared_memories_have_one_limit(void **state)
     assert_int_equal(lucet_linker_new(&linker), lucet_error_ok);
     assert_int_equal(lucet_wasi_link_shared_memories(linker, module, 3 * 65536),
                      lucet_error_limits_exceeded);
+    assert_string_equal(lucet_error_detail(),
+                        "the shared memories begin with 262144 bytes, of 196608 allowed");
+    assert_int_equal(lucet_wasi_link_shared_memories(linker, NULL, 1),
+                     lucet_error_invalid_argument);
+    assert_int_equal(lucet_wasi_link_shared_memories(NULL, module, 1),
+                     lucet_error_invalid_argument);
+    assert_string_equal(lucet_error_detail(), "lucet_wasi_link_shared_memories: NULL");
     assert_int_equal(lucet_wasi_link_shared_memories(linker, module, 10 * 65536), lucet_error_ok);
     inst = guest_instance(region, module, linker, NULL);
     int pages = 4;

@@ -102,6 +102,8 @@ static enum lucet_error live(void)
         e = lucet_region_new_instance_with(region, m, &o, &inst);
     if (e == lucet_error_ok)
         e = run(inst, ctx);
+    if (e != lucet_error_ok && lucet_error_detail()[0] == '\0')
+        fail_msg("%s, and nothing said", lucet_error_name(e));
     lucet_instance_release(inst);
     lucet_wasi_ctx_release(ctx);
     lucet_linker_release(linker);

@@ -1,6 +1,8 @@
 /* Arguments, environment, clocks, exit, and the table of functions. */
 #include "fake.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -178,9 +180,52 @@ static void bad_gifts(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup_bare, teardown)
 
+static void says(enum lucet_error e, enum lucet_error expected, const char *detail)
+{
+    assert_int_equal(e, expected);
+    assert_string_equal(lucet_error_detail(), detail);
+}
+
+/* And success takes it away. */
+static void what_the_embedder_did_wrong_is_said(void **state)
+{
+    struct lucet_wasi_ctx *ctx = guest->ctx;
+    const enum lucet_error invalid = lucet_error_invalid_argument;
+    char text[200];
+
+    (void)state;
+    says(lucet_wasi_ctx_new(NULL), invalid, "lucet_wasi_ctx_new: NULL");
+    says(lucet_wasi_ctx_arg(ctx, NULL), invalid, "lucet_wasi_ctx_arg: NULL");
+    says(lucet_wasi_ctx_arg(ctx, "a"), lucet_error_ok, "");
+    says(lucet_wasi_ctx_env(NULL, "A=1"), invalid, "lucet_wasi_ctx_env: NULL");
+    says(lucet_wasi_ctx_env(ctx, "%s%n"), invalid, "\"%s%n\" is no NAME=VALUE");
+    says(lucet_wasi_ctx_inherit_stdio(NULL), invalid, "lucet_wasi_ctx_inherit_stdio: NULL");
+    says(lucet_wasi_ctx_stdio(ctx, 3, 0, false), invalid,
+         "lucet_wasi_ctx_stdio: NULL, or none of 0, 1 and 2");
+    says(lucet_wasi_ctx_stdio(ctx, 0, -1, false), lucet_error_io, "descriptor -1 is not open");
+    const int directory = open(top, O_RDONLY | O_DIRECTORY);
+    snprintf(text, sizeof(text), "descriptor %d is a directory", directory);
+    says(lucet_wasi_ctx_stdio(ctx, 0, directory, false), lucet_error_io, text);
+    close(directory);
+    says(lucet_wasi_ctx_preopen(ctx, top, "", false), invalid,
+         "lucet_wasi_ctx_preopen: NULL, or no name for the guest");
+    says(lucet_wasi_ctx_preopen(ctx, "/no%s", "x", false), lucet_error_io,
+         "cannot open the directory \"/no%s\": No such file or directory");
+    assert_int_equal(errno, ENOENT); /* as promised */
+    says(lucet_wasi_ctx_max_descriptors(NULL, 8), invalid, "lucet_wasi_ctx_max_descriptors: NULL");
+    says(lucet_wasi_ctx_threads(ctx, NULL, NULL, NULL, 1), invalid,
+         "lucet_wasi_ctx_threads: NULL, a limit of none, or for the second time");
+    assert_int_equal(lucet_wasi_ctx_max_descriptors(ctx, 7), invalid);
+    assert_non_null(strstr(lucet_error_detail(), "7 descriptors: at least 8, "));
+    says(lucet_wasi_ctx_max_descriptors(ctx, 100), lucet_error_ok, "");
+    says(lucet_set_error(lucet_error_io, "%d", 5), lucet_error_io, "5");
+    says(lucet_wasi_ctx_stdio(ctx, 0, 0, false), lucet_error_ok, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_the_embedder_did_wrong_is_said, setup, teardown),
         TEST(arguments),
         TEST(environment),
         TEST(clocks),
