@@ -22,6 +22,7 @@
 #include "lucetc/target.h"
 #include "lucetc/version.h"
 #include "module/cpu.h"
+#include "module/reader.h"
 
 #define GIB (1ull << 30)
 #define PAGE 4096u
@@ -189,7 +190,11 @@ enum lucet_error lucetc_compile(const void *wasm, size_t size, const struct luce
     if (!features_of(options->features, &features, diagnostic))
         return lucet_error_invalid_argument;
     if (wasm_module_decode(wasm, size, features, NULL, &module, &error) != WASM_OK) {
-        diagnose_wasm_error(diagnostic, &error);
+        struct lucet_artifact_error what;
+        if (error.status == WASM_MALFORMED && lucet_module_identify(wasm, size, &what))
+            diagnose(diagnostic, "malformed", "%s", what.text);
+        else
+            diagnose_wasm_error(diagnostic, &error);
         return error.status == WASM_NO_MEMORY ? lucet_error_no_memory : lucet_error_compile;
     }
     struct compilation c = {

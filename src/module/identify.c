@@ -1,5 +1,5 @@
-/* What a file is, in words, before it is judged as an artifact: people give the wrong file more often than
- * a damaged one. Class, byte order, type and machine are decided here; for the rest what is found is a guess,
+/* What a file is, in words, before it is judged as an artifact, or when it is no module: people give the wrong file
+ * more often than a damaged one. Class, byte order, type and machine are decided here; for the rest what is found is a guess,
  * which the reader's other files do not rely upon. */
 #include <elf.h>
 #include <string.h>
@@ -25,14 +25,30 @@ const char *lucet_artifact_machine(uint32_t e_machine)
     return "another machine";
 }
 
-#define NOT_AN_ARTIFACT ", not an artifact, which lucetc makes of a WebAssembly module"
+/* What was wanted instead. */
+static const char *is_not(const struct reader *r)
+{
+    return r->module_wanted ? ", not a WebAssembly module"
+                            : ", not an artifact, which lucetc makes of a WebAssembly module";
+}
 
 static bool is_foreign(struct reader *r, const char *what)
 {
-    return reader_fail(r, "%s" NOT_AN_ARTIFACT, what);
+    return reader_fail(r, "%s%s", what, is_not(r));
 }
 
 /* ---- Files that are not ELF ---- */
+
+static bool is_text(const struct lucet_artifact *a)
+{
+    static const char begins[] = "(module";
+    size_t i = 0;
+
+    while (i < a->size && memchr(" \t\r\n", a->bytes[i], 4))
+        i++;
+    return a->size - i >= sizeof(begins) - 1 &&
+           memcmp(a->bytes + i, begins, sizeof(begins) - 1) == 0;
+}
 
 static bool other_format(struct reader *r)
 {
@@ -66,7 +82,10 @@ static bool other_format(struct reader *r)
     for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++)
         if (a->size >= formats[i].size && memcmp(a->bytes, formats[i].bytes, formats[i].size) == 0)
             return is_foreign(r, formats[i].what);
-    return reader_fail(r, "neither a WebAssembly module nor an artifact made by lucetc");
+    if (is_text(a))
+        return is_foreign(r, "WebAssembly text");
+    return r->module_wanted ||
+           reader_fail(r, "neither a WebAssembly module nor an artifact made by lucetc");
 }
 
 /* ---- ELF files of others ---- */
@@ -121,15 +140,24 @@ static bool other_elf(struct reader *r, const Elf64_Ehdr *e)
     default: what = "an ELF file of unknown type"; break;
     }
     if (e->e_type == ET_REL && find_section(r->a, e, LUCET_SECTION_MODULE, &s))
-        return reader_fail(r,
-                           "an object file of lucetc --emit obj; artifacts are made by --emit so");
+        return reader_fail(r, "an object file of lucetc --emit obj%s",
+                           r->module_wanted ? is_not(r) : "; artifacts are made by --emit so");
     if (what)
-        return reader_fail(r, "%s for %s" NOT_AN_ARTIFACT, what,
-                           lucet_artifact_machine(e->e_machine));
+        return reader_fail(r, "%s for %s%s", what, lucet_artifact_machine(e->e_machine), is_not(r));
     if (e->e_machine != LUCET_ARCH_X86_64 && e->e_machine != LUCET_ARCH_AARCH64)
-        return reader_fail(r, "a library for %s (ELF machine %u)" NOT_AN_ARTIFACT,
-                           lucet_artifact_machine(e->e_machine), e->e_machine);
+        return reader_fail(r, "a library for %s (ELF machine %u)%s",
+                           lucet_artifact_machine(e->e_machine), e->e_machine, is_not(r));
     return true;
+}
+
+/* Whoever wants a module has no use for it, whole or not. */
+static bool is_library(struct reader *r, const Elf64_Ehdr *e)
+{
+    Elf64_Shdr s;
+
+    return is_foreign(r, find_section(r->a, e, LUCET_SECTION_MODULE, &s)
+                             ? "an artifact that lucetc has made"
+                             : "a library");
 }
 
 /* ---- Artifacts that are cut, or of another version ---- */
@@ -196,10 +224,20 @@ bool reader_identify(struct reader *r)
     if (a->size == 0 || memcmp(a->bytes, ELFMAG, a->size < SELFMAG ? a->size : SELFMAG) != 0)
         return other_format(r);
     if (!entry(a, 0, 0, &e, sizeof(e)))
-        return reader_fail(r, "the first %zu bytes of an ELF file: copy it again", a->size);
+        return r->module_wanted
+                   ? is_foreign(r, "the beginning of an ELF file")
+                   : reader_fail(r, "the first %zu bytes of an ELF file: copy it again", a->size);
     if (e.e_ident[EI_CLASS] != ELFCLASS64)
         return is_foreign(r, "an ELF file that is not of 64 bits");
     if (e.e_ident[EI_DATA] != ELFDATA2LSB)
         return is_foreign(r, "an ELF file that is not little-endian");
-    return other_elf(r, &e) && is_artifact(r, &e);
+    return other_elf(r, &e) && (r->module_wanted ? is_library : is_artifact)(r, &e);
+}
+
+bool lucet_module_identify(const void *bytes, size_t size, struct lucet_artifact_error *what)
+{
+    struct lucet_artifact a = {.bytes = bytes, .size = size};
+    struct reader r = {.a = &a, .err = what, .module_wanted = true};
+
+    return !(size >= 4 && memcmp(bytes, "\0asm", 4) == 0) && !reader_identify(&r);
 }

@@ -52,6 +52,10 @@ struct lucet_artifact_error {
     char text[256]; /* what the file is, or what is wrong and where; printable */
 };
 
+/* What a file is that is no WebAssembly module, in words that say so: "a zip archive, not a WebAssembly module". False:
+ * it begins like a module, or is nothing known. `bytes` of any alignment. */
+bool lucet_module_identify(const void *bytes, size_t size, struct lucet_artifact_error *what);
+
 /* False: *out is not usable and err->text says why. `bytes` must be 8-byte aligned. */
 bool lucet_artifact_read(const void *bytes, size_t size, struct lucet_artifact *out,
                          struct lucet_artifact_error *err);

@@ -7,8 +7,9 @@
 struct reader {
     struct lucet_artifact *a;
     struct lucet_artifact_error *err;
-    bool identified;   /* as an artifact of this version, by who made it: what is wrong is damage */
-    uint64_t init_ops; /* that expressions have beyond one each */
+    bool identified; /* as an artifact of this version, by who made it: what is wrong is damage */
+    bool module_wanted; /* a WebAssembly module, not an artifact */
+    uint64_t init_ops;  /* that expressions have beyond one each */
 };
 
 /* Writes the message and returns false. */

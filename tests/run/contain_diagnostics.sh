@@ -37,7 +37,12 @@ done
 check "truncated modules are refused: $good of $total" test $good = $total
 : >empty.wasm
 check "an empty file" refused empty.wasm
-check "the offset is told" says '^empty.wasm:0x0: error: '
+check "is named" says '^empty.wasm: error: an empty file, not a WebAssembly module$'
+check "a program" refused "$lucetc"
+check "is named" says ': error: a program for x86-64, not a WebAssembly module$'
+printf 'no module' >garbage.wasm
+check "what nobody knows" refused garbage.wasm
+check "the offset is told" says '^garbage.wasm:0x0: error: '
 printf '\0asm\2\0\0\0' >version.wasm
 check "another version" refused version.wasm
 printf '\0asm\15\0\1\0' >component.wasm

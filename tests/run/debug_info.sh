@@ -91,6 +91,15 @@ C
     names='%.*memfd:lucet-module.* (__original_)?main\[[0-9]+\]'
     check_match "programs from the cache" "$names" "$(profile "$lucet_wasi" spin.wasm)"
     check_match "from another cache" "$names" "$(profile "$lucet_wasi" --cache-dir other --opt-level 0 spin.wasm)"
+    # A module without names: what is exported is called what it is exported as.
+    cat >nameless.wat <<'WAT'
+(module (memory (export "memory") 1) (func (export "_start") (local $x i32) (local $i i32)
+  (loop (local.set $x (i32.add (i32.mul (local.get $x) (i32.const 1664525)) (local.get $i)))
+    (br_if 0 (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 300000000))))
+  (i32.store (i32.const 0) (local.get $x))))
+WAT
+    "$lucetc" --wasi nameless.wat -o nameless.so
+    check_match "functions without a name" '%.*memfd:lucet-module.* _start\[0\]' "$(profile "$lucet_wasi" nameless.so)"
     mkdir hidden
     "$lucetc" --wasi --opt-level 0 spin.wasm -o hidden/spin.so
     check_match "artifacts that are not on the command line" "$names" \

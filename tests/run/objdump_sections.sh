@@ -94,6 +94,9 @@ assert d["required"] == [{"symbol": "host_log"}], d["required"]
 assert [i["kind"] for i in d["imports"]] == ["func", "func", "global"]
 assert d["headers"]["start"] == 3 and d["headers"]["abi_version"] >= 1
 assert d["types"][d["functions"][2]["type_index"]]["params"] == ["i32", "i32"]
+assert [f["name"] for f in d["functions"]][2:4] == ["divide", "start"], d["functions"]
+exported = [e["name"] for e in d["exports"] if e["kind"] == "func" and e["index"] == 4]
+assert [d["functions"][4]["name"]] == exported and exported[0].startswith("C1 "), d["functions"][4]
 assert d["sparse"]["ranges"] == [{"memory": 0, "first_page": 1, "pages": 2, "address": 4096}]
 assert d["traps"]["codes"]["unreachable"] == 1
 assert any(h["name"] == "import.0" and h["size"] > 0 for h in d["helpers"])

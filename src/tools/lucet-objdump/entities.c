@@ -47,8 +47,8 @@ json_t *section_functions(struct view *v)
     for (uint32_t i = 0; i < a->nfuncs; i++) {
         const struct lucet_module_func *f = &a->funcs[i];
         const bool imported = i < a->header->nimported_funcs;
-        json_t *o = must(json_pack("{sisosb}", "index", (int)i, "name", json_name(a, f->name, true),
-                                   "imported", (int)imported));
+        json_t *o = must(json_pack("{sisosb}", "index", (int)i, "name",
+                                   json_name(a, v->names[i], true), "imported", (int)imported));
         must_do(json_object_set_new(o, "type", json_functype(a, f->type)));
         must_do(json_object_set_new(o, "type_index", json_integer(f->type)));
         if (!imported)

@@ -196,7 +196,21 @@ json_t *json_function_label(const struct view *v, uint32_t number)
 {
     const uint32_t index = v->map.wasm_index[number];
 
-    if (index != LUCET_NONE && v->a->funcs[index].name.size)
-        return json_name(v->a, v->a->funcs[index].name, false);
-    return must(json_null());
+    return index == LUCET_NONE ? must(json_null()) : json_name(v->a, v->names[index], true);
+}
+
+struct lucet_str *function_names(const struct lucet_artifact *a)
+{
+    struct lucet_str *names = calloc((size_t)a->nfuncs + 1, sizeof *names);
+
+    if (!names)
+        out_of_memory();
+    for (uint32_t i = 0; i < a->nfuncs; i++)
+        names[i] = a->funcs[i].name;
+    for (uint32_t i = 0; i < a->nexports; i++) {
+        const struct lucet_module_export *e = &a->exports[i];
+        if (e->kind == LUCET_EXTERN_FUNC && names[e->index].size == 0)
+            names[e->index] = e->name;
+    }
+    return names;
 }

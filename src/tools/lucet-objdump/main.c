@@ -95,6 +95,7 @@ int main(int argc, char **argv)
         fail(options.path, error.text);
     if (!code_map_make(&artifact, &v.map))
         out_of_memory();
+    v.names = function_names(&artifact);
     if (artifact.header->arch != LUCET_ARCH_X86_64 &&
         options.sections & (SECTION_TRAPS | SECTION_AUDIT | SECTION_DISASSEMBLY))
         fail(options.path, "code for another architecture than x86-64 cannot be decoded yet");
@@ -104,6 +105,7 @@ int main(int argc, char **argv)
     show(&v);
     if (options.sections & SECTION_DISASSEMBLY && !print_disassembly(&v))
         fail(options.path, "no function of that name or number");
+    free(v.names);
     code_map_free(&v.map);
     free(bytes);
     if (fflush(stdout) != 0 || ferror(stdout))

@@ -38,7 +38,8 @@ struct view {
     const struct options *options;
     const struct lucet_artifact *a;
     struct code_map map;
-    bool violations; /* set by the audit */
+    struct lucet_str *names; /* of functions, by index */
+    bool violations;         /* set by the audit */
 };
 
 /* Ends the program. */
@@ -57,6 +58,8 @@ const char *extern_name(uint32_t kind);
 json_t *json_init(const struct lucet_artifact *a, struct lucet_init init);
 /* What people call the function of the code map. */
 json_t *json_function_label(const struct view *v, uint32_t number);
+/* Of all functions: of the name section or, without one there, what they are exported as. To be freed. */
+struct lucet_str *function_names(const struct lucet_artifact *a);
 
 /* One per section; the caller owns the result. */
 json_t *section_headers(struct view *v);

@@ -57,6 +57,43 @@ static void files_of_other_formats(void **state)
     expect(reason("\0", 1), "neither");
 }
 
+/* What somebody is told who wants a module; "": not this one knows better. */
+static const char *instead(const void *bytes, size_t size)
+{
+    static struct lucet_artifact_error what;
+    void *copy = malloc(size ? size : 1);
+
+    memcpy(copy, bytes, size);
+    const bool known = lucet_module_identify(copy, size, &what);
+    free(copy);
+    return known ? what.text : "";
+}
+
+static void files_that_are_no_modules(void **state)
+{
+    static const struct {
+        char bytes[64];
+        const char *expected;
+    } files[] = {
+        {"\0asm\1\0\0\0", ""},
+        {"\0asm\x0d\0\1\0", ""},
+        {"hello", ""},
+        {"PK\3\4", "a zip archive, not a WebAssembly module"},
+        {" \r\n\t(module)", "WebAssembly text, not a WebAssembly module"},
+        {"(modul", ""},
+        {"\177ELF", "an ELF file that is not of 64 bits, not a WebAssembly module"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++)
+        assert_string_equal(instead(files[i].bytes, sizeof(files[i].bytes)), files[i].expected);
+    assert_string_equal(instead("", 0), "an empty file, not a WebAssembly module");
+    assert_string_equal(instead("\0as", 3), "");
+    assert_string_equal(instead("\177ELF\2\1\1", 7),
+                        "the beginning of an ELF file, not a WebAssembly module");
+    expect(reason("\n(module", 8), "WebAssembly text, not an artifact, which lucetc makes");
+}
+
 /* ---- ELF files, each a sample that was changed ---- */
 
 struct forged {
@@ -198,6 +235,7 @@ static void elf_files(void **state)
         f.h = sample_header(&f.s);
         files[i].change(&f);
         expect(reason(f.s.bytes, f.s.size), files[i].expected);
+        expect(instead(f.s.bytes, f.s.size), ", not a WebAssembly module");
         free(f.s.bytes);
     }
 }
@@ -211,6 +249,10 @@ static void parts_of_files(void **state)
     expect(reason(s.bytes, sizeof(Elf64_Ehdr) - 1), "the first 63 bytes of an ELF file");
     for (size_t size = sizeof(Elf64_Ehdr); size < s.text + s.text_size; size++)
         expect(reason(s.bytes, size), "bytes of an ELF file that says it has ");
+    for (size_t size = 1; size < s.size; size++)
+        expect(instead(s.bytes, size), ", not a WebAssembly module");
+    assert_string_equal(instead(s.bytes, s.size),
+                        "an artifact that lucetc has made, not a WebAssembly module");
     free(s.bytes);
 }
 
@@ -218,6 +260,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_of_other_formats),
+        cmocka_unit_test(files_that_are_no_modules),
         cmocka_unit_test(elf_files),
         cmocka_unit_test(parts_of_files),
     };
