@@ -74,8 +74,8 @@ run_cppcheck() {
         "${files[@]}"
 }
 
-# Lines of documents have at most 100 columns. Rows of tables, blocks of code and what has an address
-# of the web in it cannot be wrapped.
+# Lines of documents have at most 100 columns. Rows of tables, blocks of code and what has a web
+# address in it cannot be wrapped.
 columns() { # FILE…
     python3 - "$@" <<'PY'
 import sys

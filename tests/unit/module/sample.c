@@ -1,13 +1,17 @@
 /* File:  page 0-1  ELF header, program headers, .lucet.data, .lucet.module, names, section headers
- *        page 2    .text */
+ *        page 2    .text
+ *
+ * With more room for .lucet.module, what is behind it lies as much further on. */
 #include "sample.h"
 
 #include <elf.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAGE = 4096, TEXT_AT = 2 * PAGE, TEXT_SIZE = 64, FILE_SIZE = 3 * PAGE };
-enum { DATA_AT = 0x200, DATA_SIZE = 16, META_AT = 0x240, SHSTR_AT = 0x1a00, SECTIONS_AT = 0x1b00 };
+enum { PAGE = 4096, TEXT_SIZE = 64 };
+enum { DATA_AT = 0x200, DATA_SIZE = 16, META_AT = 0x240 };
+/* Before .text: */
+enum { SHSTR = 0x600, SECTIONS = 0x500 };
 
 struct builder {
     struct sample *s;
@@ -26,9 +30,9 @@ static void *add(struct builder *b, struct lucet_span *span, size_t record, uint
 }
 #define ADD(b, table, type, count) ((type *)add((b), &(b)->h->table, sizeof(type), (count)))
 
-static lucet_code code(unsigned n)
+static lucet_code code(const struct builder *b, unsigned n)
 {
-    return (lucet_code)(TEXT_AT + n * 4 - META_AT);
+    return (lucet_code)(b->s->text + n * 4 - META_AT);
 }
 
 static struct lucet_str str(struct builder *b, const char *text)
@@ -48,9 +52,9 @@ static void add_types(struct builder *b)
                                        LUCET_I32, LUCET_I32, LUCET_I32};
     struct lucet_module_type *t = ADD(b, types, struct lucet_module_type, 3);
 
-    t[0] = (struct lucet_module_type){0, 0, 0, code(0), code(1), code(2), 0, 0, 0};
-    t[1] = (struct lucet_module_type){0, 2, 1, code(0), code(1), code(2), 0, 0, 0};
-    t[2] = (struct lucet_module_type){3, 0, 3, code(0), code(1), 0, 0, 0, 0};
+    t[0] = (struct lucet_module_type){0, 0, 0, code(b, 0), code(b, 1), code(b, 2), 0, 0, 0};
+    t[1] = (struct lucet_module_type){0, 2, 1, code(b, 0), code(b, 1), code(b, 2), 0, 0, 0};
+    t[2] = (struct lucet_module_type){3, 0, 3, code(b, 0), code(b, 1), 0, 0, 0, 0};
     memcpy(ADD(b, valtypes, uint8_t, sizeof(valtypes)), valtypes, sizeof(valtypes));
     uint32_t *exact = ADD(b, reftypes, uint32_t, sizeof(valtypes));
     for (size_t i = 0; i < sizeof(valtypes); i++)
@@ -64,9 +68,9 @@ static void add_entities(struct builder *b)
     struct lucet_module_memory *m = ADD(b, memories, struct lucet_module_memory, 1);
     struct lucet_module_global *g = ADD(b, globals, struct lucet_module_global, 4);
 
-    f[0] = (struct lucet_module_func){1, code(3), str(b, "imported"), 0};
-    f[1] = (struct lucet_module_func){0, code(4), str(b, "start"), 30};
-    f[2] = (struct lucet_module_func){2, code(5), str(b, ""), 40};
+    f[0] = (struct lucet_module_func){1, code(b, 3), str(b, "imported"), 0};
+    f[1] = (struct lucet_module_func){0, code(b, 4), str(b, "start"), 30};
+    f[2] = (struct lucet_module_func){2, code(b, 5), str(b, ""), 40};
     t[0] = (struct lucet_module_table){1, 10, LUCET_FUNCREF, LUCET_HAS_MAX, {0, 0}};
     t[1] = (struct lucet_module_table){4, 0, LUCET_EXTERNREF, 0, {0, 0}};
     m[0] = (struct lucet_module_memory){1, 2, LUCET_HAS_MAX, 16};
@@ -157,7 +161,7 @@ static void write_elf(struct sample *s)
                     .e_machine = EM_X86_64,
                     .e_version = EV_CURRENT,
                     .e_phoff = sizeof(Elf64_Ehdr),
-                    .e_shoff = SECTIONS_AT,
+                    .e_shoff = s->text - SECTIONS,
                     .e_ehsize = sizeof(Elf64_Ehdr),
                     .e_phentsize = sizeof(Elf64_Phdr),
                     .e_phnum = 2,
@@ -165,16 +169,16 @@ static void write_elf(struct sample *s)
                     .e_shnum = 5,
                     .e_shstrndx = 4};
     Elf64_Phdr p[2] = {
-        {PT_LOAD, PF_R, 0, 0, 0, TEXT_AT, TEXT_AT, PAGE},
-        {PT_LOAD, PF_R | PF_X, TEXT_AT, TEXT_AT, TEXT_AT, TEXT_SIZE, TEXT_SIZE, PAGE},
+        {PT_LOAD, PF_R, 0, 0, 0, s->text, s->text, PAGE},
+        {PT_LOAD, PF_R | PF_X, s->text, s->text, s->text, TEXT_SIZE, TEXT_SIZE, PAGE},
     };
     Elf64_Shdr h[5] = {
         {0},
         {.sh_name = 1,
          .sh_type = SHT_PROGBITS,
          .sh_flags = SHF_ALLOC | SHF_EXECINSTR,
-         .sh_addr = TEXT_AT,
-         .sh_offset = TEXT_AT,
+         .sh_addr = s->text,
+         .sh_offset = s->text,
          .sh_size = TEXT_SIZE},
         {.sh_name = 7,
          .sh_type = SHT_PROGBITS,
@@ -188,13 +192,16 @@ static void write_elf(struct sample *s)
          .sh_addr = DATA_AT,
          .sh_offset = DATA_AT,
          .sh_size = DATA_SIZE},
-        {.sh_name = 33, .sh_type = SHT_STRTAB, .sh_offset = SHSTR_AT, .sh_size = sizeof(names)},
+        {.sh_name = 33,
+         .sh_type = SHT_STRTAB,
+         .sh_offset = s->text - SHSTR,
+         .sh_size = sizeof(names)},
     };
     memcpy(s->bytes, &e, sizeof(e));
     memcpy(s->bytes + sizeof(e), p, sizeof(p));
-    memcpy(s->bytes + SHSTR_AT, names, sizeof(names));
-    memcpy(s->bytes + SECTIONS_AT, h, sizeof(h));
-    memset(s->bytes + TEXT_AT, 0xc3, TEXT_SIZE); /* ret */
+    memcpy(s->bytes + s->text - SHSTR, names, sizeof(names));
+    memcpy(s->bytes + s->text - SECTIONS, h, sizeof(h));
+    memset(s->bytes + s->text, 0xc3, TEXT_SIZE); /* ret */
 }
 
 struct lucet_module_header *sample_header(struct sample *s)
@@ -202,16 +209,17 @@ struct lucet_module_header *sample_header(struct sample *s)
     return (struct lucet_module_header *)(void *)(s->bytes + s->metadata);
 }
 
-struct sample sample_build(void)
+struct sample sample_build_roomy(size_t room)
 {
+    const size_t text = 2 * PAGE + (room + PAGE - 1) / PAGE * PAGE;
     struct sample s = {
-        .size = FILE_SIZE, .metadata = META_AT, .text = TEXT_AT, .text_size = TEXT_SIZE};
+        .size = text + PAGE, .metadata = META_AT, .text = text, .text_size = TEXT_SIZE};
     struct builder b = {.s = &s, .used = sizeof(struct lucet_module_header)};
 
-    s.bytes = aligned_alloc(PAGE, FILE_SIZE);
+    s.bytes = aligned_alloc(PAGE, s.size);
     if (!s.bytes)
         abort();
-    memset(s.bytes, 0, FILE_SIZE);
+    memset(s.bytes, 0, s.size);
     memset(s.bytes + DATA_AT, 'd', DATA_SIZE);
     b.h = (struct lucet_module_header *)(void *)(s.bytes + META_AT);
     ADD(&b, strings, char, 256);
@@ -222,10 +230,28 @@ struct sample sample_build(void)
     ADD(&b, ref_funcs, uint32_t, 1)[0] = 2;
     ADD(&b, tags, struct lucet_module_tag, 1)[0].type = 0;
     *ADD(&b, helpers, struct lucet_module_helper, 1) =
-        (struct lucet_module_helper){code(0), str(&b, "entry.0")};
+        (struct lucet_module_helper){code(&b, 0), str(&b, "entry.0")};
     fill_header(&b);
     b.h->size = b.used;
     s.metadata_size = b.used;
     write_elf(&s);
     return s;
+}
+
+struct sample sample_build(void)
+{
+    return sample_build_roomy(0);
+}
+
+void *sample_table(struct sample *s, struct lucet_span *span, size_t record, uint32_t count)
+{
+    struct lucet_module_header *h = sample_header(s);
+    const size_t at = (h->size + 7u) / 8 * 8, end = at + record * count;
+
+    if (s->metadata + end > s->text - SHSTR)
+        abort();
+    *span = (struct lucet_span){(uint32_t)at, count};
+    h->size = (uint32_t)end;
+    ((Elf64_Shdr *)(void *)(s->bytes + s->text - SECTIONS))[2].sh_size = end;
+    return s->bytes + s->metadata + at;
 }

@@ -13,8 +13,12 @@ struct sample {
 };
 
 struct sample sample_build(void);
+/* The same with so many bytes left for more metadata. */
+struct sample sample_build_roomy(size_t room);
 /* The header, for tests that damage it. */
 struct lucet_module_header *sample_header(struct sample *s);
+/* A table of zeros behind all others, instead of the one at `span` in the header. */
+void *sample_table(struct sample *s, struct lucet_span *span, size_t record, uint32_t count);
 /* A record of a table. */
 #define SAMPLE_RECORD(s, table, type, i)                                                           \
     ((type *)(void *)((s)->bytes + (s)->metadata + sample_header(s)->table.offset) + (i))
