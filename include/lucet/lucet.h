@@ -383,6 +383,7 @@ struct lucet_func {
     uint64_t module_id;
     uint32_t index;
     uint16_t nparams, nresults;
+    uint32_t effects;
 };
 /* Looks up an export. `signature` ("ii:i") is what the caller believes its type to be, and is compared;
  * NULL: any. The handle is good for all instances of the module, while it is loaded. Errors:

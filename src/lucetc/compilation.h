@@ -24,6 +24,8 @@ enum type_use {
 enum table_use { TABLE_GET = 1, TABLE_SET = 2, TABLE_SIZE = 4 };
 enum global_use { GLOBAL_GET = 1, GLOBAL_SET = 2 };
 
+struct effects; /* effects.h */
+
 struct gate {
     uint32_t type, table;
 };
@@ -49,6 +51,7 @@ struct plan {
     uint32_t ngates;
     uint32_t *ref_funcs; /* sorted function indices that ref.func in bodies names */
     uint32_t nref_funcs;
+    struct effects *effects;
     uint32_t *cells; /* offset of each global's cell from the context, LUCET_NONE without one */
     struct partition *partitions;
     uint32_t npartitions;

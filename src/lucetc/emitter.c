@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lucetc/debug.h"
+#include "lucetc/effects.h"
 #include "lucetc/params.h"
 #include "module/cpu.h"
 
@@ -248,6 +249,15 @@ LLVMValueRef emitter_guest_func(struct emitter *e, uint32_t func_index)
         emitter_declare(e, name, emitter_functype(e, e->c->module->funcs[func_index].type));
     e->funcs[func_index] = func;
     return func;
+}
+
+void emitter_keep_closed(struct emitter *e, LLVMValueRef func)
+{
+    char limit[16];
+    snprintf(limit, sizeof limit, "%d", EFFECTS_FRAME);
+    LLVMAddAttributeAtIndex(func, LLVMAttributeFunctionIndex,
+                            enum_attribute(e, "noimplicitfloat", 0));
+    LLVMAddTargetDependentFunctionAttr(func, "warn-stack-size", limit);
 }
 
 void emitter_begin(struct emitter *e, LLVMValueRef func)

@@ -1,4 +1,5 @@
 /* Entries: how the host calls guest functions of a signature (docs/abi.md C9). */
+#include "lucetc/effects.h"
 #include "lucetc/helpers.h"
 #include "lucetc/params.h"
 
@@ -26,6 +27,8 @@ static void store_results(struct emitter *e, const struct wasm_functype *t, LLVM
 void emit_entry(struct emitter *e, LLVMValueRef func, struct helper h)
 {
     const struct wasm_functype *t = &e->c->module->types[h.a];
+    if (effects_possible(t))
+        emitter_keep_closed(e, func);
     LLVMValueRef context = LLVMGetParam(func, 0), callee = LLVMGetParam(func, 1);
     LLVMValueRef cell = LLVMGetParam(func, 2);
     LLVMValueRef values[1000], args[2 + 1000];

@@ -5,6 +5,7 @@
 
 #include "lucetc/debug.h"
 #include "lucetc/diagnostic.h"
+#include "lucetc/effects.h"
 #include "lucetc/params.h"
 
 /* More than any real function by orders of magnitude; keeps LLVM's memory within bounds. */
@@ -185,6 +186,8 @@ enum lucet_error translate_func(struct emitter *e, uint32_t func_index)
 {
     struct func f = {.e = e, .index = func_index, .type = func_type(e->c, func_index)};
     f.llvm = emitter_guest_func(e, func_index);
+    if (effects_of(e->c->plan.effects, func_index) & LUCET_FUNC_CLOSED)
+        emitter_keep_closed(e, f.llvm);
     f.context = LLVMGetParam(f.llvm, 0);
     wasm_reader_init_body(&f.reader, e->c->module, func_index);
     emitter_begin(e, f.llvm);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lucetc/bindings.h"
+#include "lucetc/effects.h"
 #include "lucetc/helpers.h"
 #include "lucetc/image.h"
 #include "lucetc/version.h"
@@ -274,8 +275,10 @@ static void write_funcs(struct writer *w)
     w->header.funcs = begin(w);
     for (uint32_t i = 0; i < w->m->nfuncs; i++) {
         const struct wasm_func *f = &w->m->funcs[i];
-        const struct lucet_module_func record = {
-            .type = f->type, .name = name_string(w, f->name), .wasm_offset = f->body_offset};
+        const struct lucet_module_func record = {.type = f->type,
+                                                 .name = name_string(w, f->name),
+                                                 .wasm_offset = f->body_offset,
+                                                 .effects = effects_of(w->c->plan.effects, i)};
         append_code(w, &record, sizeof record, offsetof(struct lucet_module_func, code),
                     emitter_guest_func(w->e, i));
     }

@@ -10,6 +10,7 @@
 
 #include "lucetc/debug.h"
 #include "lucetc/diagnostic.h"
+#include "lucetc/effects.h"
 #include "lucetc/evex.h"
 #include "lucetc/func.h"
 #include "lucetc/helpers.h"
@@ -116,18 +117,55 @@ static enum lucetc_opt_level piece_level(const struct work *w, uint32_t piece)
     return heavy ? lucetc_opt_none : w->c->options->opt_level;
 }
 
+/* ---- What LLVM says ---- */
+
+struct listener {
+    const struct compilation *c;
+    bool failed;
+};
+
+/* "stack frame size (136) exceeds limit (128) in function 'guest_func_7'" */
+static void hear_warning(const struct listener *l, const char *text)
+{
+    char name[64] = "";
+    const char *at = strstr(text, "in function '");
+    if (!strstr(text, "stack frame size"))
+        return;
+    if (at)
+        sscanf(at, "in function '%63[^']'", name);
+    effects_frame_is_large(l->c->plan.effects, name);
+}
+
+static void hear(LLVMDiagnosticInfoRef info, void *arg)
+{
+    struct listener *l = arg;
+    char *text = LLVMGetDiagInfoDescription(info);
+    const LLVMDiagnosticSeverity severity = LLVMGetDiagInfoSeverity(info);
+    if (severity == LLVMDSWarning)
+        hear_warning(l, text);
+    if (severity == LLVMDSError && !l->failed) {
+        diagnose(l->c->diagnostic, "internal", "LLVM: %s", text);
+        l->failed = true;
+    }
+    LLVMDisposeMessage(text);
+}
+
 static enum lucet_error make_piece(struct work *w, const struct compilation *c,
                                    LLVMTargetMachineRef tm, uint32_t piece)
 {
     struct emitter *e = emitter_new(c, "lucet", tm);
+    struct listener listener = {.c = c};
     if (!e)
         return lucet_error_no_memory;
+    LLVMContextSetDiagnosticHandler(e->llvm, hear, &listener);
     enum lucet_error error = build_piece(w, e, piece);
     debug_finish(e);
     if (!error)
         error = optimize(e, tm, piece_level(w, piece));
     if (!error)
         error = write_piece(w, e, tm, piece);
+    if (!error && listener.failed)
+        error = lucet_error_internal;
     emitter_free(e);
     return error;
 }
@@ -246,6 +284,7 @@ static void make_metadata(struct work *w)
     const struct compilation *all = w->c;
     struct compilation c = *all;
 
+    effects_settle(c.plan.effects);
     if (!atomic_load(&w->evex))
         c.target.features = lucet_cpu_without(c.target.features, LUCET_CPU_avx512f);
     w->c = &c;

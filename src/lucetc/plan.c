@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lucetc/effects.h"
 #include "lucetc/params.h"
 #include "lucetc/supported.h"
 
@@ -308,6 +309,8 @@ enum lucet_error plan_make(struct compilation *c)
     free(k.gates);
     free(k.is_ref_func);
     if (!e)
+        e = effects_make(c);
+    if (!e)
         e = layout_make(c);
     return e ? e : partitions_make(c);
 }
@@ -320,6 +323,7 @@ void plan_free(struct plan *p)
     free(p->gates);
     free(p->ref_funcs);
     free(p->cells);
+    effects_free(p->effects);
     free(p->partitions);
     *p = (struct plan){0};
 }

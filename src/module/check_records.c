@@ -141,6 +141,31 @@ static bool check_exports(struct reader *r)
     return true;
 }
 
+static bool all_integers(const uint8_t *types, uint32_t n)
+{
+    for (uint32_t k = 0; k < n; k++)
+        if (types[k] != LUCET_I32 && types[k] != LUCET_I64)
+            return false;
+    return true;
+}
+
+/* What calls of the function leave out then is for values that this one does not have. */
+static bool check_effects(struct reader *r, uint32_t i)
+{
+    const struct lucet_artifact *a = r->a;
+    const uint32_t effects = a->funcs[i].effects;
+    const struct lucet_module_type *t = &a->types[a->funcs[i].type];
+
+    if (effects == 0)
+        return true;
+    if (effects != LUCET_FUNC_CLOSED && effects != (LUCET_FUNC_CLOSED | LUCET_FUNC_QUIET))
+        return reader_fail(r, "function %u: unknown effects %#x", i, effects);
+    if (i < a->header->nimported_funcs ||
+        !all_integers(lucet_artifact_params(a, t), (uint32_t)t->nparams + t->nresults))
+        return reader_fail(r, "function %u cannot be closed", i);
+    return true;
+}
+
 static bool check_funcs(struct reader *r)
 {
     const struct lucet_artifact *a = r->a;
@@ -150,7 +175,7 @@ static bool check_funcs(struct reader *r)
         if (f->type >= a->ntypes)
             return reader_fail(r, "function %u: type %u does not exist", i, f->type);
         if (!reader_check_code(r, f->code, i < a->header->nimported_funcs, "function", i) ||
-            !reader_check_str(r, f->name, "function", i))
+            !reader_check_str(r, f->name, "function", i) || !check_effects(r, i))
             return false;
     }
     for (uint32_t i = 0; i < a->nref_funcs; i++)

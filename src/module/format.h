@@ -29,7 +29,7 @@
 #include "module/abi.h"
 
 #define LUCET_MODULE_MAGIC "LUCETMOD"
-#define LUCET_FORMAT_VERSION 2u
+#define LUCET_FORMAT_VERSION 3u
 #define LUCET_SECTION_MODULE ".lucet.module"
 #define LUCET_SECTION_DATA ".lucet.data"
 #define LUCET_NONE UINT32_MAX
@@ -177,7 +177,20 @@ struct lucet_module_func {
     lucet_code code;       /* body; for an import, its gate */
     struct lucet_str name; /* from the name section, for people; size 0 = none */
     uint32_t wasm_offset;  /* of the body in the .wasm file; 0 for imports */
+    uint32_t effects;      /* set of enum lucet_func_effects; 0 for imports */
 };
+
+/* What is known that a function does not do (docs/abi.md section 8); the runtime leaves out what would be for
+ * nothing. Only functions without loops whose parameters and results are few integers. */
+enum lucet_func_effects {
+    /* It calls nothing but closed functions of the module, and all of these uses no vector registers, no
+     * floating point and nothing of the runtime. */
+    LUCET_FUNC_CLOSED = 1u << 0,
+    /* It writes to no memory, and to LUCET_QUIET_STACK bytes of the stack at most, its entry's frame included.
+     * Only together with the former. */
+    LUCET_FUNC_QUIET = 1u << 1,
+};
+#define LUCET_QUIET_STACK 704u
 
 /* A constant expression: ops[first .. first+count) of init_ops, evaluated on a stack. */
 struct lucet_init {

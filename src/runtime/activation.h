@@ -151,6 +151,7 @@ static inline pthread_t lucet__self(void)
 void lucet__enter(struct activation *act);
 /* quick.S. From here to lucet__quick_end the guest counts as running though its code is not reached yet. */
 extern const char lucet__quick_begin[], lucet__quick_end[], lucet__quick_left[];
+extern const char lucet__closed_begin[], lucet__closed_end[]; /* the same, of closed functions */
 /* The instruction that may fault, because gs may be anything, and where it goes on then. */
 extern const char lucet__gs_probe[], lucet__gs_unknown[];
 /* Ends the thread's current activation: restores its host stack and registers, so that its

@@ -350,6 +350,7 @@ enum lucet_error lucet__finish(struct lucet_instance *i, struct activation *act,
     enum lucet_error e;
 
     result->tag = lucet_result_tag_returned;
+    i->touched |= act->outcome != OUTCOME_RETURNED;
     e = outcome(i, act, result);
     lucet__callable_update(i);
     LUCET__PROBE2(run_end, i, result->tag);
@@ -409,6 +410,8 @@ static enum lucet_error run(const struct call *c, const struct lucet_module_type
         return e;
     if (!begin(i, &act, result))
         return lucet_error_runtime_terminated;
+    i->touched |=
+        c->module != i->module || !(c->module->artifact.funcs[c->func].effects & LUCET_FUNC_QUIET);
     lucet__throw_begin(&act, c->ctx);
     if (i->stop->depth == 1)
         lucet__stack_unused(i->slot);

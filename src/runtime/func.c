@@ -86,6 +86,7 @@ enum lucet_error lucet_dl_module_func(const struct lucet_dl_module *m, const cha
         .index = e->index,
         .nparams = t->nparams,
         .nresults = t->nresults,
+        .effects = m->artifact.funcs[e->index].effects,
     };
     /* If it yields, its results find room in the instance. */
     if (t->nresults <= LUCET__FEW && !has_special_values(&m->artifact, t))
@@ -164,9 +165,11 @@ _Static_assert(offsetof(struct lucet_func, quick_id) == 0 &&
                    offsetof(struct lucet_func, index) == 32 &&
                    offsetof(struct lucet_func, nparams) == 36 &&
                    offsetof(struct lucet_func, nresults) == 38 &&
-                   offsetof(struct lucet_instance, act) == 0 &&
+                   offsetof(struct lucet_func, effects) == 40 && LUCET_FUNC_CLOSED == 1 &&
+                   LUCET_FUNC_QUIET == 2 && offsetof(struct lucet_instance, act) == 0 &&
                    offsetof(struct lucet_instance, ready) == QUICK_READY &&
                    offsetof(struct lucet_instance, vector_level) == QUICK_READY + 8 &&
+                   offsetof(struct lucet_instance, touched) == QUICK_READY + 9 &&
                    offsetof(struct lucet_instance, ctx) == QUICK_READY + 16 &&
                    offsetof(struct lucet_instance, exception) == QUICK_READY + 24 &&
                    offsetof(struct lucet_instance, stop) == QUICK_READY + 32 &&

@@ -87,7 +87,10 @@ void lucet_instance_set_continue_after_fault(struct lucet_instance *i, bool allo
 
 uint8_t *lucet_instance_heap(struct lucet_instance *i)
 {
-    return i && i->memory0 ? i->memory0->desc->base : NULL;
+    if (!i || !i->memory0)
+        return NULL;
+    i->touched = true;
+    return i->memory0->desc->base;
 }
 
 uint64_t lucet_instance_heap_len(const struct lucet_instance *i)
@@ -129,6 +132,7 @@ enum lucet_error lucet_instance_grow_heap(struct lucet_instance *i, uint32_t add
         return lucet__fail(lucet_error_invalid_argument, "lucet_instance_grow_heap: NULL");
     if (!i->memory0)
         return lucet__fail(lucet_error_no_linear_memory, "the module has no memory");
+    i->touched = true;
     before = lucet__memory_grow_for(i, i->memory0, additional_pages);
     if (before < 0)
         return lucet__fail(lucet_error_limits_exceeded,
@@ -154,6 +158,7 @@ enum lucet_error lucet_instance_memory(struct lucet_instance *i, const char *nam
         return lucet__fail(lucet_error_symbol_not_found, "no exported memory \"%s\"",
                            lucet__printable(text, sizeof(text), name, name_len));
     const struct lucet_memory *m = lucet__memory_desc(i, e->index);
+    i->touched = true;
     *base = m->base;
     *size = lucet__memory_size(m);
     return lucet_error_ok;

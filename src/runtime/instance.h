@@ -32,6 +32,7 @@ struct lucet_instance {
     uint64_t ready;        /* see lucet__callable_update() */
     uint8_t
         vector_level; /* which vector registers its code, and what it may call, can name; see machine.h */
+    bool touched; /* more has run than quiet functions, or its memory is the host's to write to */
     struct lucet_vmctx *ctx;
     struct lucet_pending *exception; /* the context's */
     struct stop *stop;

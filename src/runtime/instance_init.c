@@ -263,6 +263,7 @@ enum lucet_error lucet__instance_initialise(struct lucet_instance *i)
     enum lucet_error e = init_memories(i, &in_image);
 
     lucet__count_reset(i);
+    i->touched |= !in_image; /* data segments are written */
     if (e == lucet_error_ok && in_image)
         e = lucet__pristine_apply(i, &applied);
     if (e == lucet_error_ok && !applied)

@@ -172,7 +172,7 @@ static struct lucet_instance *instance_new(struct lucet_region *region, struct s
     uint64_t limit = region->limits.heap_memory_size;
 
     if (!i && !(i = lucet__calloc(1, sizeof(*i)))) {
-        lucet__slot_give_back(slot, module, NULL);
+        lucet__slot_give_back(slot, module, false, NULL);
         return NULL;
     }
     lucet__refs_take(&module->refs);
@@ -183,6 +183,7 @@ static struct lucet_instance *instance_new(struct lucet_region *region, struct s
     i->ctx = (struct lucet_vmctx *)(void *)slot->context;
     i->embed_ctx = o->embed_ctx;
     i->ncontexts = 0;
+    i->touched = false;
     i->terminate_on_heap_oom = o->terminate_on_heap_oom || region->options.terminate_on_heap_oom;
     i->heap_limit =
         o->heap_memory_limit && o->heap_memory_limit < limit ? o->heap_memory_limit : limit;

@@ -80,6 +80,7 @@ void lucet__instance_destroy(struct lucet_instance *i)
     struct lucet_dl_module *module = i->module;
     struct lucet_region *region = i->region;
     struct slot *slot = i->slot;
+    const bool quiet = !i->touched && !i->store; /* others' guests may have written to its memory */
 
     if (!slot || !park(i)) {
         lucet__exceptions_leave(i);
@@ -88,7 +89,7 @@ void lucet__instance_destroy(struct lucet_instance *i)
         i = NULL;
     }
     if (slot)
-        lucet__slot_give_back(slot, module, i); /* from here on it belongs to the next */
+        lucet__slot_give_back(slot, module, quiet, i); /* from here on it belongs to the next */
     lucet__module_drop(module);
     lucet__region_drop(region);
 }

@@ -23,6 +23,9 @@
 /* Pages, and runs of pages, that are put back singly. More: all are given to the kernel. */
 #define FEW_PAGES 96u
 #define FEW_RANGES 64u
+#define QUIET_DEPTH 1024u
+_Static_assert(QUIET_DEPTH >= LUCET__HEADROOM + LUCET_QUIET_STACK,
+               "and the mark lies in the former");
 #define SHALLOW (4 * LUCET__PAGE) /* of a stack, which most tenants do not leave */
 
 static bool protect(void *p, uint64_t size, int protection)
@@ -212,6 +215,34 @@ static bool put_back(struct slot *s, bool stack, const struct image *image)
     return true;
 }
 
+/* Both aligned to 64 bytes. */
+static bool is_zero(const uint8_t *from, const uint8_t *to)
+{
+    typedef uint64_t vector __attribute__((vector_size(16), may_alias));
+    vector one = {0}, two = {0};
+
+    for (; from < to; from += 64) {
+        const vector *v = (const vector *)(const void *)from;
+        one |= v[0] | v[1];
+        two |= v[2] | v[3];
+    }
+    one |= two;
+    return (one[0] | one[1]) == 0;
+}
+
+/* Of the page that the stack begins with, what quiet functions may have written to. The mark at its end (gs.h) is of
+ * the slot, and stays. False: there is more, which somebody's handler of a signal has left, without a stack of
+ * its own. */
+static bool put_back_quiet(struct slot *s)
+{
+    uint8_t *const end = stack_end(s), *const used = end - QUIET_DEPTH;
+
+    if (is_counted(s) || !is_zero(end - LUCET__PAGE, used))
+        return false;
+    memset(used, 0, QUIET_DEPTH - sizeof(uint64_t));
+    return true;
+}
+
 /* Gives pages back to the kernel; what is read there next is zero, or the image where that is mapped. */
 static bool forget(struct slot *s, uint8_t *from)
 {
@@ -352,7 +383,7 @@ static bool divide_front(const struct slot *s)
 }
 
 /* False: it could not be cleaned, and is never used again. */
-static bool clean(struct slot *s, struct lucet_dl_module *module)
+static bool clean(struct slot *s, struct lucet_dl_module *module, bool quiet)
 {
     /* A tenant without a heap here, or whose making failed, leaves another module's content behind, which
      * cannot be put back page by page. */
@@ -362,7 +393,8 @@ static bool clean(struct slot *s, struct lucet_dl_module *module)
     lucet__stack_unused(s);
     if (lucet__demand_lost(s->region))
         return false;
-    s->warm = !foreign && lucet__free_lists_may_keep(s->region->free) && put_back(s, true, image);
+    s->warm = !foreign && lucet__free_lists_may_keep(s->region->free) &&
+              ((quiet && put_back_quiet(s)) || put_back(s, true, image));
     s->heap_used = false;
     s->image_bytes = NULL;
     /* One call over stack and heap: what lies between is inaccessible. It fails for locked memory; new
@@ -378,12 +410,12 @@ static bool clean(struct slot *s, struct lucet_dl_module *module)
     return true;
 }
 
-void lucet__slot_give_back(struct slot *s, struct lucet_dl_module *module,
+void lucet__slot_give_back(struct slot *s, struct lucet_dl_module *module, bool quiet,
                            struct lucet_instance *parked)
 {
     const struct lucet_layout *l = &module->artifact.header->layout;
 
-    if (!clean(s, module)) {
+    if (!clean(s, module, quiet)) {
         lucet__log(lucet_log_error,
                    "a slot of a region could not be cleaned and is not used again");
         if (parked)

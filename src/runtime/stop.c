@@ -209,6 +209,7 @@ static bool in_guest(uintptr_t pc)
         return false;
     return (pc >= (uintptr_t)lucet__enter_begin && pc < (uintptr_t)lucet__enter_end) ||
            (pc >= (uintptr_t)lucet__quick_begin && pc < (uintptr_t)lucet__quick_end) ||
+           (pc >= (uintptr_t)lucet__closed_begin && pc < (uintptr_t)lucet__closed_end) ||
            (pc >= (uintptr_t)lucet__continue_begin && pc < (uintptr_t)lucet__continue_end) ||
            lucet__code_range_find(pc) != NULL;
 }

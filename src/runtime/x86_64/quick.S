@@ -4,7 +4,10 @@
  * Less is looked at and put back than in enter.S. Guest code changes neither the direction and alignment flags,
  * which C has clear at calls, nor the control bits of floating point, and never uses x87; where the host has MXCSR
  * as guests need it, all are as before when the function has returned. Its sticky flags may have been raised, as by any C
- * function. */
+ * function.
+ *
+ * Of closed functions (docs/abi.md section 8) still less: they use neither vector registers nor floating point, and
+ * nothing of the runtime, so all that is prepared for host functions may be as it is. */
 #include "frame.inc"
 #include "probe.inc"
 #include "quick.h"
@@ -15,8 +18,12 @@
 #define FUNC_ENTRY 8
 #define FUNC_CODE 16
 #define FUNC_COUNTS 36
+#define FUNC_EFFECTS 40
+#define CLOSED 1
+#define QUIET 2
 #define READY QUICK_READY
 #define VECTORS (READY + 8)
+#define TOUCHED (READY + 9)
 #define INSTANCE_CTX (READY + 16)
 #define EXCEPTION (READY + 24)
 #define STOP (READY + 32)
@@ -33,6 +40,18 @@
 #else
 #define FUNC_CALL lucet_func_call
 #endif
+
+        /* After a plain return. */
+        .macro  RETURN
+        movq    $0, STOP_RUNNING(%r8)
+        cmpl    $0, STOP_STATE(%r8)
+        jne     .Lnot_plain
+        PROBE   run_end, "8@%rsi 4@$0"          /* lucet_result_tag_returned */
+        cmpq    $0, RESULT(%rsi)
+        jne     .Lreturn_result
+        xorl    %eax, %eax
+        ret
+        .endm
 
         .text
         .p2align 5
@@ -70,6 +89,10 @@ FUNC_CALL:
 lucet__gs_probe:
         cmpq    %gs:GS_MARK, %r9
         jne     lucet__func_call_with_other_gs
+        testb   $CLOSED, FUNC_EFFECTS(%rdi)
+        .cfi_remember_state
+        jnz     .Lclosed
+        movb    $1, TOUCHED(%rsi)
 
         PUSH_REGISTERS
         subq    $8, %rsp
@@ -141,9 +164,7 @@ lucet__quick_end:
         movq    lucet__thread@GOTTPOFF(%rip), %rax
         movq    %fs:CURRENT(%rax), %rsi
         movq    HOST_SP(%rsi), %rsp
-        movq    %rsp, %xmm0
-        pslldq  $8, %xmm0
-        movups  %xmm0, %fs:CURRENT(%rax)        /* NULL; guest_frame: not in guest code */
+        movq    $0, %fs:CURRENT(%rax)
         .cfi_restore_state
         addq    $8, %rsp
         .cfi_adjust_cfa_offset -8
@@ -158,14 +179,7 @@ lucet__quick_end:
         cmpq    $0, EXCEPTION(%rsi)
         jne     .Lmay_have_thrown
 .Lnot_thrown:
-        movq    $0, STOP_RUNNING(%r8)
-        cmpl    $0, STOP_STATE(%r8)
-        jne     .Lnot_plain
-        PROBE   run_end, "8@%rsi 4@$0"          /* lucet_result_tag_returned */
-        cmpq    $0, RESULT(%rsi)
-        jne     .Lreturn_result
-        xorl    %eax, %eax
-        ret
+        RETURN
 
         /* ---- What is rare, or less in a hurry ---- */
 
@@ -189,15 +203,19 @@ lucet__quick_end:
         .hidden lucet__quick_left
 lucet__quick_left:
         .cfi_restore_state
-        ldmxcsr (%rsp)
-        fldcw   4(%rsp)                         /* host functions may have changed it */
-        pushq   $0x202
-        popfq
         movq    lucet__thread@GOTTPOFF(%rip), %rax
         movq    %fs:CURRENT(%rax), %rsi
-        movq    $0, %fs:CURRENT(%rax)
+        movq    VALUES+8(%rsi), %rdi
+        testb   $CLOSED, FUNC_EFFECTS(%rdi)     /* changes neither, and they have not been stored */
+        jnz     .Lclosed_left
+        ldmxcsr (%rsp)
+        fldcw   4(%rsp)                         /* host functions may have changed it */
         addq    $8, %rsp
         .cfi_adjust_cfa_offset -8
+.Lclosed_left:
+        pushq   $0x202
+        popfq
+        movq    $0, %fs:CURRENT(%rax)
         POP_REGISTERS
         jmp     .Lend
 
@@ -239,9 +257,10 @@ lucet__gs_unknown:
         movq    $0, (%r9)
         jmp     .Lno_exception
 .Lstopped:
-        movq    %rsp, %fs:GUEST_FRAME(%rax)
         addq    $8, %rsp
         .cfi_adjust_cfa_offset -8
+.Lclosed_stopped:
+        movq    %rsp, %fs:GUEST_FRAME(%rax)
         POP_REGISTERS
         movq    VALUES(%rsi), %rdx
         movq    VALUES+8(%rsi), %rdi
@@ -251,6 +270,86 @@ lucet__gs_unknown:
 
         .cfi_undefined %rip
         CLEAR_VECTORS 1
+
+        /* ---- Closed functions ---- */
+
+        .cfi_restore_state
+        .p2align 5
+.Lclosed:
+        testb   $QUIET, FUNC_EFFECTS(%rdi)
+        jz      .Ltouches
+.Ltouched:
+        PUSH_REGISTERS
+        movq    %rsp, HOST_SP(%rsi)
+        movq    %rdx, VALUES(%rsi)
+        movq    %rdi, VALUES+8(%rsi)
+        testq   %rcx, %rcx
+        jnz     .Lstore_closed_result
+.Lclosed_result_stored:
+        movq    INSTANCE_CTX(%rsi), %r13
+        cmpq    %r13, %fs:CTX(%rax)
+        jne     .Lset_ctx
+.Lctx_is_set:
+        movq    %fs:THREAD_OWN_ABI(%rax), %r9
+        cmpq    %r9, STOP_ABI(%r8)
+        jne     .Lset_closed_thread
+.Lclosed_thread_is_set:
+        cmpq    $0, %fs:GUEST_FRAME(%rax)
+        jne     .Lset_guest_frame
+.Lguest_frame_is_set:
+        movq    FUNC_CODE(%rdi), %r10
+        movq    FUNC_ENTRY(%rdi), %r11
+        movabsq $0x100000001, %r9       /* running, depth 1 */
+        movq    %r9, STOP_RUNNING(%r8)
+        movq    %rsi, %fs:CURRENT(%rax)
+        .globl  lucet__closed_begin
+        .hidden lucet__closed_begin
+lucet__closed_begin:
+        cmpl    $0, STOP_STATE(%r8)
+        jne     .Lclosed_stopped
+        PROBE   run_begin, "8@%rsi 4@32(%rdi)"  /* instance, FUNC_INDEX */
+        leaq    VALUES(%rsi), %rdi
+        movq    GUEST_SP(%rsi), %rsp
+        .cfi_remember_state
+        .cfi_remember_state
+        .cfi_undefined %rip
+        CLEAR_INTEGERS
+        xorl    %eax, %eax
+        call    *%r11
+        .globl  lucet__closed_end
+        .hidden lucet__closed_end
+lucet__closed_end:
+        movq    lucet__thread@GOTTPOFF(%rip), %rax
+        movq    %fs:CURRENT(%rax), %rsi
+        movq    HOST_SP(%rsi), %rsp
+        movq    $0, %fs:CURRENT(%rax)
+        .cfi_restore_state
+        POP_REGISTERS
+        movq    STOP(%rsi), %r8
+        cmpq    $0, NOT_PLAIN(%rsi)
+        jne     .Lnot_plain
+        RETURN
+
+        .cfi_restore_state
+.Lstore_closed_result:
+        movq    %rcx, RESULT(%rsi)
+        jmp     .Lclosed_result_stored
+.Lset_ctx:
+        movq    %r13, %fs:CTX(%rax)
+        jmp     .Lctx_is_set
+.Lset_closed_thread:
+        movq    %r9, STOP_ABI(%r8)
+        jmp     .Lclosed_thread_is_set
+.Lset_guest_frame:
+        movq    $0, %fs:GUEST_FRAME(%rax)
+        jmp     .Lguest_frame_is_set
+        .cfi_adjust_cfa_offset -8*6
+        .irp    r, r15, r14, r13, r12, rbx, rbp
+        .cfi_restore %\r
+        .endr
+.Ltouches:
+        movb    $1, TOUCHED(%rsi)
+        jmp     .Ltouched
         .cfi_endproc
         .size   FUNC_CALL, .-FUNC_CALL
 

@@ -39,6 +39,11 @@ static void set_code(struct view *v, json_t *o, lucet_code code)
     must_do(json_object_set_new(o, "size", json_integer(fn->end - fn->start)));
 }
 
+static const char *effects_name(uint32_t effects)
+{
+    return effects & LUCET_FUNC_QUIET ? "quiet" : effects & LUCET_FUNC_CLOSED ? "closed" : "any";
+}
+
 json_t *section_functions(struct view *v)
 {
     const struct lucet_artifact *a = v->a;
@@ -54,6 +59,7 @@ json_t *section_functions(struct view *v)
         if (!imported)
             must_do(json_object_set_new(o, "wasm_offset", json_integer(f->wasm_offset)));
         set_code(v, o, f->code);
+        must_do(json_object_set_new(o, "effects", json_string(effects_name(f->effects))));
         must_do(json_array_append_new(list, o));
     }
     return list;

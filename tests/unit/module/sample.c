@@ -68,9 +68,9 @@ static void add_entities(struct builder *b)
     struct lucet_module_memory *m = ADD(b, memories, struct lucet_module_memory, 1);
     struct lucet_module_global *g = ADD(b, globals, struct lucet_module_global, 4);
 
-    f[0] = (struct lucet_module_func){1, code(b, 3), str(b, "imported"), 0};
-    f[1] = (struct lucet_module_func){0, code(b, 4), str(b, "start"), 30};
-    f[2] = (struct lucet_module_func){2, code(b, 5), str(b, ""), 40};
+    f[0] = (struct lucet_module_func){1, code(b, 3), str(b, "imported"), 0, 0};
+    f[1] = (struct lucet_module_func){0, code(b, 4), str(b, "start"), 30, 0};
+    f[2] = (struct lucet_module_func){2, code(b, 5), str(b, ""), 40, 0};
     t[0] = (struct lucet_module_table){1, 10, LUCET_FUNCREF, LUCET_HAS_MAX, {0, 0}};
     t[1] = (struct lucet_module_table){4, 0, LUCET_EXTERNREF, 0, {0, 0}};
     m[0] = (struct lucet_module_memory){1, 2, LUCET_HAS_MAX, 16};

@@ -101,6 +101,25 @@ static void imports_and_exports_are_named_and_in_order(void **state)
                    {"function 1: has no code", own_without_code}, {"helper 0: name", helper_name});
 }
 
+#define CLOSED LUCET_FUNC_CLOSED
+#define QUIET (LUCET_FUNC_CLOSED | LUCET_FUNC_QUIET)
+CHANGE(func_closed, R(funcs, func, 1)->effects = CLOSED)
+CHANGE(func_quiet, R(funcs, func, 2)->effects = QUIET)
+CHANGE(func_only_quiet, R(funcs, func, 2)->effects = LUCET_FUNC_QUIET)
+CHANGE(func_more_than_quiet, R(funcs, func, 2)->effects = QUIET | 4)
+CHANGE(import_closed, R(funcs, func, 0)->type = 0; R(funcs, func, 0)->effects = CLOSED)
+CHANGE(closed_with_a_float, R(funcs, func, 2)->type = 1; R(funcs, func, 2)->effects = CLOSED)
+
+static void effects_are_of_functions_that_can_have_them(void **state)
+{
+    (void)state;
+    EXPECT_CHANGES({NULL, func_closed}, {NULL, func_quiet},
+                   {"function 2: unknown effects 0x2", func_only_quiet},
+                   {"function 2: unknown effects 0x7", func_more_than_quiet},
+                   {"function 0 cannot be closed", import_closed},
+                   {"function 2 cannot be closed", closed_with_a_float});
+}
+
 /* ---- Tables, memories, globals ---- */
 
 CHANGE(table_flags, R(tables, table, 0)->flags |= LUCET_SHARED)
@@ -463,6 +482,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(types_are_of_known_values_and_earlier_types),
         cmocka_unit_test(imports_and_exports_are_named_and_in_order),
+        cmocka_unit_test(effects_are_of_functions_that_can_have_them),
         cmocka_unit_test(limits_are_within_what_indices_name),
         cmocka_unit_test(constant_expressions_are_whole_and_typed),
         cmocka_unit_test(tables_begin_with_what_is_there_before_them),
