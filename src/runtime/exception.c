@@ -43,8 +43,12 @@ void lucet_exception_retain(struct lucet_exception *e)
 
 void lucet_exception_release(struct lucet_exception *e)
 {
-    if (e && --e->refs == 0 && !e->of)
+    if (!e || --e->refs > 0)
+        return;
+    if (!e->of)
         destroy(e);
+    else /* it may have been found through this reference only */
+        lucet__exception_mark(lucet__exception_set(e), e);
 }
 
 /* ---- Sets ---- */
@@ -57,74 +61,112 @@ static uint64_t new_ref(void)
     return (atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1) * 0x9e3779b97f4a7c15u;
 }
 
-static struct lucet_exception **chain(const struct exceptions *s, uint64_t ref)
+static struct lucet_exception **chain(const struct exceptions *s, const struct exception_table *t,
+                                      uint64_t ref)
 {
-    const uint64_t h = lucet__exception_hash(s, ref);
-
-    if (s->old && h >> (64 - s->old_bits) >= s->moved)
-        return &s->old[h >> (64 - s->old_bits)];
-    return &s->table[h >> (64 - s->bits)];
+    return &t->chains[lucet__exception_hash(s, ref) >> (64 - t->bits)];
 }
 
-struct lucet_exception *lucet__exception_find(const struct exceptions *s, uint64_t ref)
+static struct lucet_exception *look_up(const struct exceptions *s, const struct exception_table *t,
+                                       uint64_t ref)
 {
-    struct lucet_exception *e = s && ref ? *chain(s, ref) : NULL;
+    struct lucet_exception *e = t->chains ? *chain(s, t, ref) : NULL;
 
     while (e && e->ref != ref)
         e = e->next;
     return e;
 }
 
+static struct lucet_exception *find(const struct exceptions *s, uint64_t ref)
+{
+    struct lucet_exception *e = look_up(s, &s->table, ref);
+
+    if (!e)
+        e = look_up(s, &s->old, ref);
+    for (const struct exceptions *t = s->united; t && !e; t = t->next_united)
+        e = find(t, ref);
+    return e;
+}
+
+struct lucet_exception *lucet__exception_find(struct exceptions *s, uint64_t ref)
+{
+    struct lucet_exception *e = s && ref ? find(s, ref) : NULL;
+
+    if (!e || s->phase == PHASE_NONE || e->marked == s->collections)
+        return e;
+    if (s->phase == PHASE_SWEEP && e->refs == 0)
+        return NULL; /* it was gone before anyone asked */
+    lucet__exception_mark(s, e);
+    return e;
+}
+
+static void put_in_place(struct exceptions *s, struct lucet_exception *e)
+{
+    struct lucet_exception **to = chain(s, &s->table, e->ref);
+
+    e->of = s;
+    e->marked = s->phase == PHASE_NONE ? 0 : s->collections;
+    e->next = *to;
+    *to = e;
+}
+
+static void move_chain(struct exceptions *s, struct exception_table *from)
+{
+    struct lucet_exception *e = from->chains[from->moved], *next;
+
+    from->chains[from->moved++] = NULL;
+    for (; e; e = next) {
+        next = e->next;
+        put_in_place(s, e);
+    }
+    if (from->moved >> from->bits == 0)
+        return;
+    lucet__free(from->chains);
+    from->chains = NULL;
+}
+
 bool lucet__exceptions_move(struct exceptions *s)
 {
-    struct lucet_exception *e, *next;
+    struct exceptions *t = s->united;
 
-    if (!s->old)
-        return false;
-    e = s->old[s->moved++]; /* chain() gives its new place from now on */
-    for (; e; e = next) {
-        struct lucet_exception **to = chain(s, e->ref);
-        next = e->next;
-        e->next = *to;
-        *to = e;
+    if (s->old.chains) {
+        move_chain(s, &s->old);
+    } else if (t) {
+        move_chain(s, t->old.chains ? &t->old : &t->table);
+        if (!t->table.chains) {
+            s->united = t->next_united;
+            lucet__free(t);
+        }
     }
-    if (s->moved >> s->old_bits == 0)
-        return true;
-    lucet__free(s->old);
-    s->old = NULL;
-    return false;
+    return s->old.chains || s->united;
+}
+
+static struct lucet_exception **new_chains(unsigned bits)
+{
+    return lucet__calloc((size_t)1 << bits, sizeof(struct lucet_exception *));
 }
 
 /* Bit by bit, so that none takes long: all of the smaller table has moved long before the larger one is full. Longer
- * chains will do when there is no memory. */
+ * chains will do when there is no memory, or while somebody goes through them. */
 static void make_room(struct exceptions *s)
 {
     struct lucet_exception **larger;
 
     if (lucet__exceptions_move(s) && lucet__exceptions_move(s))
         return;
-    if (s->count >> s->bits == 0 || s->old)
+    if (s->count >> s->table.bits == 0 || s->old.chains || s->united || s->phase != PHASE_NONE)
         return;
-    larger = lucet__calloc((size_t)1 << (s->bits + 2), sizeof(struct lucet_exception *));
+    larger = new_chains(s->table.bits + 2);
     if (!larger)
         return;
     s->old = s->table;
-    s->old_bits = s->bits;
-    s->moved = 0;
-    s->table = larger;
-    s->bits += 2;
+    s->table = (struct exception_table){.chains = larger, .bits = s->old.bits + 2};
 }
 
 static void insert(struct exceptions *s, struct lucet_exception *e)
 {
-    struct lucet_exception **to;
-
     make_room(s);
-    to = chain(s, e->ref);
-    e->of = s;
-    e->marked = 0;
-    e->next = *to;
-    *to = e;
+    put_in_place(s, e);
     s->count++;
     s->bytes += lucet__exception_size(e->tag);
 }
@@ -141,9 +183,9 @@ static struct exceptions *set_new(uint64_t limit)
 
     if (!s)
         return NULL;
-    *s = (struct exceptions){.bits = 4, .limit = limit, .key = lucet_siphash_key()};
-    s->table = lucet__calloc((size_t)1 << s->bits, sizeof(*s->table));
-    if (!s->table) {
+    *s = (struct exceptions){.table.bits = 4, .limit = limit, .key = lucet_siphash_key()};
+    s->table.chains = new_chains(s->table.bits);
+    if (!s->table.chains) {
         lucet__free(s);
         return NULL;
     }
@@ -165,12 +207,12 @@ static void set_free(struct exceptions *s)
 {
     while (lucet__exceptions_move(s))
         ;
-    for (size_t k = 0; k < (size_t)1 << s->bits; k++)
-        for (struct lucet_exception *e = s->table[k], *next; e; e = next) {
+    for (size_t k = 0; k >> s->table.bits == 0; k++)
+        for (struct lucet_exception *e = s->table.chains[k], *next; e; e = next) {
             next = e->next;
             orphan(e);
         }
-    lucet__free(s->table);
+    lucet__free(s->table.chains);
     lucet__free(s);
 }
 
@@ -210,7 +252,34 @@ void lucet__exceptions_leave(struct lucet_instance *i)
         set_free(s);
 }
 
-/* Two stores become one: instances of a store have one set, or none yet. */
+/* Neither set is searched any more as if it were whole. */
+static void give_up_collection(struct exceptions *s)
+{
+    s->phase = PHASE_NONE;
+    s->found = NULL;
+}
+
+/* Takes over what `t` has, as time goes by. */
+static void take_over(struct exceptions *s, struct exceptions *t)
+{
+    struct exceptions **end = &s->united;
+
+    give_up_collection(s);
+    give_up_collection(t);
+    s->limit += t->limit;
+    s->count += t->count;
+    s->bytes += t->bytes;
+    t->next_united = t->united;
+    t->united = NULL;
+    while (*end)
+        end = &(*end)->next_united;
+    *end = t;
+    for (; t; t = t->next_united)
+        t->into = s;
+}
+
+/* Two stores become one: instances of a store have one set, or none yet. This may be within a guest's run, and with the
+ * mutex of all stores: it takes no longer for large sets than for small ones. */
 void lucet__exceptions_unite(struct lucet_instance *one, struct lucet_instance *two)
 {
     struct exceptions *s = one ? one->exceptions : NULL, *t = two ? two->exceptions : NULL;
@@ -223,18 +292,8 @@ void lucet__exceptions_unite(struct lucet_instance *one, struct lucet_instance *
     }
     for (struct lucet_instance *i = two; i; i = i->store_next)
         use(i, s);
-    if (!t)
-        return;
-    s->limit += t->limit;
-    while (lucet__exceptions_move(t))
-        ;
-    for (size_t k = 0; k < (size_t)1 << t->bits; k++)
-        for (struct lucet_exception *e = t->table[k], *next; e; e = next) {
-            next = e->next;
-            insert(s, e);
-        }
-    lucet__free(t->table);
-    lucet__free(t);
+    if (t)
+        take_over(s, t);
 }
 
 /* ---- From one store to another ---- */
@@ -276,7 +335,8 @@ enum lucet_error lucet__exception_hold(struct lucet_instance *i, const struct lu
 {
     if (!lucet__exceptions_of(i))
         return lucet__no_memory();
-    return e->of ? lucet__exception_share(e->tag, e->values, e->of->user, i) : hold_values(i, e);
+    const struct exceptions *s = lucet__exception_set(e);
+    return s ? lucet__exception_share(e->tag, e->values, s->user, i) : hold_values(i, e);
 }
 
 enum lucet_error lucet__exception_admit(struct lucet_instance *i, struct lucet_exception *e,
@@ -286,7 +346,7 @@ enum lucet_error lucet__exception_admit(struct lucet_instance *i, struct lucet_e
 
     if (error != lucet_error_ok)
         return error;
-    if (e->of && e->of != i->exceptions) {
+    if (e->of && lucet__exception_set(e) != i->exceptions) {
         e = lucet__exception_new(e->tag, e->values);
         if (!e)
             return lucet__no_memory();
@@ -363,6 +423,6 @@ enum lucet_error lucet_exception_value(const struct lucet_exception *e, size_t i
         return lucet__fail(lucet_error_invalid_argument, "lucet_exception_value: NULL or index");
     *out = lucet__value_load(e->tag->types[i], e->values[i]);
     if (out->ty == lucet_val_type_exnref)
-        out->inner_val.as_ref = lucet__exception_find(e->of, e->values[i][0]);
+        out->inner_val.as_ref = lucet__exception_find(lucet__exception_set(e), e->values[i][0]);
     return lucet_error_ok;
 }

@@ -35,30 +35,38 @@ struct lucet_tag {
 };
 
 struct lucet_exception {
-    uint64_t ref;    /* what guests hold */
-    uint32_t refs;   /* of the host */
-    uint32_t marked; /* the collection that found it last */
-    struct exceptions
-        *of; /* the set it is in; NULL: none (any more), it goes with its last reference */
+    uint64_t ref;          /* what guests hold */
+    uint32_t refs;         /* of the host */
+    uint32_t marked;       /* the collection that found it last */
+    struct exceptions *of; /* lucet__exception_set() */
     struct lucet_exception *next, *next_marked;
     struct lucet_tag *tag;
     uint64_t values[][2];
 };
 
+struct exception_table {
+    struct lucet_exception **chains; /* 2^bits */
+    unsigned bits;
+    size_t moved; /* so many have been taken over by another table */
+};
+
 /* The exceptions that instances of one store may hold, by what guests call them. */
 struct exceptions {
-    uint32_t users;                 /* instances */
-    struct lucet_instance *user;    /* one of them */
-    struct lucet_exception **table; /* 2^bits chains */
-    unsigned bits;
-    /* What a larger table has not taken over yet: chains from `moved` on. NULL: nothing. */
-    struct lucet_exception **old;
-    unsigned old_bits;
-    size_t moved;
+    uint32_t users;              /* instances */
+    struct lucet_instance *user; /* one of them */
+    /* `old` has what `table`, which is larger, has not taken over yet; chains = NULL: nothing. */
+    struct exception_table table, old;
     struct lucet_siphash_key key; /* guests know in which order numbers are given */
-    uint32_t collections;
     size_t count;
     uint64_t bytes, limit;
+    /* Sets that have become one with this one, of which not everything has been taken over. */
+    struct exceptions *united, *next_united;
+    struct exceptions *into; /* the set with which this one has become one */
+    /* The collection that is in progress (exception_collect.c). */
+    enum exceptions_phase { PHASE_NONE, PHASE_ROOTS, PHASE_MARK, PHASE_SWEEP } phase;
+    uint32_t collections;          /* its number, or the last one's */
+    size_t chain;                  /* of the table: the next to be looked at */
+    struct lucet_exception *found; /* whose values have not been looked at; by next_marked */
 };
 
 /* ---- tag.c ---- */
@@ -90,9 +98,14 @@ static inline uint64_t lucet__exception_hash(const struct exceptions *s, uint64_
     h ^= h >> 32;
     return h * 0x9e3779b97f4a7c15u;
 }
-/* NULL: there is none of that number. */
-struct lucet_exception *lucet__exception_find(const struct exceptions *s, uint64_t ref);
-/* Moves a chain from the table before to the larger one. False: there is nothing left to move. */
+/* The set it is in; NULL: none (any more), it goes with its last reference. */
+static inline struct exceptions *lucet__exception_set(const struct lucet_exception *e)
+{
+    return e->of && e->of->into ? e->of->into : e->of;
+}
+/* NULL: there is none of that number. Whoever asks for it may hold it. */
+struct lucet_exception *lucet__exception_find(struct exceptions *s, uint64_t ref);
+/* Moves a chain from a table before to the present one. False: nothing is left to move. */
 bool lucet__exceptions_move(struct exceptions *s);
 /* Into the set; guests may hold it from now on. */
 void lucet__exception_add(struct exceptions *s, struct lucet_exception *e);
@@ -117,5 +130,11 @@ void lucet__exceptions_unite(struct lucet_instance *one, struct lucet_instance *
 /* Room for `size` more bytes of exceptions. False: too many are in use, or `act` (NULL: none) was asked to stop, and does not
  * wait for that. */
 bool lucet__exceptions_room(struct lucet_instance *i, const struct activation *act, uint64_t size);
+/* The same for a builtin that `ctx` called: when its slice is over it is put aside meanwhile, and goes on as lucet__slice_yield() says. */
+bool lucet__exceptions_room_in_slices(struct lucet_vmctx *ctx, uint64_t size);
+/* For one more that comes whether there is room or not, as a run ends: does a part of what makes room. */
+void lucet__exceptions_tidy(struct lucet_instance *i, const struct activation *act, uint64_t size);
+/* It is in use, as a collection in progress is to know. */
+void lucet__exception_mark(struct exceptions *s, struct lucet_exception *e);
 
 #endif

@@ -1,6 +1,7 @@
 /* Which exceptions guests still hold. There is no other garbage in WebAssembly as it is implemented
  * here, so nothing is counted or traced while guests run: when the set of a store is full, all places
- * where a reference can be are searched, and what is not found goes.
+ * where a reference can be are searched, and what is not found goes. That is done in parts, between which the run may
+ * be put aside and others run, who go on with it when they need room.
  *
  * References are in tables and globals of type exnref, in values of other exceptions, and in frames and
  * saved registers on guest stacks. Stacks and the guest's parts of contexts are searched word by word:
@@ -8,6 +9,7 @@
 
 #include "runtime/activation.h"
 #include "runtime/allocate.h"
+#include "runtime/builtins.h"
 #include "runtime/exception.h"
 #include "runtime/instance.h"
 #include "runtime/linker.h"
@@ -19,35 +21,44 @@
 #include "runtime/suspend.h"
 #include "runtime/table.h"
 
-#define STEPS                                                                                      \
-    1024u /* between looks at stop requests; each may be a miss of all caches, or a free */
+#define STEPS 256u                 /* of a part; each may be a miss of all caches, or a free */
+#define PARTS 16u                  /* that the end of a run waits for */
 enum { RSP = 15, RED_ZONE = 128 }; /* in struct registers; below it */
 
 struct search {
     struct exceptions *s;
-    struct lucet_exception *marked; /* found, values not looked at yet; by next_marked */
-    const struct activation *act;   /* whose stop request is heard; NULL: nobody's */
+    const struct activation *act; /* whose stop request is heard; NULL: nobody's */
     uint64_t steps;
-    bool stopped; /* given up: every loop ends */
+    bool stopped; /* given up: every loop over roots ends */
 };
 
-/* Slices do not end here: others would change what is being searched. */
-static bool goes_on(struct search *w)
+static bool is_stopped(const struct activation *act)
 {
     enum lucet_terminated_reason reason;
 
-    if (++w->steps % STEPS == 0 && w->act && lucet__stop_requested(w->act->instance->stop, &reason))
+    return act && lucet__stop_requested(act->instance->stop, &reason);
+}
+
+static bool goes_on(struct search *w)
+{
+    if (++w->steps % STEPS == 0 && is_stopped(w->act))
         w->stopped = true;
     return !w->stopped;
 }
 
-static void found(struct search *w, struct lucet_exception *e)
+void lucet__exception_mark(struct exceptions *s, struct lucet_exception *e)
 {
-    if (!e || e->marked == w->s->collections)
+    if (s->phase == PHASE_NONE || s->phase == PHASE_SWEEP || e->marked == s->collections)
         return;
-    e->marked = w->s->collections;
-    e->next_marked = w->marked;
-    w->marked = e;
+    e->marked = s->collections;
+    e->next_marked = s->found;
+    s->found = e;
+}
+
+/* The number of one, perhaps. To find it is to mark it. */
+static void look_at(struct search *w, uint64_t word)
+{
+    lucet__exception_find(w->s, word);
 }
 
 /* The words of a stack include what AddressSanitizer guards. */
@@ -59,14 +70,14 @@ static void search_words(struct search *w, const void *from, const void *to)
     const volatile uint64_t *p = (const volatile uint64_t *)(((uintptr_t)from + 7) & ~(uintptr_t)7);
 
     for (; (uintptr_t)(p + 1) <= (uintptr_t)to && goes_on(w); p++)
-        found(w, lucet__exception_find(w->s, *p));
+        look_at(w, *p);
 }
 
 static void search_values(struct search *w, const struct lucet_exception *e)
 {
     for (uint32_t k = 0; e && k < e->tag->nvalues && goes_on(w); k++)
         if (e->tag->types[k] == LUCET_EXNREF)
-            found(w, lucet__exception_find(w->s, e->values[k][0]));
+            look_at(w, e->values[k][0]);
 }
 
 static void search_table(struct search *w, const struct table *t)
@@ -118,7 +129,7 @@ static void search_object(struct search *w, const struct object *o)
     if (o->kind == lucet_extern_table)
         search_table(w, &o->u.table.own);
     if (o->kind == lucet_extern_global && o->u.global.type == LUCET_EXNREF)
-        found(w, lucet__exception_find(w->s, o->u.global.value[0]));
+        look_at(w, o->u.global.value[0]);
 }
 
 static bool within(const struct activation *act, uintptr_t sp)
@@ -148,22 +159,12 @@ __attribute__((noinline)) static void search_registers_and_stacks(struct search 
     __asm__ volatile("" ::: "memory"); /* not a jump: this frame must be there */
 }
 
-/* Those that the host holds. */
-static void search_host(struct search *w)
-{
-    const struct exceptions *s = w->s;
-
-    for (size_t k = 0; k < (size_t)1 << s->bits && goes_on(w); k++)
-        for (struct lucet_exception *e = s->table[k]; e && goes_on(w); e = e->next)
-            if (e->refs)
-                found(w, e);
-}
-
-static void mark(struct search *w, struct lucet_instance *i)
+/* All at once: who can run meanwhile could move a reference from where has not been looked to where has been. What is
+ * not found now, directly or through values, which never change, cannot be found by guests later either. */
+static void search_roots(struct search *w, struct lucet_instance *i)
 {
     const struct store_members m = lucet__store_members(i);
 
-    search_host(w);
     search_registers_and_stacks(w);
     if (!m.instances)
         search_instance(w, i);
@@ -171,54 +172,141 @@ static void mark(struct search *w, struct lucet_instance *i)
         search_instance(w, k);
     for (const struct object *o = m.objects; o && goes_on(w); o = o->store_next)
         search_object(w, o);
-    while (w->marked && goes_on(w)) {
-        const struct lucet_exception *e = w->marked;
-        w->marked = e->next_marked;
-        search_values(w, e);
-    }
 }
 
-static void sweep(struct search *w)
-{
-    struct exceptions *s = w->s;
-
-    for (size_t k = 0; k < (size_t)1 << s->bits && goes_on(w); k++)
-        for (struct lucet_exception **p = &s->table[k]; *p && goes_on(w);) {
-            struct lucet_exception *e = *p;
-            if (e->marked == s->collections) {
-                p = &e->next;
-                continue;
-            }
-            *p = e->next;
-            s->count--;
-            s->bytes -= lucet__exception_size(e->tag);
-            lucet_tag_release(e->tag);
-            lucet__free(e);
-        }
-}
-
-static void collect(struct search *w, struct lucet_instance *i)
+static void begin(struct search *w, struct lucet_instance *i, const struct activation *act)
 {
     struct exceptions *s = w->s;
 
     if (++s->collections == 0) /* new ones have 0 */
         s->collections = 1;
-    while (goes_on(w) && lucet__exceptions_move(s))
-        ;
-    mark(w, i);
-    if (!w->stopped) /* else not all have been found */
-        sweep(w);
+    s->phase = PHASE_ROOTS;
+    s->found = NULL;
+    s->chain = 0;
+    w->act = act;
+    search_roots(w, i);
+    w->act = NULL; /* what follows goes on where it ended */
+    s->phase = w->stopped ? PHASE_NONE : PHASE_MARK;
+}
+
+/* Values of one that was found, or a chain's that the host holds. */
+static void mark(struct search *w)
+{
+    struct exceptions *s = w->s;
+    const struct lucet_exception *e = s->found;
+
+    if (e) {
+        s->found = e->next_marked;
+        search_values(w, e);
+    } else if (s->chain >> s->table.bits == 0) {
+        for (struct lucet_exception *h = s->table.chains[s->chain++]; h; h = h->next, w->steps++)
+            if (h->refs)
+                lucet__exception_mark(s, h);
+    } else {
+        s->chain = 0;
+        s->phase = PHASE_SWEEP;
+    }
+}
+
+/* A chain. */
+static void sweep(struct search *w)
+{
+    struct exceptions *s = w->s;
+
+    for (struct lucet_exception **p = &s->table.chains[s->chain++]; *p; w->steps++) {
+        struct lucet_exception *e = *p;
+        if (e->marked == s->collections || e->refs) {
+            p = &e->next;
+            continue;
+        }
+        *p = e->next;
+        s->count--;
+        s->bytes -= lucet__exception_size(e->tag);
+        lucet_tag_release(e->tag);
+        lucet__free(e);
+    }
+    if (s->chain >> s->table.bits)
+        s->phase = PHASE_NONE;
+}
+
+/* A part of the collection in progress, or of a new one. True: it is over. */
+static bool advance(struct lucet_instance *i, const struct activation *act)
+{
+    struct exceptions *s = i->exceptions;
+    struct search w = {.s = s};
+
+    for (; w.steps < STEPS && !w.stopped; w.steps++)
+        switch (s->phase) {
+        case PHASE_NONE:
+            if (!lucet__exceptions_move(s))
+                begin(&w, i, act);
+            break;
+        case PHASE_ROOTS: /* only within begin() */
+        case PHASE_MARK: mark(&w); break;
+        case PHASE_SWEEP:
+            sweep(&w);
+            if (s->phase == PHASE_NONE)
+                return true;
+        }
+    return false;
+}
+
+static bool has_room(const struct exceptions *s, uint64_t size)
+{
+    return s->bytes <= s->limit && size <= s->limit - s->bytes;
+}
+
+/* What somebody does until there is room. Others may do a part of it, or what makes it vain: only who has seen a
+ * collection from its beginning to its end knows that nothing more can go. */
+struct effort {
+    const struct exceptions *s;
+    uint32_t began; /* number of the collection, 0: none yet */
+};
+
+/* False: it is in vain. */
+static bool try_on(struct effort *own, struct lucet_instance *i, const struct activation *act)
+{
+    const struct exceptions *s = i->exceptions;
+    const uint32_t before = s->collections;
+    const bool over = advance(i, act);
+
+    if (s != own->s)
+        *own = (struct effort){.s = s};
+    if (s->collections != before)
+        own->began = s->collections;
+    return !over || own->began != s->collections;
 }
 
 bool lucet__exceptions_room(struct lucet_instance *i, const struct activation *act, uint64_t size)
 {
-    struct exceptions *s = lucet__exceptions_of(i);
+    struct effort own = {NULL, 0};
 
-    if (!s)
+    if (!lucet__exceptions_of(i))
         return false;
-    if (s->bytes <= s->limit && size <= s->limit - s->bytes)
-        return true;
-    struct search w = {.s = s, .act = act};
-    collect(&w, i);
-    return !w.stopped && s->bytes <= s->limit && size <= s->limit - s->bytes;
+    while (!has_room(i->exceptions, size))
+        if (is_stopped(act) || !try_on(&own, i, act))
+            return has_room(i->exceptions, size);
+    return true;
+}
+
+bool lucet__exceptions_room_in_slices(struct lucet_vmctx *ctx, uint64_t size)
+{
+    struct lucet_instance *i = lucet__instance(ctx);
+    struct effort own = {NULL, 0};
+
+    if (!lucet__exceptions_of(i))
+        return false;
+    while (!has_room(i->exceptions, size)) {
+        if (!try_on(&own, i, lucet__activation_thread(ctx->activation)->current))
+            return has_room(i->exceptions, size);
+        lucet__poll(ctx);
+    }
+    return true;
+}
+
+void lucet__exceptions_tidy(struct lucet_instance *i, const struct activation *act, uint64_t size)
+{
+    for (unsigned k = 0; k < PARTS && !has_room(i->exceptions, size) && !is_stopped(act); k++)
+        if (advance(i, act))
+            return;
 }

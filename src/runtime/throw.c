@@ -107,7 +107,7 @@ static struct lucet_exception *object(const struct activation *act, const struct
         s = lucet__exceptions_of(f->from);
         if (!s)
             return NULL;
-        lucet__exceptions_room(f->from, act, lucet__exception_size(f->tag));
+        lucet__exceptions_tidy(f->from, act, lucet__exception_size(f->tag));
     }
     e = lucet__exception_new(f->tag, f->values);
     if (e && s)
@@ -183,13 +183,10 @@ void lucet__builtin_exn_arrive(struct lucet_vmctx *ctx)
     deliver(act, ctx, &f);
 }
 
-static struct lucet_exception *make(const struct flight *f)
+static struct lucet_exception *make(struct activation *act, const struct flight *f)
 {
-    struct activation *act = lucet__thread.current;
     struct lucet_exception *e = act->passing;
 
-    if (!lucet__exceptions_room(f->from, act, lucet__exception_size(f->tag)))
-        return NULL;
     if (!e || e->of || e->values != f->values) {
         e = lucet__exception_new(f->tag, f->values);
         if (!e)
@@ -203,21 +200,43 @@ static struct lucet_exception *make(const struct flight *f)
     return e;
 }
 
-uint64_t lucet__builtin_exn_catch(struct lucet_vmctx *ctx)
+/* How large the object is that the exception on its way becomes; 0: it is one. */
+__attribute__((noinline)) static uint64_t size_to_be(struct lucet_vmctx *ctx)
+{
+    struct flight f;
+
+    if (!ctx->exception || !look(lucet__in_host(ctx), ctx, &f))
+        lucet__trap(ctx, lucet_trapcode_unknown);
+    if (lucet__exception_find(f.from->exceptions, f.ref))
+        return 0;
+    return lucet__exception_size(f.tag);
+}
+
+__attribute__((noinline)) static uint64_t caught(struct lucet_vmctx *ctx)
 {
     struct activation *act = lucet__in_host(ctx);
     struct lucet_exception *e;
     struct flight f;
 
-    if (!ctx->exception || !look(act, ctx, &f))
+    if (!look(act, ctx, &f))
         lucet__trap(ctx, lucet_trapcode_unknown);
     e = lucet__exception_find(f.from->exceptions, f.ref);
     if (!e)
-        e = make(&f);
+        e = make(act, &f);
     if (!e)
         lucet__trap(ctx, lucet_trapcode_exceptions_exhausted);
     ctx->exception->tag = 0;
     return e->ref;
+}
+
+/* Between the two the run may be put aside, and go on on another thread. */
+uint64_t lucet__builtin_exn_catch(struct lucet_vmctx *ctx)
+{
+    const uint64_t size = size_to_be(ctx);
+
+    if (size && !lucet__exceptions_room_in_slices(ctx, size))
+        lucet__trap(ctx, lucet_trapcode_exceptions_exhausted);
+    return caught(ctx);
 }
 
 void lucet__builtin_exn_throw(struct lucet_vmctx *ctx, uint64_t ref)
@@ -378,7 +397,8 @@ enum lucet_error lucet_vmctx_exnref(struct lucet_vmctx *ctx, struct lucet_except
     i = lucet__instance(ctx);
     if (!lucet__exceptions_of(i))
         return lucet__no_memory();
-    if (e->of != i->exceptions && !lucet__exceptions_room(i, act, lucet__exception_size(e->tag)))
+    if (lucet__exception_set(e) != i->exceptions &&
+        !lucet__exceptions_room(i, act, lucet__exception_size(e->tag)))
         lucet__trap(ctx, lucet_trapcode_exceptions_exhausted);
     return lucet__exception_admit(i, e, out);
 }

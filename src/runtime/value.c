@@ -159,7 +159,7 @@ enum lucet_error lucet__arguments_admit(struct lucet_instance *i, const uint8_t 
 
     for (uint32_t k = 0; k < n; k++) {
         const struct lucet_exception *e = argv[k].inner_val.as_ref;
-        if (types[k] == LUCET_EXNREF && e && (!e->of || e->of != i->exceptions))
+        if (types[k] == LUCET_EXNREF && e && (!e->of || lucet__exception_set(e) != i->exceptions))
             size += lucet__exception_size(e->tag);
     }
     if (size && !lucet__exceptions_of(i))
