@@ -15,13 +15,15 @@ struct engine {
     /* Compiles or loads the guests found in `folder`; keeps up to `capacity` instances. */
     void (*open)(const char *folder, size_t capacity);
 
-    void (*fresh_small)(void); /* create, call nop, drop */
-    void (*fresh_image)(void); /* the same with a 4 MiB image, of which it dirties 16 pages */
+    void (*fresh_small)(void);   /* create, call nop, drop */
+    void (*fresh_handler)(void); /* the same, but the function stores and calls through a table */
+    void (*fresh_image)(void);   /* the same with a 4 MiB image, of which it dirties 16 pages */
     void (*trap_and_reset)(void);
     void (*trap_and_backtrace)(void); /* and to a state in which it may run again */
 
     void (*call_by_handle)(unsigned n);
     void (*call_by_stub)(unsigned n);
+    void (*call_handler)(unsigned n); /* by the fastest way, a function that stores and calls */
     void (*call_host)(unsigned n);
     void (*call_none)(unsigned n); /* call_host's loop without the calls */
 

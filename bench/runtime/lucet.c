@@ -11,7 +11,7 @@ static struct lucet_region *region;
 static struct lucet_dl_module *small, *image, *host, *bare;
 static struct lucet_linker *linker;
 static struct lucet_instance *adding, *calling;
-static struct lucet_func nop, add, dirty;
+static struct lucet_func nop, add, apply, dirty;
 
 static void good(enum lucet_error e, const char *what)
 {
@@ -60,6 +60,7 @@ static void lucet_open(const char *folder, size_t capacity)
     bare = load(folder, "bare.so");
     good(lucet_dl_module_func(small, "nop", ":", &nop), "nop");
     good(lucet_dl_module_func(small, "add", "ii:i", &add), "add");
+    good(lucet_dl_module_func(small, "apply", "ii:i", &apply), "apply");
     good(lucet_dl_module_func(image, "dirty", "i:", &dirty), "dirty");
     adding = instance(small);
     calling = instance(host);
@@ -71,6 +72,22 @@ static void fresh_small(void)
 
     good(lucet_region_new_instance(region, small, &i), "instance");
     good(lucet_func_call(&nop, i, NULL, NULL), "nop");
+    lucet_instance_release(i);
+}
+
+static void apply_double(struct lucet_instance *i)
+{
+    union lucet_raw values[] = {{.i32 = 1}, {.i32 = 21}};
+
+    good(lucet_func_call(&apply, i, values, NULL), "apply");
+}
+
+static void fresh_handler(void)
+{
+    struct lucet_instance *i;
+
+    good(lucet_region_new_instance(region, small, &i), "instance");
+    apply_double(i);
     lucet_instance_release(i);
 }
 
@@ -134,6 +151,12 @@ static void call_by_stub(unsigned n)
         small_add(adding, i, 1);
 }
 
+static void call_handler(unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        apply_double(adding);
+}
+
 static void call_host(unsigned n)
 {
     const struct lucet_val times = LUCET_VAL_I32((int32_t)n);
@@ -194,11 +217,13 @@ const struct engine bench_lucet = {
     .name = "lucet",
     .open = lucet_open,
     .fresh_small = fresh_small,
+    .fresh_handler = fresh_handler,
     .fresh_image = fresh_image,
     .trap_and_reset = trap_and_reset,
     .trap_and_backtrace = trap_and_backtrace,
     .call_by_handle = call_by_handle,
     .call_by_stub = call_by_stub,
+    .call_handler = call_handler,
     .call_host = call_host,
     .call_none = call_none,
     .keep_idle = keep_idle,

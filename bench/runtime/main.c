@@ -155,7 +155,7 @@ static void indirect_calls(const struct row *row, struct sample out[ENGINES])
 /* ---- All cores at once ---- */
 
 struct crowd {
-    const struct engine *engine;
+    work *work;
     uint64_t until;
     atomic_uint_least64_t done;
 };
@@ -167,16 +167,16 @@ static void *busy(void *p)
 
     while (bench_now() < c->until)
         for (unsigned i = 0; i < 20; i++, done++)
-            c->engine->fresh_small();
+            c->work();
     atomic_fetch_add(&c->done, done);
     return NULL;
 }
 
-static double throughput(const struct engine *e, long nthreads)
+static double throughput(work *f, long nthreads)
 {
     pthread_t threads[256];
     const uint64_t time = quick ? 20000000u : 100000000u;
-    struct crowd c = {.engine = e, .until = bench_now() + time};
+    struct crowd c = {.work = f, .until = bench_now() + time};
 
     for (long i = 0; i < nthreads; i++)
         if (pthread_create(&threads[i], NULL, busy, &c) != 0)
@@ -193,17 +193,17 @@ static void scaling(const struct row *row, struct sample out[ENGINES])
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     const size_t turns = repetitions(20);
 
-    (void)row;
     cores = cores > 256 ? 256 : cores;
     for (int e = 0; e < ENGINES; e++) {
+        work *f = engines[e] ? (work *)(uintptr_t)work_of(engines[e], row) : NULL;
         double one = 0, all = 0;
-        for (size_t i = 0; engines[e] && i < turns; i++) {
-            double now = throughput(engines[e], 1);
+        for (size_t i = 0; f && i < turns; i++) {
+            double now = throughput(f, 1);
             one = now > one ? now : one;
-            now = throughput(engines[e], cores);
+            now = throughput(f, cores);
             all = now > all ? now : all;
         }
-        if (engines[e])
+        if (f)
             out[e] = (struct sample){all / one, all, true};
     }
 }
@@ -336,17 +336,24 @@ static void kills(const struct row *row, struct sample out[ENGINES])
 #define WORK(name) .offset = offsetof(struct engine, name)
 static const struct row rows[] = {
     {"fresh-small", "create, call nop, drop", "ns", 3, false, each_operation, WORK(fresh_small)},
+    {"fresh-handler", "the same, of a function that stores and calls", "ns", 0, false,
+     each_operation, WORK(fresh_handler)},
     {"fresh-image", "the same, 4 MiB image, 16 pages dirtied", "ns", 2, false, each_operation,
      WORK(fresh_image)},
-    {"scaling", "all cores at once: times one core (p99: per second)", "x", 0, true, scaling, 0},
+    {"scaling", "all cores at once: times one core (p99: per second)", "x", 0, true, scaling,
+     WORK(fresh_small)},
+    {"scaling-handler", "the same, of a function that stores and calls", "x", 0, true, scaling,
+     WORK(fresh_handler)},
     {"scaling-kernel", "(the same of one scan for dirty pages each)", "x", 0, true,
-     scaling_of_kernel, 0},
+     scaling_of_kernel, WORK(fresh_small)},
     {"scaling-machine", "(the same of work that shares nothing)", "x", 0, true, scaling_of_machine,
-     0},
+     WORK(fresh_small)},
     {"call-handle", "host to guest call through a handle", "ns", 2, false, loops,
      WORK(call_by_handle)},
     {"call-stub", "host to guest call through a typed stub", "ns", 2, false, loops,
      WORK(call_by_stub)},
+    {"call-handler", "the same, of a function that stores and calls", "ns", 0, false, loops,
+     WORK(call_handler)},
     {"call-indirect", "(a C function called through a pointer)", "ns", 0, false, indirect_calls,
      WORK(call_by_stub)},
     {"call-host", "guest to host call", "ns", 1.5, false, host_calls, WORK(call_host)},

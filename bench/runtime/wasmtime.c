@@ -202,7 +202,7 @@ static void must_return(const struct guest *g, union raw *values, size_t n)
         bench_die("wasmtime: a trap");
 }
 
-static struct guest adding, calling, looping;
+static struct guest adding, applying, calling, looping;
 
 static void wasmtime_open(const char *folder, size_t capacity)
 {
@@ -215,6 +215,7 @@ static void wasmtime_open(const char *folder, size_t capacity)
     bare = prepare(engine, l, folder, "bare.wasm");
     spinning = prepare(stoppable, linker_new(stoppable), folder, "small.wasm");
     adding = guest_new(engine, small, "add");
+    applying = guest_new(engine, small, "apply");
     calling = guest_new(engine, host, "call_host");
     looping = guest_new(engine, host, "call_none");
 }
@@ -225,6 +226,21 @@ static void fresh_small(void)
     union raw values[1];
 
     must_return(&g, values, 0);
+    w.wasmtime_store_delete(g.store);
+}
+
+static void apply_double(const struct guest *g)
+{
+    union raw values[2] = {{.i32 = 1}, {.i32 = 21}};
+
+    must_return(g, values, 2);
+}
+
+static void fresh_handler(void)
+{
+    struct guest g = guest_new(engine, small, "apply");
+
+    apply_double(&g);
     w.wasmtime_store_delete(g.store);
 }
 
@@ -280,6 +296,12 @@ static void call_by_handle(unsigned n)
     }
 }
 
+static void call_handler(unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        apply_double(&applying);
+}
+
 static void call_host(unsigned n)
 {
     union raw values[1] = {{.i32 = (int32_t)n}};
@@ -324,11 +346,13 @@ const struct engine *bench_wasmtime(const char *path)
         .name = "wasmtime",
         .open = wasmtime_open,
         .fresh_small = fresh_small,
+        .fresh_handler = fresh_handler,
         .fresh_image = fresh_image,
         .trap_and_reset = trap_and_reset,
         .trap_and_backtrace = trap_and_backtrace,
         .call_by_handle = call_by_handle,
         .call_by_stub = call_by_handle, /* it has no other way */
+        .call_handler = call_handler,
         .call_host = call_host,
         .call_none = call_none,
         .keep_idle = keep_idle,
