@@ -41,15 +41,15 @@
 #define FUNC_CALL lucet_func_call
 #endif
 
-        /* After a plain return. */
+        /* After a plain return. r8: the stop. */
         .macro  RETURN
-        movq    $0, STOP_RUNNING(%r8)
-        cmpl    $0, STOP_STATE(%r8)
+        xorl    %eax, %eax
+        movq    %rax, STOP_RUNNING(%r8)
+        cmpl    %eax, STOP_STATE(%r8)
         jne     .Lnot_plain
         PROBE   run_end, "8@%rsi 4@$0"          /* lucet_result_tag_returned */
-        cmpq    $0, RESULT(%rsi)
+        cmpq    %rax, RESULT(%rsi)
         jne     .Lreturn_result
-        xorl    %eax, %eax
         ret
         .endm
 
@@ -65,16 +65,17 @@ FUNC_CALL:
         jz      lucet__func_call_generally
         testq   %rsi, %rsi
         jz      lucet__func_call_generally
+        xorl    %r11d, %r11d            /* comparing with it takes one operation less than with $0 */
         movq    FUNC_QUICK_ID(%rdi), %r8
         cmpq    %r8, READY(%rsi)
         jne     lucet__func_call_generally
         movq    STOP(%rsi), %r8
-        cmpl    $0, STOP_RUNNING+4(%r8)
+        cmpl    %r11d, STOP_RUNNING+4(%r8)
         jne     lucet__func_call_generally
         movq    lucet__thread@GOTTPOFF(%rip), %rax
-        cmpq    $0, %fs:CURRENT(%rax)
+        cmpq    %r11, %fs:CURRENT(%rax)
         jne     lucet__func_call_generally
-        cmpb    $0, lucet__quick_calls(%rip)
+        cmpb    %r11b, lucet__quick_calls(%rip)
         je      lucet__func_call_generally
         testq   %rdx, %rdx
         jz      .Lno_values
@@ -89,7 +90,8 @@ FUNC_CALL:
 lucet__gs_probe:
         cmpq    %gs:GS_MARK, %r9
         jne     lucet__func_call_with_other_gs
-        testb   $CLOSED, FUNC_EFFECTS(%rdi)
+        movzbl  FUNC_EFFECTS(%rdi), %r10d
+        testb   $CLOSED, %r10b
         .cfi_remember_state
         jnz     .Lclosed
         movb    $1, TOUCHED(%rsi)
@@ -130,11 +132,10 @@ lucet__gs_probe:
         cmpq    %r9, STOP_ABI(%r8)
         jne     .Lset_thread
 .Lthread_is_set:
-        cmpq    $0, EXCEPTION(%rsi)
+        cmpq    %r11, EXCEPTION(%rsi)
         jne     .Lforget_exception
 .Lno_exception:
         movq    FUNC_CODE(%rdi), %r10
-        movq    FUNC_ENTRY(%rdi), %r11
         movabsq $0x100000001, %r9       /* running, depth 1 */
         movq    %r9, STOP_RUNNING(%r8)
 
@@ -145,9 +146,10 @@ lucet__gs_probe:
         .globl  lucet__quick_begin
         .hidden lucet__quick_begin
 lucet__quick_begin:
-        cmpl    $0, STOP_STATE(%r8)
+        cmpl    %r11d, STOP_STATE(%r8)
         jne     .Lstopped
         PROBE   run_begin, "8@%rsi 4@32(%rdi)"  /* instance, FUNC_INDEX */
+        movq    FUNC_ENTRY(%rdi), %r11
         leaq    VALUES(%rsi), %rdi
         movq    GUEST_SP(%rsi), %rsp
         .rept   4
@@ -276,7 +278,7 @@ lucet__gs_unknown:
         .cfi_restore_state
         .p2align 5
 .Lclosed:
-        testb   $QUIET, FUNC_EFFECTS(%rdi)
+        testb   $QUIET, %r10b
         jz      .Ltouches
 .Ltouched:
         PUSH_REGISTERS
@@ -294,20 +296,20 @@ lucet__gs_unknown:
         cmpq    %r9, STOP_ABI(%r8)
         jne     .Lset_closed_thread
 .Lclosed_thread_is_set:
-        cmpq    $0, %fs:GUEST_FRAME(%rax)
+        cmpq    %r11, %fs:GUEST_FRAME(%rax)
         jne     .Lset_guest_frame
 .Lguest_frame_is_set:
         movq    FUNC_CODE(%rdi), %r10
-        movq    FUNC_ENTRY(%rdi), %r11
         movabsq $0x100000001, %r9       /* running, depth 1 */
         movq    %r9, STOP_RUNNING(%r8)
         movq    %rsi, %fs:CURRENT(%rax)
         .globl  lucet__closed_begin
         .hidden lucet__closed_begin
 lucet__closed_begin:
-        cmpl    $0, STOP_STATE(%r8)
+        cmpl    %r11d, STOP_STATE(%r8)
         jne     .Lclosed_stopped
         PROBE   run_begin, "8@%rsi 4@32(%rdi)"  /* instance, FUNC_INDEX */
+        movq    FUNC_ENTRY(%rdi), %r11
         leaq    VALUES(%rsi), %rdi
         movq    GUEST_SP(%rsi), %rsp
         .cfi_remember_state
@@ -325,9 +327,7 @@ lucet__closed_end:
         movq    $0, %fs:CURRENT(%rax)
         .cfi_restore_state
         POP_REGISTERS
-        movq    STOP(%rsi), %r8
-        cmpq    $0, NOT_PLAIN(%rsi)
-        jne     .Lnot_plain
+        movq    STOP(%rsi), %r8         /* NOT_PLAIN says what comes of runs within, or by lucet__leave */
         RETURN
 
         .cfi_restore_state
