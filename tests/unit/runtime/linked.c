@@ -1,0 +1,2 @@
+/* As in tests/unit/run. */
+#include "run/linked.c"
