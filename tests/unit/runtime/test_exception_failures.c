@@ -161,6 +161,20 @@ static void end(struct instances *i)
     i->s = linked_next(&i->s);
 }
 
+/* Begins each test; the first leaves what the first instances leave for all that follow. */
+static void warm_up(void)
+{
+    static bool warm;
+
+    guest_begin();
+    if (warm)
+        return;
+    struct instances i = begin("maker");
+    guest_call(i.taker, "take", ARGS(I64(1)));
+    end(&i);
+    warm = true;
+}
+
 /* Whether it went well; else it has said so. */
 static bool takes(enum lucet_error e, const struct lucet_result *r, bool failed, uint64_t expected)
 {
@@ -212,6 +226,7 @@ static void catching_without_memory_ends_the_run_or_is_whole(void **state)
     static const char *const from[] = {"maker", "host", "maker's passer", "host's passer"};
 
     (void)state;
+    warm_up();
     for (size_t k = 0; k < sizeof(from) / sizeof(*from); k++) {
         each_allocation_may_fail(from[k], "take", 1, 5);
         each_allocation_may_fail(from[k], "take", 0, 6);
@@ -227,6 +242,7 @@ static void throwing_out_of_a_run_without_memory_is_a_fault(void **state)
     static const char *const names[] = {"throw", "throw both"};
 
     (void)state;
+    warm_up();
     for (int over = 0; over < 2; over++)
         for (int both = 0; both < 2 - over; both++)
             for (int64_t n = 0; n < 2; n++) {
@@ -261,6 +277,7 @@ static void catching_by_reference_without_memory_ends_the_run(void **state)
     bool failed = true;
 
     (void)state;
+    warm_up();
     for (long k = 0; failed; k++) {
         const long blocks = counting_counts.blocks;
         struct instances i = begin("maker");
@@ -317,6 +334,7 @@ static void giving_without_memory_gives_nothing(void **state)
     static const char *const names[] = {"argument", "given"};
 
     (void)state;
+    warm_up();
     for (unsigned k = 0; k < 12; k++) {
         const unsigned made = k / 4; /* by a guest, by the host, by a guest with a function */
         bool failed = true;
@@ -379,6 +397,7 @@ static void what_was_on_its_way_is_let_go(void **state)
     static const char *const from[] = {"maker", "host"};
 
     (void)state;
+    warm_up();
     for (int k = 0; k < 2; k++) {
         const long all = counting_counts.blocks;
         struct instances i = begin(from[k]);
@@ -455,6 +474,7 @@ static void an_exception_without_a_tag_ends_the_run(void **state)
     static const char *const names[] = {"out", "catch", "swallow, out", "swallow, catch", "number"};
 
     (void)state;
+    warm_up();
     EACH_MODE(s)
     {
         linked_host(&s, "forge", ":", host_forge);
@@ -504,6 +524,7 @@ static void host_throw_into_nothing(struct lucet_vmctx *ctx, int64_t n)
 static void a_catcher_that_is_nowhere_ends_the_process(void **state)
 {
     (void)state;
+    warm_up();
     for (where = 0; where < 4; where++) {
         struct linked s = linked_first();
         s.mode = &guest_default;
@@ -538,21 +559,6 @@ static void a_catcher_that_is_nowhere_ends_the_process(void **state)
     }
 }
 
-/* What the first instances leave for all that follow. */
-static int warm_up(void **state)
-{
-    static const char *const from[] = {"maker", "host", "maker's passer", "host's passer"};
-
-    (void)state;
-    guest_begin();
-    for (size_t k = 0; k < sizeof(from) / sizeof(*from); k++) {
-        struct instances i = begin(from[k]);
-        guest_call(i.taker, "take", ARGS(I64(1)));
-        end(&i);
-    }
-    return 0;
-}
-
 static int clean_up(void **state)
 {
     (void)state;
@@ -575,5 +581,5 @@ int main(void)
 
     if (lucet_set_allocator(&counting_allocator) != lucet_error_ok)
         return 1;
-    return cmocka_run_group_tests(tests, warm_up, clean_up);
+    return cmocka_run_group_tests(tests, NULL, clean_up);
 }

@@ -34,6 +34,17 @@ static struct lucet_instance *new_instance(void)
     return guest_instance(region, module, NULL, NULL);
 }
 
+static void begin(void)
+{
+    guest_begin();
+    if (region)
+        return;
+    module = guest_module(wat, &guest_default);
+    region = guest_region(4);
+    /* What the first instance of a module makes for all others. */
+    lucet_instance_release(new_instance());
+}
+
 static struct lucet_tag *tag_of(struct lucet_instance *i, const char *name)
 {
     struct lucet_tag *t;
@@ -85,6 +96,7 @@ static void all_are_found_while_a_set_grows(void **state)
     static uint64_t refs[MANY];
 
     (void)state;
+    begin();
     for (int without_memory = 0; without_memory < 2; without_memory++) {
         const long blocks = counting_counts.blocks;
         struct lucet_instance *i = new_instance();
@@ -128,6 +140,7 @@ static struct lucet_exception *call_for(struct lucet_instance *i, const char *na
 static void a_set_goes_with_its_last_instance(void **state)
 {
     (void)state;
+    begin();
     for (unsigned n = 0; n < 40; n++) {
         const long blocks = counting_counts.blocks;
         struct lucet_instance *i = new_instance(), *other = new_instance();
@@ -183,6 +196,7 @@ static void two_sets_become_one(void **state)
     static uint64_t refs[2][400];
 
     (void)state;
+    begin();
     for (unsigned k = 0; k < 2 * 12; k++) {
         static const uint64_t counts[12] = {0, 1, 2, 15, 16, 17, 18, 20, 24, 30, 64, 100};
         const uint64_t n[2] = {counts[k % 12], counts[(k * 7 + 5) % 12]};
@@ -217,6 +231,7 @@ static void two_sets_become_one(void **state)
 static void a_set_is_of_all_instances_of_a_store(void **state)
 {
     (void)state;
+    begin();
     for (int k = 0; k < 4; k++) {
         const long blocks = counting_counts.blocks;
         struct lucet_instance *i[3] = {new_instance(), new_instance(), new_instance()};
@@ -241,6 +256,7 @@ static void collect(struct lucet_instance *i)
 static void what_is_in_use_survives_collections_of_the_set_it_comes_to(void **state)
 {
     (void)state;
+    begin();
     for (unsigned k = 0; k < 8; k++) {
         const unsigned before = k / 2;
         struct lucet_instance *one = new_instance(), *two = new_instance();
@@ -269,9 +285,9 @@ static void what_is_in_use_survives_collections_of_the_set_it_comes_to(void **st
 /* The count of collections begins again without taking new ones for found. */
 static void collections_may_be_as_many_as_one_likes(void **state)
 {
-    struct lucet_instance *i = new_instance();
-
     (void)state;
+    begin();
+    struct lucet_instance *i = new_instance();
     add(i, 1);
     i->exceptions->collections = UINT32_MAX - 1;
     for (int k = 0; k < 4; k++) {
@@ -286,10 +302,11 @@ static void collections_may_be_as_many_as_one_likes(void **state)
 /* Those that refer to something are in the set, where nobody would miss them. */
 static void what_comes_to_the_host_counts(void **state)
 {
-    struct lucet_instance *i = new_instance();
     struct lucet_result r;
 
     (void)state;
+    begin();
+    struct lucet_instance *i = new_instance();
     for (int k = 0; k < 30000; k++)
         if (lucet_instance_run(i, "out", 0, NULL, &r) != lucet_error_runtime_threw)
             fail_msg("%d: %s", k, lucet_error_detail());
@@ -298,43 +315,27 @@ static void what_comes_to_the_host_counts(void **state)
     lucet_instance_release(i);
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    assert_int_equal(lucet_set_allocator(&counting_allocator), lucet_error_ok);
-    module = guest_module(wat, &guest_default);
-    region = guest_region(4);
-    /* What the first instance of a module makes for all others. */
-    lucet_instance_release(new_instance());
-    return 0;
-}
-
 static int tear_down(void **state)
 {
     (void)state;
-    const size_t used = lucet_region_used_slots(region);
+    const size_t used = region ? lucet_region_used_slots(region) : 0;
     lucet_region_release(region);
     lucet_dl_module_release(module);
     return used != 0;
 }
 
-static int begin(void **state)
-{
-    (void)state;
-    guest_begin();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(all_are_found_while_a_set_grows, begin),
-        cmocka_unit_test_setup(a_set_goes_with_its_last_instance, begin),
-        cmocka_unit_test_setup(two_sets_become_one, begin),
-        cmocka_unit_test_setup(a_set_is_of_all_instances_of_a_store, begin),
-        cmocka_unit_test_setup(what_is_in_use_survives_collections_of_the_set_it_comes_to, begin),
-        cmocka_unit_test_setup(collections_may_be_as_many_as_one_likes, begin),
-        cmocka_unit_test_setup(what_comes_to_the_host_counts, begin),
+        cmocka_unit_test(all_are_found_while_a_set_grows),
+        cmocka_unit_test(a_set_goes_with_its_last_instance),
+        cmocka_unit_test(two_sets_become_one),
+        cmocka_unit_test(a_set_is_of_all_instances_of_a_store),
+        cmocka_unit_test(what_is_in_use_survives_collections_of_the_set_it_comes_to),
+        cmocka_unit_test(collections_may_be_as_many_as_one_likes),
+        cmocka_unit_test(what_comes_to_the_host_counts),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    if (lucet_set_allocator(&counting_allocator) != lucet_error_ok)
+        return 1;
+    return cmocka_run_group_tests(tests, NULL, tear_down);
 }
