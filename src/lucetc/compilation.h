@@ -9,9 +9,10 @@
 /* What the machine must have, and how LLVM is told. */
 struct target {
     const char *triple;
-    uint64_t features;    /* set of 1 << enum lucet_cpu_bit */
-    char *feature_string; /* owned; "+sse3,+avx,..." */
-    char *tune;           /* owned; name of the CPU to schedule for */
+    uint64_t features;      /* set of 1 << enum lucet_cpu_bit */
+    char *feature_string;   /* owned; "+sse3,+avx,..." */
+    char *integer_features; /* owned; the same without vectors and floating point */
+    char *tune;             /* owned; name of the CPU to schedule for */
 };
 
 enum type_use {

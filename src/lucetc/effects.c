@@ -1,7 +1,6 @@
 #include "lucetc/effects.h"
 
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,10 +45,22 @@ static bool all_integers(const wasm_valtype *types, uint32_t n)
     return true;
 }
 
-bool effects_possible(const struct wasm_functype *t)
+/* Code that counts or looks for exceptions calls the runtime everywhere; and where functions have one
+ * prototype, it passes vector registers. */
+static bool is_possible(const struct compilation *c)
+{
+    return !c->options->count_instructions && !c->plan.exceptions && !c->plan.tail_calls;
+}
+
+static bool type_is_possible(const struct wasm_functype *t)
 {
     return t->nparams <= MAX_PARAMS && t->nresults <= 1 && all_integers(t->params, t->nparams) &&
            all_integers(t->results, t->nresults);
+}
+
+bool effects_possible(const struct compilation *c, const struct wasm_functype *t)
+{
+    return is_possible(c) && type_is_possible(t);
 }
 
 static bool is_own_integer(const struct wasm_module *m, uint32_t global)
@@ -67,6 +78,15 @@ static bool is_plain(const struct wasm_op_info *info)
            strspn(info->sig, "iIa:") == strlen(info->sig);
 }
 
+/* What is never reached may have values of any type. */
+static bool block_is_of_integers(const struct wasm_module *m, const struct wasm_instr *in)
+{
+    if (!in->imm.block.is_type_index)
+        return in->imm.block.is_empty || is_integer(in->imm.block.result);
+    const struct wasm_functype *t = &m->types[in->imm.block.index];
+    return all_integers(t->params, t->nparams) && all_integers(t->results, t->nresults);
+}
+
 static void note_call(struct body *b, uint32_t func)
 {
     if (func < b->module->nimported_funcs || b->calls.count == MAX_CALLS)
@@ -79,9 +99,9 @@ static void note(struct body *b, const struct wasm_instr *in)
 {
     const struct wasm_op_info *info = &wasm_op_info[in->op];
     switch (in->op) {
-    case WASM_OP_unreachable:
     case WASM_OP_block:
-    case WASM_OP_if_:
+    case WASM_OP_if_: b->other |= !block_is_of_integers(b->module, in); break;
+    case WASM_OP_unreachable:
     case WASM_OP_else_:
     case WASM_OP_end:
     case WASM_OP_br:
@@ -122,7 +142,7 @@ static struct body look(const struct wasm_module *m, uint32_t func)
     struct wasm_reader r;
     struct wasm_instr in;
     wasm_reader_init_body(&r, m, func);
-    b.other = !effects_possible(&m->types[m->funcs[func].type]) || !locals_are_integers(&r);
+    b.other = !type_is_possible(&m->types[m->funcs[func].type]) || !locals_are_integers(&r);
     while (!b.other && wasm_reader_next(&r, &in))
         note(&b, &in);
     return b;
@@ -201,13 +221,6 @@ void effects_free(struct effects *e)
     free(e);
 }
 
-/* Code that counts or looks for exceptions calls the runtime everywhere; and where functions have one
- * prototype, it passes vector registers. */
-static bool is_possible(const struct compilation *c)
-{
-    return !c->options->count_instructions && !c->plan.exceptions && !c->plan.tail_calls;
-}
-
 enum lucet_error effects_make(struct compilation *c)
 {
     const struct wasm_module *m = c->module;
@@ -231,13 +244,26 @@ uint32_t effects_of(const struct effects *e, uint32_t func)
 
 /* ---- Frames ---- */
 
+/* The number behind the stem; `limit` when the name is another, or there is no such thing. */
+static uint32_t number_in(const char *name, const char *stem, uint32_t limit)
+{
+    const size_t n = strlen(stem);
+    char *end;
+    if (strncmp(name, stem, n) != 0)
+        return limit;
+    const unsigned long number = strtoul(name + n, &end, 10);
+    return end == name + n || *end || number > limit ? limit : (uint32_t)number;
+}
+
 void effects_frame_is_large(struct effects *e, const char *name)
 {
-    uint32_t index;
-    if (sscanf(name, "guest_func_%u", &index) == 1 && index < e->module->nfuncs)
-        atomic_store(&e->large[index], 1);
-    else if (sscanf(name, "entry.%u", &index) == 1 && index < e->module->ntypes)
-        atomic_store(&e->entries[index], 1);
+    const struct wasm_module *m = e->module;
+    const uint32_t func = number_in(name, "guest_func_", m->nfuncs);
+    const uint32_t type = number_in(name, "entry.", m->ntypes);
+    if (func < m->nfuncs)
+        atomic_store(&e->large[func], 1);
+    else if (type < m->ntypes)
+        atomic_store(&e->entries[type], 1);
     else
         atomic_store(&e->unknown, true);
 }

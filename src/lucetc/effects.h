@@ -7,14 +7,14 @@
 
 /* Frames of quiet functions, and of entries for their types, have at most so many bytes, return address
  * not counted; so many calls lie within each other. */
-enum { EFFECTS_FRAME = 128, EFFECTS_LEVELS = 4 };
+enum { EFFECTS_FRAME = 128, EFFECTS_LEVELS = LUCET_CLOSED_LEVELS };
 
 /* Fills c->plan.effects, a part of plan_make(). no_memory. */
 enum lucet_error effects_make(struct compilation *c);
 void effects_free(struct effects *e);
 
 /* Whether functions of the type may be closed. */
-bool effects_possible(const struct wasm_functype *t);
+bool effects_possible(const struct compilation *c, const struct wasm_functype *t);
 /* Set of enum lucet_func_effects. */
 uint32_t effects_of(const struct effects *e, uint32_t func);
 

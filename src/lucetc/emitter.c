@@ -255,9 +255,10 @@ void emitter_keep_closed(struct emitter *e, LLVMValueRef func)
 {
     char limit[16];
     snprintf(limit, sizeof limit, "%d", EFFECTS_FRAME);
-    LLVMAddAttributeAtIndex(func, LLVMAttributeFunctionIndex,
-                            enum_attribute(e, "noimplicitfloat", 0));
+    LLVMAddTargetDependentFunctionAttr(func, "target-features", e->c->target.integer_features);
     LLVMAddTargetDependentFunctionAttr(func, "warn-stack-size", limit);
+    /* Below the stack pointer there is none of the frame, or LLVM would not count it. */
+    LLVMAddAttributeAtIndex(func, LLVMAttributeFunctionIndex, enum_attribute(e, "noredzone", 0));
 }
 
 void emitter_begin(struct emitter *e, LLVMValueRef func)

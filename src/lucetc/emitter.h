@@ -71,8 +71,9 @@ LLVMTypeRef emitter_functype_letters(const struct emitter *e, const char *letter
 LLVMValueRef emitter_declare(struct emitter *e, const char *name, LLVMTypeRef type);
 /* The function to call directly for a wasm function: its body or its import gate. */
 LLVMValueRef emitter_guest_func(struct emitter *e, uint32_t func_index);
-/* Of a closed function (effects.h), or an entry for its type: LLVM uses no vector registers that the code
- * does not ask for, and tells of larger frames than quiet ones may have. Once it is declared. */
+/* Of a closed function (effects.h), or an entry for its type: LLVM has no vector registers to use (the attribute
+ * noimplicitfloat is obeyed in places only), and tells of larger frames than quiet ones may have. Once it is
+ * declared. */
 void emitter_keep_closed(struct emitter *e, LLVMValueRef func);
 /* Puts the builder into the entry block of a helper function. */
 void emitter_begin(struct emitter *e, LLVMValueRef func);

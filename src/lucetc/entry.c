@@ -27,7 +27,7 @@ static void store_results(struct emitter *e, const struct wasm_functype *t, LLVM
 void emit_entry(struct emitter *e, LLVMValueRef func, struct helper h)
 {
     const struct wasm_functype *t = &e->c->module->types[h.a];
-    if (effects_possible(t))
+    if (effects_possible(e->c, t))
         emitter_keep_closed(e, func);
     LLVMValueRef context = LLVMGetParam(func, 0), callee = LLVMGetParam(func, 1);
     LLVMValueRef cell = LLVMGetParam(func, 2);

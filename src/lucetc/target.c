@@ -124,7 +124,10 @@ static enum lucet_error make_feature_string(struct target *t)
     /* Gathers and scatters read lanes at addresses the verifier cannot bound one by one. */
     snprintf(buffer + used, sizeof buffer - used, "+prefer-no-gather,+prefer-no-scatter");
     t->feature_string = strdup(buffer);
-    return t->feature_string ? lucet_error_ok : lucet_error_no_memory;
+    /* All that has vectors implies SSE. */
+    if (asprintf(&t->integer_features, "%s,-sse,-mmx,-x87", buffer) < 0)
+        t->integer_features = NULL;
+    return t->feature_string && t->integer_features ? lucet_error_ok : lucet_error_no_memory;
 }
 
 enum lucet_error target_resolve(struct compilation *c)
@@ -145,6 +148,7 @@ enum lucet_error target_resolve(struct compilation *c)
 void target_free(struct target *t)
 {
     free(t->feature_string);
+    free(t->integer_features);
     free(t->tune);
     *t = (struct target){0};
 }

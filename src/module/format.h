@@ -191,6 +191,7 @@ enum lucet_func_effects {
     LUCET_FUNC_QUIET = 1u << 1,
 };
 #define LUCET_QUIET_STACK 704u
+#define LUCET_CLOSED_LEVELS 4u /* closed functions within each other, at most */
 
 /* A constant expression: ops[first .. first+count) of init_ops, evaluated on a stack. */
 struct lucet_init {

@@ -7,6 +7,7 @@ Finds the first instruction of the function whose line in the disassembly matche
 expression, and puts the bytes (hex) in its place, filled up with nops. NEWBYTES may also be
   ^XX/YY      replace the first byte XX of the instruction by YY
   call:NAME   a direct call or jump gets that function as its target; call:+N adds N to its target
+  jump:NAME   in place of a direct call, a jump to that function
   gap         the byte behind the function becomes `ret`
 """
 import re
@@ -52,6 +53,9 @@ def new_bytes(old, at, new, objdump, path):
         else:
             target = disassembly(objdump, path, new[5:])[0][0]
         return old[:-4] + struct.pack("<i", target - at - len(old))
+    if new.startswith("jump:"):
+        called = new_bytes(old, at, "call:" + new[5:], objdump, path)
+        return b"\xe9" + called[1:]
     data = bytes.fromhex(new)
     if len(data) > len(old):
         sys.exit(f"{new} does not fit over {old.hex()}")

@@ -1,6 +1,7 @@
 /* The whole artifact: every function, and what lies between them. */
 #include "tools/lucet-objdump/audit.h"
 
+#include "tools/lucet-objdump/audit_effects.h"
 #include "tools/lucet-objdump/audit_unit.h"
 
 /* The last function that begins at or before the address. */
@@ -106,10 +107,12 @@ static void add_up(struct audit_report *r)
 bool audit_run(const struct audit_input *in, struct audit_report *out)
 {
     *out = (struct audit_report){0};
+    if (!effects_begin(in, out))
+        return false;
     for (uint32_t i = 0; i < in->nfunctions; i++)
         if (!run_function(in, i, out))
             return false;
-    if (!check_gaps(in, out))
+    if (!check_gaps(in, out) || !effects_end(in, out))
         return false;
     add_up(out);
     return true;

@@ -8,6 +8,7 @@
  *   audit_unit.c     one function: blocks                audit_flow.c    states of all blocks
  *   audit_classify.c accesses and branches -> categories audit_policy.c  what each class may do
  *   audit_findings.c list of what was found              audit_fit.c     sizes of memories
+ *   audit_effects.c  what functions are marked not to do
  *   audit.c          the whole artifact */
 #ifndef LUCET_AUDIT_H
 #define LUCET_AUDIT_H
@@ -91,6 +92,7 @@ enum audit_branch {
     X(INSTRUCTION, "instruction") /* not on the list of allowed instructions, or no instruction */ \
     X(FRAME, "frame")             /* stack pointer or saved registers wrong at a return or call */ \
     X(CONTEXT, "context")         /* another context in its register at a call */                  \
+    X(EFFECTS, "effects")         /* more is done than the function's mark says */                 \
     X(PADDING, "padding")         /* code between functions */                                     \
     X(RANGE, "range")             /* the tables and .eh_frame disagree about a function */         \
     X(LIMIT, "limit")             /* the audit gave up */
@@ -107,9 +109,18 @@ struct audit_function {
     enum audit_class class;
     uint32_t stack_args;    /* bytes of arguments on the stack that it may use */
     uint32_t outgoing_args; /* the same of what it calls indirectly */
+    uint32_t
+        effects; /* enum lucet_func_effects: its marks; of an entry, those of what it may call */
     const char *range_note; /* what is doubtful about start and end, or NULL */
     bool range_wrong;       /* and that is a violation */
     char name[64];          /* "guest_func_7", "gate.3.0"; fit to be printed */
+};
+
+/* A function of the module that is marked (enum lucet_func_effects); several may be at one address. */
+struct audit_mark {
+    uint32_t function, effects; /* number in the input */
+    uint32_t entry;             /* for its type; UINT32_MAX: there is no such function */
+    bool entered;               /* but the artifact says that there is */
 };
 
 struct audit_area { /* mapped bytes of the image */
@@ -127,6 +138,8 @@ struct audit_input {
     bool has_bmi, has_avx512;
     struct audit_function *functions; /* sorted, disjoint, within text */
     uint32_t nfunctions;
+    struct audit_mark *marks;
+    uint32_t nmarks;
 };
 
 struct audit_finding {
@@ -147,6 +160,9 @@ struct audit_report {
     struct audit_finding *findings; /* the first AUDIT_MAX_FINDINGS of them */
     uint32_t nfindings, room;
     uint32_t largest_frame, largest_function; /* bytes below the entry's rsp; its number */
+    uint32_t closed, quiet,
+        quiet_stack; /* functions; bytes that one of the latter writes to at most */
+    struct audit_effects *effects;
 };
 
 enum { AUDIT_MAX_FINDINGS = 100000 };

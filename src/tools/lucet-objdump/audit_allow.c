@@ -260,6 +260,11 @@ static const char *form_forbidden(const ZydisDecodedInstruction *insn,
     }
 }
 
+bool audit_is_integer(const ZydisDecodedInstruction *insn)
+{
+    return plain[insn->mnemonic];
+}
+
 const char *audit_forbidden(const ZydisDecodedInstruction *insn,
                             const ZydisDecodedOperand *operands)
 {

@@ -1,6 +1,7 @@
 /* The last pass: every instruction with the state before it. */
 #include "tools/lucet-objdump/audit_classify.h"
 
+#include "tools/lucet-objdump/audit_effects.h"
 #include "tools/lucet-objdump/audit_policy.h"
 
 enum { MAX_STEP = 4096 }; /* of the stack pointer between touches of the stack */
@@ -22,6 +23,7 @@ static void judge_shape(struct judge *j, const struct audit_insn *insn)
     /* Calls clear the registers that the header says the code can name. */
     if (insn->avx512 && !j->u->in->has_avx512)
         FOUND(j, FINDING_INSTRUCTION, true, insn->at, "AVX-512, which the header does not name");
+    effects_judge_kind(j, insn);
 }
 
 /* gs gets the base of a context, and the mark behind it what gs holds. */
@@ -51,6 +53,7 @@ static void judge_memory(struct judge *j, const struct audit_state *s,
     if (!(j->policy->memory & 1u << m))
         FOUND(j, FINDING_MEMORY, true, insn->at, "%s%s%s", audit_memory_name(m), why[0] ? ", " : "",
               why);
+    effects_judge_memory(j, s, insn, m);
 }
 
 /* Frames of more than a page are entered page by page, so that none jumps the guard. */
@@ -95,11 +98,13 @@ static void judge_block(struct judge *j, const struct audit_block *b)
         judge_memory(j, &s, insn);
         judge_gs(j, &s, insn);
         judge_flow(j, &s, insn);
+        effects_judge_flow(j, &s, insn);
         const struct audit_value rsp = s.regs[REG_RSP];
         if (!unit_step(u, &s, insn))
             j->failed = true;
         judge_depth(j, &s, insn, &rsp);
         note_depth(j, &s);
+        effects_judge_stack(j, &s, insn);
     }
     state_free(&s);
 

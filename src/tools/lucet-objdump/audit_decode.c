@@ -248,6 +248,7 @@ bool audit_decode(const uint8_t *bytes, size_t size, uint32_t at, bool has_bmi,
     static const uint8_t trap[] = {0x67, 0x0f, 0xb9, 0x40};
     if (z.length == sizeof trap + 1 && memcmp(bytes, trap, sizeof trap) == 0)
         out->trap = bytes[sizeof trap];
+    out->integer = audit_is_integer(&z);
     out->forbidden = audit_forbidden(&z, ops);
     return true;
 }

@@ -37,9 +37,3 @@ bool audit_found(struct audit_report *r, const struct audit_unit *u, enum audit_
     va_end(args);
     return true;
 }
-
-void audit_report_free(struct audit_report *r)
-{
-    free(r->findings);
-    *r = (struct audit_report){0};
-}

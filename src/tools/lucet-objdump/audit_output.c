@@ -72,10 +72,11 @@ json_t *section_audit(struct view *v)
     for (unsigned c = 0; c < CLASS_COUNT; c++)
         if (r.classes[c].functions)
             must_do(json_object_set_new(classes, audit_class_name(c), json_counts(&r.classes[c])));
-    json_t *o = must(json_pack("{sbsIsbsoso}", "clean", (int)!v->violations, "violations",
-                               (json_int_t)r.total.violations, "eh_frame_readable",
-                               (int)v->map.frames_readable, "classes", classes, "total",
-                               json_counts(&r.total)));
+    json_t *o = must(json_pack(
+        "{sbsIsbsosos{sIsIsI}}", "clean", (int)!v->violations, "violations",
+        (json_int_t)r.total.violations, "eh_frame_readable", (int)v->map.frames_readable, "classes",
+        classes, "total", json_counts(&r.total), "effects", "closed", (json_int_t)r.closed, "quiet",
+        (json_int_t)r.quiet, "quiet_stack", (json_int_t)r.quiet_stack));
     if (in->nfunctions)
         must_do(json_object_set_new(o, "largest_frame",
                                     json_pack("{sIss}", "bytes", (json_int_t)r.largest_frame,
@@ -161,6 +162,10 @@ void print_audit(const json_t *audit, bool verbose)
         printf("largest frame: %" JSON_INTEGER_FORMAT " bytes, %s\n",
                json_integer_value(json_object_get(frame, "bytes")),
                json_string_value(json_object_get(frame, "function")));
+    printf("functions marked as closed: %" JSON_INTEGER_FORMAT ", %" JSON_INTEGER_FORMAT
+           " of them quiet, with %" JSON_INTEGER_FORMAT " bytes of stack at most\n",
+           number(audit, "effects", "closed"), number(audit, "effects", "quiet"),
+           number(audit, "effects", "quiet_stack"));
     if (json_is_false(json_object_get(audit, "eh_frame_readable")))
         puts(".eh_frame is not understood");
     for (size_t i = 0; i < n && (verbose || i < FIRST_FINDINGS); i++)

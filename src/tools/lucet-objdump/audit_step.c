@@ -26,8 +26,10 @@ void unit_entry_state(const struct audit_unit *u, struct audit_state *s)
         s->regs[REG_R10] = value_of(VALUE_RECORD, 0);
     if (class == CLASS_HOST || class == CLASS_ENTRY || class == CLASS_REF || class == CLASS_CATCHER)
         s->regs[REG_R10] = value_of(VALUE_POINTER, 0);
-    if (class == CLASS_ENTRY)
+    if (class == CLASS_ENTRY) {
+        s->regs[REG_R10].name = AUDIT_GIVEN;
         s->regs[REG_RDI] = value_of(VALUE_POINTER, 0);
+    }
 }
 
 static struct audit_value read_reg(const struct audit_unit *u, struct audit_state *s,

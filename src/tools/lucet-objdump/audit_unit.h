@@ -5,6 +5,9 @@
 #include "tools/lucet-objdump/audit.h"
 #include "tools/lucet-objdump/audit_state.h"
 
+/* Names what an entry is given to call, in the scratch register. */
+enum { AUDIT_GIVEN = REG_R10 + 1 };
+
 struct audit_block {
     uint32_t first, last; /* instruction numbers, inclusive */
     bool dirty;

@@ -122,6 +122,26 @@ static bool set_ends(const struct lucet_artifact *a, struct code_map *m)
     return true;
 }
 
+/* Entries do on behalf of a function no more than it does itself. */
+static void set_marks(const struct lucet_artifact *a, struct audit_input *in)
+{
+    for (uint32_t i = a->header->nimported_funcs; i < a->nfuncs; i++) {
+        const struct lucet_module_func *f = &a->funcs[i];
+        const lucet_code entry = a->types[f->type].entry;
+        if (f->effects == 0 || f->code == 0)
+            continue;
+        struct audit_mark *m = &in->marks[in->nmarks++];
+        *m = (struct audit_mark){
+            .function = audit_function_from(in, lucet_artifact_code(a, f->code)),
+            .effects = f->effects,
+            .entry = entry ? audit_function_from(in, lucet_artifact_code(a, entry)) : UINT32_MAX,
+            .entered = entry != 0};
+        in->functions[m->function].effects |= f->effects;
+        if (m->entry != UINT32_MAX)
+            in->functions[m->entry].effects |= f->effects;
+    }
+}
+
 static void set_areas(const struct lucet_artifact *a, struct audit_input *in)
 {
     in->text = (struct audit_area){.start = (uint32_t)a->text.vaddr,
@@ -146,8 +166,9 @@ bool code_map_make(const struct lucet_artifact *a, struct code_map *out)
 
     *out = (struct code_map){0};
     in->functions = calloc(room, sizeof *in->functions);
+    in->marks = calloc(room, sizeof *in->marks);
     out->wasm_index = calloc(room, sizeof *out->wasm_index);
-    if (!entries || !in->functions || !out->wasm_index) {
+    if (!entries || !in->functions || !in->marks || !out->wasm_index) {
         free(entries);
         return false;
     }
@@ -168,12 +189,14 @@ bool code_map_make(const struct lucet_artifact *a, struct code_map *out)
     }
     in->nfunctions = n;
     free(entries);
+    set_marks(a, in);
     return set_ends(a, out);
 }
 
 void code_map_free(struct code_map *m)
 {
     free(m->input.functions);
+    free(m->input.marks);
     free(m->wasm_index);
     *m = (struct code_map){0};
 }
