@@ -1,5 +1,6 @@
 /* What the compiler knows of functions (docs/abi.md section 8), and that what the runtime leaves out for it leaves
  * nothing behind. */
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,8 +10,10 @@
 #include "runtime/gs.h"
 #include "runtime/instance.h"
 #include "runtime/module.h"
+#include "runtime/ranges.h"
 #include "runtime/region.h"
 #include "runtime/slot.h"
+#include "runtime/stop.h"
 
 /* ---- What is known ---- */
 
@@ -345,6 +348,133 @@ static void a_quiet_tenant_costs_no_look_at_the_pages(void **state)
     tenants_end(&t);
 }
 
+/* ---- Several instances, several threads, an odd environment ---- */
+
+static void faults_are_of_the_instance_that_runs(void **state)
+{
+    struct tenants t;
+
+    (void)state;
+    tenants_begin(&t);
+    struct lucet_region *other = guest_region(1);
+    struct lucet_instance *i[2] = {guest_instance(t.region, t.module, NULL, NULL),
+                                   guest_instance(other, t.module, NULL, NULL)};
+    for (int round = 0; round < 3; round++)
+        for (int k = 0; k < 2; k++) {
+            for (int n = 0; n < 2; n++)
+                assert_int_equal(call(&t.quiet, i[k]), lucet_error_ok);
+            assert_int_equal(call(&t.quiet, i[!k]), lucet_error_ok);
+            assert_int_equal(call(&t.trap, i[k]), lucet_error_runtime_fault);
+            assert_int_equal(lucet_instance_reset(i[k]), lucet_error_ok);
+        }
+    lucet_instance_release(i[0]);
+    lucet_instance_release(i[1]);
+    lucet_region_release(other);
+    tenants_end(&t);
+}
+
+struct control {
+    uint32_t mxcsr;
+    uint16_t x87;
+};
+
+static struct control control_now(void)
+{
+    struct control c;
+
+    __asm__ volatile("stmxcsr %0\n fnstcw %1" : "=m"(c.mxcsr), "=m"(c.x87));
+    return c;
+}
+
+static void set_control(struct control c)
+{
+    __asm__ volatile("ldmxcsr %0\n fldcw %1" ::"m"(c.mxcsr), "m"(c.x87));
+}
+
+/* Rounding up, denormals are zero, some flags raised; 53 bits, rounding down. */
+static void control_of_floating_point_stays_the_hosts(void **state)
+{
+    const struct control plain = control_now(), odd = {0x5ff5, 0x067f};
+    struct tenants t;
+
+    (void)state;
+    tenants_begin(&t);
+    struct lucet_instance *i = guest_instance(t.region, t.module, NULL, NULL);
+    for (int round = 0; round < 3; round++)
+        for (int k = 0; k < 2; k++) {
+            set_control(odd);
+            const enum lucet_error e = call(k ? &t.trap : &t.quiet, i);
+            const struct control after = control_now();
+            set_control(plain);
+            assert_int_equal(e, k ? lucet_error_runtime_fault : lucet_error_ok);
+            assert_int_equal(after.mxcsr, odd.mxcsr);
+            assert_int_equal(after.x87, odd.x87);
+            if (k)
+                assert_int_equal(lucet_instance_reset(i), lucet_error_ok);
+        }
+    lucet_instance_release(i);
+    tenants_end(&t);
+}
+
+#ifndef LUCET_TSAN
+/* ---- Kills in the middle ---- */
+
+static struct lucet_kill_switch *kill_switch;
+static enum lucet_kill_result answer;
+static bool killed;
+
+static void kill_in_guest_code(int sig, siginfo_t *info, void *context)
+{
+    ucontext_t *u = context;
+
+    (void)sig, (void)info;
+    if (killed || !lucet__code_range_find((uintptr_t)u->uc_mcontext.gregs[REG_RIP]))
+        return;
+    killed = true;
+    answer = lucet_kill_switch_terminate(kill_switch);
+}
+
+static void *call_elsewhere(void *p)
+{
+    void *const *both = p;
+    const struct tenants *t = both[0];
+
+    for (int k = 0; k < 2; k++)
+        assert_int_equal(call(&t->quiet, both[1]), lucet_error_ok);
+    return NULL;
+}
+
+/* The killer finds it running, on the thread where it runs now. */
+static void a_closed_function_is_killed_where_it_runs(void **state)
+{
+    struct sigaction ours = {.sa_sigaction = kill_in_guest_code,
+                             .sa_flags = SA_SIGINFO | SA_ONSTACK},
+                     before;
+    struct lucet_instance *i;
+    struct tenants t;
+    pthread_t thread;
+
+    (void)state;
+    tenants_begin(&t);
+    i = guest_instance(t.region, t.module, NULL, NULL);
+    by_quiet(&t, i);
+    assert_int_equal(pthread_create(&thread, NULL, call_elsewhere, (void *[]){&t, i}), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(call(&t.quiet, i), lucet_error_ok);
+    assert_ptr_equal(atomic_load(&i->stop->abi), &lucet__thread.abi);
+    assert_int_equal(lucet_instance_kill_switch(i, &kill_switch), lucet_error_ok);
+    assert_int_equal(sigaction(SIGTRAP, &ours, &before), 0);
+    __asm__ volatile("pushfq\n orl $0x100, (%%rsp)\n popfq" ::: "memory", "cc");
+    const enum lucet_error e = call(&t.quiet, i);
+    __asm__ volatile("pushfq\n andl $~0x100, (%%rsp)\n popfq" ::: "memory", "cc");
+    sigaction(SIGTRAP, &before, NULL);
+    assert_true(killed);
+    assert_int_equal(answer, lucet_kill_signalled);
+    assert_int_equal(e, lucet_error_runtime_terminated);
+    lucet_kill_switch_release(kill_switch);
+    lucet_instance_release(i);
+    tenants_end(&t);
+}
 /* ---- Signals on the guest's stack ---- */
 
 static unsigned steps, in_guest;
@@ -383,6 +513,7 @@ static void what_a_handler_leaves_on_the_stack_is_found(void **state)
     lucet_instance_release(i);
     tenants_end(&t);
 }
+#endif
 
 int main(void)
 {
@@ -392,7 +523,12 @@ int main(void)
         cmocka_unit_test(a_function_with_a_large_frame_is_not_quiet_nor_are_its_callers),
         cmocka_unit_test(whatever_a_tenant_did_the_next_finds_nothing),
         cmocka_unit_test(a_quiet_tenant_costs_no_look_at_the_pages),
+        cmocka_unit_test(faults_are_of_the_instance_that_runs),
+#ifndef LUCET_TSAN /* which calls handlers later than at the instruction */
+        cmocka_unit_test(a_closed_function_is_killed_where_it_runs),
         cmocka_unit_test(what_a_handler_leaves_on_the_stack_is_found),
+#endif
+        cmocka_unit_test(control_of_floating_point_stays_the_hosts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
