@@ -41,7 +41,27 @@
 #define FUNC_CALL lucet_func_call
 #endif
 
-        /* After a plain return. r8: the stop. */
+        /* rsi: the instance, rdi: the lucet_func, r8: the stop, rax: the thread's offset from fs. */
+        .macro  RUNNING
+        movabsq $0x100000001, %r9       /* running, depth 1 */
+        movq    %r9, STOP_RUNNING(%r8)
+        .endm
+
+        /* r11: the entry, rdi: its argument. */
+        .macro  CHANGE_STACKS
+        movq    FUNC_ENTRY(%rdi), %r11
+        leaq    VALUES(%rsi), %rdi
+        movq    GUEST_SP(%rsi), %rsp
+        .endm
+
+        .macro  COME_BACK
+        movq    lucet__thread@GOTTPOFF(%rip), %rax
+        movq    %fs:CURRENT(%rax), %rsi
+        movq    HOST_SP(%rsi), %rsp
+        movq    $0, %fs:CURRENT(%rax)
+        .endm
+
+        /* After a plain return. */
         .macro  RETURN
         xorl    %eax, %eax
         movq    %rax, STOP_RUNNING(%r8)
@@ -136,8 +156,7 @@ lucet__gs_probe:
         jne     .Lforget_exception
 .Lno_exception:
         movq    FUNC_CODE(%rdi), %r10
-        movabsq $0x100000001, %r9       /* running, depth 1 */
-        movq    %r9, STOP_RUNNING(%r8)
+        RUNNING
 
         /* The activation begins, in guest state: current = this, guest_frame = NULL. From here on a stop
          * request redirects; one that came before is seen here. */
@@ -149,9 +168,7 @@ lucet__quick_begin:
         cmpl    %r11d, STOP_STATE(%r8)
         jne     .Lstopped
         PROBE   run_begin, "8@%rsi 4@32(%rdi)"  /* instance, FUNC_INDEX */
-        movq    FUNC_ENTRY(%rdi), %r11
-        leaq    VALUES(%rsi), %rdi
-        movq    GUEST_SP(%rsi), %rsp
+        CHANGE_STACKS
         .rept   4
         .cfi_remember_state             /* for as many places below */
         .endr
@@ -163,10 +180,7 @@ lucet__quick_begin:
         .globl  lucet__quick_end
         .hidden lucet__quick_end
 lucet__quick_end:
-        movq    lucet__thread@GOTTPOFF(%rip), %rax
-        movq    %fs:CURRENT(%rax), %rsi
-        movq    HOST_SP(%rsi), %rsp
-        movq    $0, %fs:CURRENT(%rax)
+        COME_BACK
         .cfi_restore_state
         addq    $8, %rsp
         .cfi_adjust_cfa_offset -8
@@ -300,8 +314,7 @@ lucet__gs_unknown:
         jne     .Lset_guest_frame
 .Lguest_frame_is_set:
         movq    FUNC_CODE(%rdi), %r10
-        movabsq $0x100000001, %r9       /* running, depth 1 */
-        movq    %r9, STOP_RUNNING(%r8)
+        RUNNING
         movq    %rsi, %fs:CURRENT(%rax)
         .globl  lucet__closed_begin
         .hidden lucet__closed_begin
@@ -309,9 +322,7 @@ lucet__closed_begin:
         cmpl    %r11d, STOP_STATE(%r8)
         jne     .Lclosed_stopped
         PROBE   run_begin, "8@%rsi 4@32(%rdi)"  /* instance, FUNC_INDEX */
-        movq    FUNC_ENTRY(%rdi), %r11
-        leaq    VALUES(%rsi), %rdi
-        movq    GUEST_SP(%rsi), %rsp
+        CHANGE_STACKS
         .cfi_remember_state
         .cfi_remember_state
         .cfi_undefined %rip
@@ -321,10 +332,7 @@ lucet__closed_begin:
         .globl  lucet__closed_end
         .hidden lucet__closed_end
 lucet__closed_end:
-        movq    lucet__thread@GOTTPOFF(%rip), %rax
-        movq    %fs:CURRENT(%rax), %rsi
-        movq    HOST_SP(%rsi), %rsp
-        movq    $0, %fs:CURRENT(%rax)
+        COME_BACK
         .cfi_restore_state
         POP_REGISTERS
         movq    STOP(%rsi), %r8         /* NOT_PLAIN says what comes of runs within, or by lucet__leave */
