@@ -11,6 +11,7 @@
 #define LUCET_RUNTIME_ACTIVATION_H
 
 #include <pthread.h>
+#include <signal.h>
 
 #include "lucet/types.h"
 #include "module/abi.h"
@@ -98,6 +99,7 @@ struct thread {
     struct thread *next, *prev;       /* all threads that ever ran a guest and live */
     void *signal_stack;               /* ours, NULL when the thread has one of its own */
     size_t signal_stack_size;
+    size_t signal_stack_least; /* what a signal must have left of it */
     uint32_t *waiting;         /* wait.c: what it sleeps on, else NULL */
     void *timer, *slice_timer; /* timer_t */
     uint64_t slice_timer_at;   /* when it fires, 0 = never */
@@ -165,10 +167,14 @@ LUCET_NORETURN void lucet__leave_host(void);
 void *lucet__suspend(void **sp);
 /* Like lucet__enter() for a guest that was suspended, act->guest_sp saying where; it is in the host function. */
 void lucet__resume(struct activation *act);
-/* Like lucet__enter() for a guest that was preempted: act->cell has its registers. */
+/* Like lucet__enter() for a guest that was preempted: act->cell has its registers; act->guest_sp is NULL, or where eight bytes
+ * directly below the guest's red zone may be written. */
 void lucet__continue(struct activation *act);
 /* Where handlers send a preempted guest, on its host's stack: rdi = struct registers *. */
 extern const char lucet__preempted[];
+/* In a signal handler, instead of returning to lucet__leave(): with the signal mask *mask, for the thread's current
+ * activation. Returns when the mask cannot be set. */
+void lucet__leave_handler(const sigset_t *mask);
 /* From here to lucet__continue_end the guest counts as running. */
 extern const char lucet__continue_begin[], lucet__continue_end[];
 
@@ -181,6 +187,8 @@ extern uint8_t lucet__vector_level;
 extern uint8_t lucet__xsave_kind;
 extern uint64_t lucet__xsave_mask;
 extern uint32_t lucet__xsave_size;
+
+#define LUCET__RED_ZONE 128u /* bytes below a guest's stack pointer that are its own */
 
 /* All registers of a preempted guest. */
 struct registers {

@@ -514,7 +514,7 @@ enum lucet_error lucet__call_resume(const struct call *c, void *value, struct lu
 {
     struct lucet_instance *i = c->instance;
     struct suspended *s = &i->suspended;
-    struct activation act = {.guest_sp = s->sp, .instance = i, .trace = &i->trace};
+    struct activation act = {.guest_sp = lucet__suspended_sp(i), .instance = i, .trace = &i->trace};
     enum lucet_error e = check_suspended(c);
 
     if (e == lucet_error_ok)

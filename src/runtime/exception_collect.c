@@ -20,10 +20,10 @@
 #include "runtime/store.h"
 #include "runtime/suspend.h"
 #include "runtime/table.h"
+#include "runtime/x86_64/machine.h"
 
-#define STEPS 256u                 /* of a part; each may be a miss of all caches, or a free */
-#define PARTS 16u                  /* that the end of a run waits for */
-enum { RSP = 15, RED_ZONE = 128 }; /* in struct registers; below it */
+#define STEPS 256u /* of a part; each may be a miss of all caches, or a free */
+#define PARTS 16u  /* that the end of a run waits for */
 
 struct search {
     struct exceptions *s;
@@ -97,7 +97,7 @@ static void search_suspended(struct search *w, const struct lucet_instance *i)
         return;
     if (!sp) {
         const struct registers *r = i->registers;
-        sp = (const uint8_t *)(uintptr_t)r->general[RSP] - RED_ZONE;
+        sp = (const uint8_t *)machine_saved_sp(r) - LUCET__RED_ZONE;
         search_words(w, r, (const uint8_t *)r + sizeof(*r) + lucet__xsave_size);
     }
     if (sp < slot->stack || sp > slot->stack + slot->region->limits.stack_size)

@@ -1,12 +1,13 @@
 /* Time slices: who ends them, and what happens to a guest whose slice is over.
  *
- * A thread that runs guests in slices has a timer of its own for them, set when one begins and taken back when
- * the run ends otherwise: no signal comes when no guest runs. Which slices are over is
- * decided by the clock, because signals that come at the same time become one.
+ * A thread that runs guests in slices has a timer of its own for them, set when one begins and
+ * taken back when the run ends otherwise: no signal comes when no guest runs. Which slices are over
+ * is decided by the clock, because signals that come at the same time become one.
  *
  * In the handler, guest code that may wait where it is (docs/abi.md T7) loses its registers to
- * the instance's save area: the general ones here, the others in lucet__preempted. Everything else
- * finds its `pending` set, which is tested on the way back to guest code; and if it is code that has no
+ * the instance's save area: the general ones here, the others in lucet__preempted, or here as
+ * well, when the handler can be left without that it returns. Everything else finds its
+ * `pending` set, which is tested on the way back to guest code; and if it is code that has no
  * such way, a moment later the signal comes again. */
 #include "runtime/slice.h"
 
@@ -29,8 +30,12 @@
 #include "runtime/suspend.h"
 #include "runtime/timeout.h"
 #include "runtime/x86_64/machine.h"
+#include "runtime/x86_64/signal_frame.h"
 
 #define LEAST_SLICE 20000
+#ifndef SS_AUTODISARM
+#define SS_AUTODISARM (1u << 31)
+#endif
 #define SOON 20000 /* nanoseconds until the signal comes again */
 
 /* ---- The timer ---- */
@@ -70,12 +75,13 @@ static void set_timer(struct thread *t, uint64_t when)
     timer_settime(t->slice_timer, TIMER_ABSTIME, &setting, NULL);
 }
 
-static uint64_t earliest_end(const struct activation *act)
+/* Of the slices that are not over at `now`; 0 = none. */
+static uint64_t earliest_end(const struct activation *act, uint64_t now)
 {
     uint64_t earliest = 0;
 
     for (; act; act = act->outer)
-        if (act->slice_end && (earliest == 0 || act->slice_end < earliest))
+        if (act->slice_end > now && (earliest == 0 || act->slice_end < earliest))
             earliest = act->slice_end;
     return earliest;
 }
@@ -92,7 +98,7 @@ void lucet__slice_begin(struct thread *t, struct activation *act)
 /* If a signal for an outer one came meanwhile, its effect may be lost: it is to come again. */
 void lucet__slice_end(struct thread *t, const struct activation *act)
 {
-    uint64_t next = earliest_end(act->outer);
+    uint64_t next = earliest_end(act->outer, 0);
 
     if (t->slice_timer_at || next)
         set_timer(t, next);
@@ -136,17 +142,41 @@ static bool end_slice(struct activation *act, struct thread *t, ucontext_t *u)
 
 void lucet__slices_check(struct thread *t, void *context)
 {
-    uint64_t now = t->slice_timer_at ? lucet__now() : 0;
+    uint64_t now = t->slice_timer_at ? lucet__now() : 0, next = 0;
     bool done = true;
 
-    if (t->slice_timer_at && now >= t->slice_timer_at)
+    if (t->slice_timer_at && now >= t->slice_timer_at) {
         t->slice_timer_at = 0; /* it has fired */
+        next = earliest_end(t->current, now);
+    }
     for (struct activation *act = t->current; act; act = act->outer)
         if (act->slice && ((act->slice_end && now >= act->slice_end) ||
                            lucet__stop_preempted(act->instance->stop)))
             done = end_slice(act, t, context) && done;
-    if (!done)
-        set_timer(t, lucet__now() + SOON);
+    if (machine_pc(context) == (uintptr_t)lucet__preempted)
+        return; /* lucet__slice_end() sees to the others */
+    if (!done && (next == 0 || now + SOON < next))
+        next = lucet__now() + SOON;
+    if (next)
+        set_timer(t, next);
+}
+
+/* Another signal may come on the same stack before it is left. */
+static bool has_room(const struct thread *t, const stack_t *stack)
+{
+    const uintptr_t here = (uintptr_t)__builtin_frame_address(0), low = (uintptr_t)stack->ss_sp;
+
+    return !((unsigned)stack->ss_flags & SS_AUTODISARM) && here - low >= t->signal_stack_least;
+}
+
+void lucet__slice_leave(const struct thread *t, const void *context)
+{
+    const ucontext_t *u = context;
+
+    if (machine_pc(u) != (uintptr_t)lucet__preempted || !has_room(t, &u->uc_stack))
+        return;
+    if (lucet__signal_frame_vectors(u, t->current->instance->registers))
+        lucet__leave_handler(&u->uc_sigmask);
 }
 
 /* ---- For embedders ---- */

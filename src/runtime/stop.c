@@ -274,6 +274,8 @@ void lucet__stop_handler(int sig, siginfo_t *info, void *context)
     if (!ours || info->si_ptr != &lucet__thread_mark)
         lucet__chain(sig, info, context);
     errno = saved_errno;
+    if (machine_called_by_kernel())
+        lucet__slice_leave(t, context);
 }
 
 /* ---- The killer's side ---- */

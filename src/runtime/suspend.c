@@ -20,8 +20,12 @@
 #include "runtime/fault.h"
 #include "runtime/instance.h"
 #include "runtime/module.h"
+#include "runtime/region.h"
+#include "runtime/sizes.h"
+#include "runtime/slot.h"
 #include "runtime/stop.h"
 #include "runtime/throw.h"
+#include "runtime/x86_64/machine.h"
 
 /* The C library may be called here by host functions of another thread afterwards: nothing that
  * depends on the thread may live across lucet__suspend(), not even in a register. */
@@ -91,14 +95,30 @@ enum lucet_error lucet__in_transit_save(struct suspended *s)
 
 void lucet__in_transit_restore(const struct suspended *s)
 {
-    const struct lucet_vmctx *ctx = s->abi.ctx;
-    const struct lucet_layout *l = &lucet__instance(ctx)->module->artifact.header->layout;
-
     if (s->in_transit_size == 0)
         return;
+    const struct lucet_vmctx *ctx = s->abi.ctx;
+    const struct lucet_layout *l = &lucet__instance(ctx)->module->artifact.header->layout;
     memcpy(LUCET__AT(ctx, uint8_t, l->scratch), s->in_transit, l->scratch_size);
     memcpy(LUCET__AT(ctx, uint8_t, l->exception), s->in_transit + l->scratch_size,
            l->exception_size);
+}
+
+/* Not in the guard below the stack, where a frame that is being made may begin, and on no page that was
+ * not in use. */
+static bool may_write(const struct lucet_instance *i, uintptr_t at, uintptr_t sp)
+{
+    return at - (uintptr_t)i->slot->stack < i->region->limits.stack_size &&
+           at / LUCET__PAGE == sp / LUCET__PAGE;
+}
+
+void *lucet__suspended_sp(const struct lucet_instance *i)
+{
+    if (i->suspended.sp || !i->registers)
+        return i->suspended.sp;
+    const uintptr_t sp = machine_saved_sp(i->registers);
+    const uintptr_t at = sp - LUCET__RED_ZONE - sizeof(uint64_t);
+    return may_write(i, at, sp) ? (void *)at : NULL;
 }
 
 void lucet__suspended_drop(struct lucet_instance *i)

@@ -36,6 +36,9 @@ bool lucet__slice_yield(struct lucet_vmctx *ctx);
  * goes on. no_memory. */
 enum lucet_error lucet__in_transit_save(struct suspended *s);
 void lucet__in_transit_restore(const struct suspended *s);
+/* Of a run that was put aside: activation's guest_sp for lucet__resume() or, when it was preempted,
+ * lucet__continue(). */
+void *lucet__suspended_sp(const struct lucet_instance *i);
 /* Forgets the run that was put aside. */
 void lucet__suspended_drop(struct lucet_instance *i);
 

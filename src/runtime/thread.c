@@ -88,6 +88,7 @@ static enum lucet_error make_signal_stack(struct thread *t, size_t wanted)
     uint64_t size = round_up((frame ? frame : 4096) + HANDLER_ROOM, LUCET__PAGE);
     stack_t now;
 
+    t->signal_stack_least = least;
     if (sigaltstack(NULL, &now) == 0 && !(now.ss_flags & SS_DISABLE) && now.ss_size >= least)
         return lucet_error_ok;
     size = size < wanted ? round_up(wanted, LUCET__PAGE) : size;

@@ -156,6 +156,30 @@ lucet__resume:
 #define RFLAGS 136
 #define VECTORS 192
 
+        /* From the struct at rbx: all but that, rsp, rip and the flags. */
+        .macro  LOAD_GENERAL
+        movq    R8(%rbx), %r8
+        movq    R9(%rbx), %r9
+        movq    R10(%rbx), %r10
+        movq    R11(%rbx), %r11
+        movq    R12(%rbx), %r12
+        movq    R13(%rbx), %r13
+        movq    R14(%rbx), %r14
+        movq    R15(%rbx), %r15
+        movq    RDI(%rbx), %rdi
+        movq    RSI(%rbx), %rsi
+        movq    RBP(%rbx), %rbp
+        movq    RDX(%rbx), %rdx
+        movq    RAX(%rbx), %rax
+        movq    RCX(%rbx), %rcx
+        .endm
+
+#define RED_ZONE 128
+
+#define SYS_rt_sigprocmask 14
+#define SIG_SETMASK 2
+#define SIGSET_SIZE 8           /* the kernel's */
+
         .p2align 4
         .globl  lucet__preempted
         .hidden lucet__preempted
@@ -181,12 +205,32 @@ lucet__preempted:
         .size   lucet__preempted, .-lucet__preempted
 
         .p2align 4
+        .globl  lucet__leave_handler
+        .hidden lucet__leave_handler
+        .type   lucet__leave_handler, @function
+/* void lucet__leave_handler(const sigset_t *mask). On the signal stack until signals may come: its
+ * frame must not be overwritten as long as it may have to be returned from. */
+lucet__leave_handler:
+        .cfi_startproc
+        movq    %rdi, %rsi
+        movl    $SIG_SETMASK, %edi
+        xorl    %edx, %edx
+        movl    $SIGSET_SIZE, %r10d
+        movl    $SYS_rt_sigprocmask, %eax
+        syscall
+        testq   %rax, %rax
+        jz      lucet__leave
+        ret
+        .cfi_endproc
+        .size   lucet__leave_handler, .-lucet__leave_handler
+
+        .p2align 4
         .globl  lucet__continue
         .hidden lucet__continue
         .type   lucet__continue, @function
-/* void lucet__continue(struct activation *act): every register as it was. iretq is the one way to load
- * the last of them, rip, rsp and the flags, without a write to the guest's stack, below which it may
- * have data (the red zone) or its end. */
+/* void lucet__continue(struct activation *act): every register as it was. The last of them, rip, rsp
+ * and the flags, are loaded by popfq and ret, from the place below the guest's red zone that `guest_sp`
+ * says is free. Where none is, iretq does without a write to the guest's stack, in ten times the time. */
 lucet__continue:
         .cfi_startproc
         PUSH_FRAME
@@ -202,6 +246,28 @@ lucet__continue:
         fxrstor64 VECTORS(%rbx)
 .Lvectors_loaded:
         .cfi_undefined %rip
+        movq    GUEST_SP(%rdi), %rcx
+        testq   %rcx, %rcx
+        jz      .Lno_place
+        movq    RIP(%rbx), %rdx
+        movq    %rdx, (%rcx)
+        pushq   RFLAGS(%rbx)
+        movq    lucet__thread@GOTTPOFF(%rip), %rax
+        movq    $0, %fs:GUEST_FRAME(%rax)
+        /* From here on a stop request redirects; one that came before is seen here. */
+        .globl  lucet__continue_begin
+        .hidden lucet__continue_begin
+lucet__continue_begin:
+        testl   $PENDING_STOP, %fs:PENDING(%rax)
+        jnz     lucet__leave
+        LOAD_GENERAL
+        popfq
+        movq    RSP(%rbx), %rsp
+        movq    RBX(%rbx), %rbx
+        leaq    -(RED_ZONE + 8)(%rsp), %rsp
+        ret     $RED_ZONE
+
+.Lno_place:
         movl    %ss, %eax
         pushq   %rax
         pushq   RSP(%rbx)
@@ -211,26 +277,9 @@ lucet__continue:
         pushq   RIP(%rbx)
         movq    lucet__thread@GOTTPOFF(%rip), %rax
         movq    $0, %fs:GUEST_FRAME(%rax)
-        /* From here on a stop request redirects; one that came before is seen here. */
-        .globl  lucet__continue_begin
-        .hidden lucet__continue_begin
-lucet__continue_begin:
         testl   $PENDING_STOP, %fs:PENDING(%rax)
         jnz     lucet__leave
-        movq    R8(%rbx), %r8
-        movq    R9(%rbx), %r9
-        movq    R10(%rbx), %r10
-        movq    R11(%rbx), %r11
-        movq    R12(%rbx), %r12
-        movq    R13(%rbx), %r13
-        movq    R14(%rbx), %r14
-        movq    R15(%rbx), %r15
-        movq    RDI(%rbx), %rdi
-        movq    RSI(%rbx), %rsi
-        movq    RBP(%rbx), %rbp
-        movq    RDX(%rbx), %rdx
-        movq    RAX(%rbx), %rax
-        movq    RCX(%rbx), %rcx
+        LOAD_GENERAL
         movq    RBX(%rbx), %rbx
         iretq
         .globl  lucet__continue_end

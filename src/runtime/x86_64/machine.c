@@ -10,13 +10,15 @@ bool lucet__have_fsgsbase;
 uint8_t lucet__vector_level;
 uint8_t lucet__xsave_kind;
 uint64_t lucet__xsave_mask;
-uint32_t lucet__xsave_size;
+uint32_t lucet__xsave_size, lucet__xsave_standard_size;
+struct xsave_component lucet__xsave_components[63];
 
 #define FXSAVE_SIZE 512u
+#define LEGACY_SIZE 416u /* components 0 and 1; what follows is nobody's */
 #define XSAVE_HEADER 64u
 /* Components that are no registers of guests: the rights of memory keys, which are the thread's, and
  * tiles (AMX), which guests have no instructions for and which are large. */
-#define NOT_GUESTS (UINT64_C(1) << 9 | UINT64_C(3) << 17)
+#define NOT_GUESTS (UINT64_C(1) << LUCET__XSAVE_RIGHTS | UINT64_C(3) << 17)
 
 static uint64_t enabled_components(void)
 {
@@ -26,19 +28,25 @@ static uint64_t enabled_components(void)
     return (uint64_t)high << 32 | low;
 }
 
-/* Room for the components in the standard format, where each has its place, or the compacted one. */
-static uint32_t area_size(uint64_t mask)
+/* Where the enabled components are in the standard format; room for those of guests in it, and in the compacted one. */
+static void look_at_components(uint64_t enabled)
 {
+    const uint64_t mask = lucet__xsave_mask;
     uint32_t standard = FXSAVE_SIZE + XSAVE_HEADER, compacted = standard;
     uint32_t size, offset, flags, unused;
 
     for (unsigned i = 2; i < 63; i++) {
-        if (!(mask >> i & 1) || !__get_cpuid_count(0xd, i, &size, &offset, &flags, &unused))
+        if (!(enabled >> i & 1) || !__get_cpuid_count(0xd, i, &size, &offset, &flags, &unused))
+            continue;
+        lucet__xsave_components[i] = (struct xsave_component){offset, size};
+        if (!(mask >> i & 1))
             continue;
         standard = offset + size > standard ? offset + size : standard;
         compacted = (flags & 2 ? (compacted + 63) & ~63u : compacted) + size;
     }
-    return standard > compacted ? standard : compacted;
+    lucet__xsave_components[0].size = LEGACY_SIZE;
+    lucet__xsave_standard_size = standard;
+    lucet__xsave_size = standard > compacted ? standard : compacted;
 }
 
 static void look_at_xsave(void)
@@ -50,7 +58,7 @@ static void look_at_xsave(void)
     if (!__get_cpuid(1, &a, &b, &c, &d) || !(c >> 27 & 1)) /* OSXSAVE */
         return;
     lucet__xsave_mask = enabled_components() & ~NOT_GUESTS;
-    lucet__xsave_size = area_size(lucet__xsave_mask);
+    look_at_components(enabled_components());
     lucet__xsave_kind = __get_cpuid_count(0xd, 1, &a, &b, &c, &d) && a >> 1 & 1 ? 2 : 1;
 }
 

@@ -16,6 +16,22 @@ extern bool lucet__have_fsgsbase;
 /* Sets this and what enter.S needs to know of the processor. */
 void machine_look(void);
 
+/* By number: where a component of XSAVE is in the standard format. Size 0: there is none. */
+extern struct xsave_component {
+    uint32_t offset, size;
+} lucet__xsave_components[63];
+extern uint32_t lucet__xsave_standard_size; /* of those that guests have */
+#define LUCET__XSAVE_RIGHTS 9u              /* PKRU: rights by memory keys */
+
+/* Where that component exists. */
+static inline uint32_t machine_rights(void)
+{
+    uint32_t rights, unused;
+
+    __asm__ volatile("rdpkru" : "=a"(rights), "=d"(unused) : "c"(0));
+    return rights;
+}
+
 static __attribute__((noinline, unused)) uint64_t machine_ask_gs(void)
 {
     uint64_t base = 0;
@@ -73,6 +89,11 @@ static inline void machine_save_general(const ucontext_t *u, struct registers *o
     memcpy(out->general, u->uc_mcontext.gregs, 18 * sizeof(out->general[0]));
 }
 
+static inline uintptr_t machine_saved_sp(const struct registers *r)
+{
+    return r->general[REG_RSP];
+}
+
 /* The same as machine_redirect(), for code that needs a pointer and flags as C has them. */
 static inline void machine_redirect_to_stub(ucontext_t *u, const void *pc, const void *sp,
                                             void *arg)
@@ -80,6 +101,17 @@ static inline void machine_redirect_to_stub(ucontext_t *u, const void *pc, const
     machine_redirect(u, pc, sp);
     u->uc_mcontext.gregs[REG_RDI] = (greg_t)(uintptr_t)arg;
     u->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)0x40500; /* alignment check, direction, trap */
+}
+
+/* In a signal handler: the kernel called it, and nobody to whom it would return. What it returns to
+ * says so as it does to unwinders: `mov $15,%rax; syscall`. */
+#define machine_called_by_kernel() machine_is_sigreturn(__builtin_return_address(0))
+
+static inline bool machine_is_sigreturn(const void *code)
+{
+    static const uint8_t sigreturn[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
+
+    return memcmp(code, sigreturn, sizeof(sigreturn)) == 0;
 }
 
 /* The trap code in the instruction at `pc` of `left` readable bytes: `ud1l code(%eax),%eax`.

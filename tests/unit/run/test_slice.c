@@ -305,6 +305,40 @@ static void host_functions_are_not_interrupted(void **state)
     set_end(&s);
 }
 
+/* The outer guest's slice is over first, which is no reason to forget the inner one's. */
+static int32_t longer_inside(struct lucet_vmctx *ctx, int32_t n)
+{
+    struct lucet_result r;
+
+    (void)ctx;
+    lucet_instance_set_slice(nested->b, 4000000);
+    enum lucet_error e = lucet_instance_run(nested->b, "loop", 0, NULL, &r);
+    for (int i = 0; i < 3; i++) {
+        assert_true(is_slice(e, &r));
+        e = lucet_instance_resume(nested->b, NULL, &r);
+    }
+    assert_true(is_slice(e, &r));
+    assert_int_equal(lucet_instance_reset(nested->b), lucet_error_ok);
+    return n;
+}
+
+static void inner_slices_end_after_outer_ones(void **state)
+{
+    struct lucet_result r;
+
+    (void)state;
+    guest_begin();
+    struct set s = set_up();
+    nested = &s;
+    host_body = longer_inside;
+    lucet_instance_set_slice(s.a, 1000000);
+    enum lucet_error e = lucet_instance_run(s.a, "host", ARGS(I32(1)), &r);
+    while (is_slice(e, &r))
+        e = lucet_instance_resume(s.a, NULL, &r);
+    assert_int_equal(lucet_retval_gp(&r.val.returned), 1);
+    set_end(&s);
+}
+
 static atomic_bool over;
 
 static void *preempt_often(void *k)
@@ -553,6 +587,7 @@ int main(void)
         cmocka_unit_test(every_part_may_run_on_another_thread),
         cmocka_unit_test(slices_have_their_length),
         cmocka_unit_test(host_functions_are_not_interrupted),
+        cmocka_unit_test(inner_slices_end_after_outer_ones),
         cmocka_unit_test(another_thread_may_end_them),
 #ifndef LUCET_TSAN /* which keeps handlers of others waiting while guests run */
         cmocka_unit_test(a_timer_and_signal_of_the_embedder_may_end_them),

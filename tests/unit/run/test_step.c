@@ -40,6 +40,7 @@ static const char near_wat[] =
 static struct lucet_instance *other;
 static long steps, end_at;
 static bool stepping;
+static struct lucet_kill_switch *by_signal; /* NULL: the handler ends it */
 
 static void step(int sig, siginfo_t *info, void *context)
 {
@@ -55,7 +56,10 @@ static void step(int sig, siginfo_t *info, void *context)
         return;
     stepping = false;
     u->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
-    lucet_end_slice(context);
+    if (by_signal) /* blocked until the handler returns */
+        lucet_kill_switch_preempt(by_signal);
+    else
+        lucet_end_slice(context);
 }
 
 static void begin(struct lucet_vmctx *ctx)
@@ -104,8 +108,10 @@ static void slices_end_anywhere(void **state)
 
     (void)state;
     guest_begin();
+    sigaddset(&ours.sa_mask, SIGURG);
     assert_int_equal(sigaction(SIGTRAP, &ours, &before), 0);
-    for (int mode = 0; mode < 2; mode++) {
+    for (int way = 0; way < 4; way++) {
+        const int mode = way / 2;
         struct lucet_region *region = guest_region(3);
         struct lucet_dl_module *far_module = guest_module(far_wat, &guest_modes[mode]);
         struct lucet_dl_module *near_module = guest_module(near_wat, &guest_modes[mode]);
@@ -124,6 +130,9 @@ static void slices_end_anywhere(void **state)
         assert_int_equal(parts, 0);
         assert_true(all > 100);
         assert_int_equal(lucet_instance_set_slice(near, LUCET_SLICE_MANUAL), lucet_error_ok);
+        by_signal = NULL;
+        if (way % 2)
+            assert_int_equal(lucet_instance_kill_switch(near, &by_signal), lucet_error_ok);
         for (end_at = 1; end_at <= all; end_at++) {
             const uint64_t result = go(near, far, &parts);
             if (result != expected)
@@ -133,6 +142,8 @@ static void slices_end_anywhere(void **state)
         }
         assert_true(yielded > all / 2);
         printf("%ld instructions, %u of them ended a slice\n", all, yielded);
+        lucet_kill_switch_release(by_signal);
+        by_signal = NULL;
         lucet_instance_release(near);
         lucet_instance_release(far);
         lucet_instance_release(other);

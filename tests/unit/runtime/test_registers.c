@@ -13,6 +13,7 @@
 #include "runtime/activation.h"
 #include "runtime/sizes.h"
 #include "runtime/x86_64/machine.h"
+#include "runtime/x86_64/signal_frame.h"
 
 /* Entered like a guest's entry; stores what it finds to argv, spoils everything, and returns or
  * leaves. Offsets: 0 the sixteen integer registers, 128 mxcsr, 132 x87 control word, 136 flags,
@@ -272,6 +273,7 @@ __asm__(".pushsection .text\n"
 /* clang-format on */
 
 static struct registers *saved;
+static bool out_of_the_frame;
 
 static void take_for_a_tick(int sig, siginfo_t *info, void *context)
 {
@@ -283,6 +285,17 @@ static void take_for_a_tick(int sig, siginfo_t *info, void *context)
     u->uc_mcontext.gregs[REG_RIP] += 2;
     machine_save_general(u, saved);
     machine_redirect_to_stub(u, lucet__preempted, lucet__thread.current->host_sp, saved);
+    if (out_of_the_frame) {
+        if (!lucet__signal_frame_vectors(u, saved))
+            abort();
+        lucet__leave_handler(&u->uc_sigmask);
+        abort();
+    }
+}
+
+static void *below_red_zone(const struct registers *r)
+{
+    return (void *)(machine_saved_sp(r) - LUCET__RED_ZONE - sizeof(uint64_t));
 }
 
 static void spoil_everything(void)
@@ -319,9 +332,12 @@ static void a_preempted_guest_finds_every_register_as_it_was(void **state)
     saved = aligned_alloc(64, round_up(sizeof(*saved) + lucet__xsave_size, 64));
     memset(saved, 0, sizeof(*saved) + lucet__xsave_size);
     assert_int_equal(sigaction(SIGILL, &ours, &before), 0);
-    for (unsigned round = 0; round < 300; round++) {
+    for (unsigned round = 0; round < 600; round++) {
         /* FXSAVE knows the lower halves only. */
         lucet__xsave_kind = kind ? (uint8_t)(1 + round % kind) : 0;
+#ifndef LUCET_TSAN /* which waits for handlers to return */
+        out_of_the_frame = kind && round % 3 == 0;
+#endif
         fill_pattern(round);
         struct activation act = {.entry = be_interrupted, .guest_sp = stack + sizeof(stack)};
         const uint32_t mxcsr = get_mxcsr();
@@ -331,7 +347,8 @@ static void a_preempted_guest_finds_every_register_as_it_was(void **state)
         assert_int_equal(found.integers[0], 0); /* it was interrupted */
         assert_int_equal(get_mxcsr(), mxcsr);
         spoil_everything();
-        struct activation next = {.cell = saved};
+        struct activation next = {.cell = saved,
+                                  .guest_sp = round & 2 ? below_red_zone(saved) : NULL};
         lucet__thread.current = &next;
         lucet__thread.abi.guest_frame = &next;
         lucet__continue(&next);
@@ -359,12 +376,15 @@ static void a_request_that_came_before_keeps_it_from_going_on(void **state)
     (void)state;
     saved = aligned_alloc(64, round_up(sizeof(*saved) + lucet__xsave_size, 64));
     memset(saved, 0, sizeof(*saved) + lucet__xsave_size);
-    struct activation act = {.cell = saved};
-    lucet__thread.abi =
-        (struct lucet_activation){.ctx = &ctx, .guest_frame = &act, .pending = LUCET__PENDING_STOP};
-    lucet__thread.current = &act;
-    lucet__continue(&act); /* rip is 0 */
-    lucet__thread.current = NULL;
+    saved->general[REG_RSP] = (uintptr_t)stack + sizeof(stack);
+    for (int way = 0; way < 2; way++) {
+        struct activation act = {.cell = saved, .guest_sp = way ? below_red_zone(saved) : NULL};
+        lucet__thread.abi = (struct lucet_activation){
+            .ctx = &ctx, .guest_frame = &act, .pending = LUCET__PENDING_STOP};
+        lucet__thread.current = &act;
+        lucet__continue(&act); /* rip is 0 */
+        lucet__thread.current = NULL;
+    }
     free(saved);
 }
 
@@ -379,5 +399,6 @@ int main(void)
         cmocka_unit_test(a_request_that_came_before_keeps_the_guest_from_running),
     };
     lucet_install_signal_handlers(); /* looks at the machine, too */
+    lucet_thread_attach(0);          /* a stack for handlers */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
