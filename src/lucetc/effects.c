@@ -192,6 +192,34 @@ static enum lucet_error decide(struct effects *e)
     return good ? lucet_error_ok : lucet_error_no_memory;
 }
 
+static void want_callees(const struct effects *e, uint32_t func, uint8_t *wanted)
+{
+    const struct calls *calls = e->callees[func];
+    for (uint32_t i = 0; calls && i < calls->count; i++)
+        wanted[calls->funcs[i]] = 1;
+}
+
+/* Only what the host can call, and what that calls: others have no use of it, and may have one of vectors. */
+static enum lucet_error forget_others(struct effects *e)
+{
+    const struct wasm_module *m = e->module;
+    uint8_t *wanted = calloc((size_t)m->nfuncs + 1, 1);
+    if (!wanted)
+        return lucet_error_no_memory;
+    for (uint32_t i = 0; i < m->nexports; i++)
+        if (m->exports[i].kind == WASM_EXTERN_FUNC)
+            wanted[m->exports[i].index] = 1;
+    for (uint32_t level = 1; level < EFFECTS_LEVELS; level++)
+        for (uint32_t i = m->nimported_funcs; i < m->nfuncs; i++)
+            if (wanted[i] && e->bits[i])
+                want_callees(e, i, wanted);
+    for (uint32_t i = 0; i < m->nfuncs; i++)
+        if (!wanted[i])
+            e->bits[i] = 0;
+    free(wanted);
+    return lucet_error_ok;
+}
+
 static struct effects *new_effects(const struct wasm_module *m)
 {
     struct effects *e = calloc(1, sizeof *e);
@@ -234,7 +262,8 @@ enum lucet_error effects_make(struct compilation *c)
         if (!keep(e, i, &b))
             return lucet_error_no_memory;
     }
-    return decide(e);
+    const enum lucet_error error = decide(e);
+    return error ? error : forget_others(e);
 }
 
 uint32_t effects_of(const struct effects *e, uint32_t func)

@@ -29,6 +29,21 @@ deep() {
     echo "$3 $(printf "%$2s" '' | tr ' ' ')'))"
 }
 
+# Only what is exported, and what that calls: others may use vectors.
+cat >marks.wat <<'WAT'
+(module (memory 1)
+  (func $lowest (result i32) (i32.load (i32.const 0)))
+  (func $low (result i32) (i32.add (call $lowest) (i32.const 1)))
+  (func $middle (result i32) (i32.add (call $low) (i32.const 1)))
+  (func $high (export "high") (result i32) (i32.add (call $middle) (i32.const 1)))
+  (func $other (result i32) (i32.add (call $low) (i32.const 2)))
+  (func $any (export "any") (param f64) (result i32) (call $other)))
+WAT
+wasm-tools parse marks.wat -o marks.wasm
+"$lucetc" marks.wasm -o marks.so
+marks=$("$objdump" --functions --json marks.so | jq -r '[.functions[].effects] | join(" ")')
+[ "$marks" = 'quiet quiet quiet quiet any any' ] || fail "marks of functions: $marks"
+
 # LLVM once had vector registers for all of these: the stores of neighbours at level 1, bits in reverse where there are
 # Galois fields at any.
 cat >vectors.wat <<'WAT'
