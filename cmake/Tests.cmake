@@ -29,8 +29,9 @@ if(LUCET_TSAN)
 endif()
 
 # Programs that have no region, choose its kind themselves, or show what is compiled and not where it lies.
-set(LUCET_TESTS_OF_NO_REGION "_(artifacts|floats|irrelevant|params|quick_steps|results|tail_calls|throwing|throwing_host|\
-values|many_tags|barrier|demand.*|load|parts|refs|registers|signal_frame|stop_states|wasi_allocator)$")
+set(LUCET_TESTS_OF_NO_REGION "_(artifacts|floats|irrelevant|params|quick_steps|results|stop_steps|tail_calls|\
+throwing|throwing_host|values|many_tags|barrier|demand.*|load|parts|refs|registers|signal_frame|stop_states|\
+wasi_allocator)$")
 
 file(GLOB unit_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/unit/*/test_*.c)
 if(unit_tests AND NOT (CMOCKA_INCLUDE AND CMOCKA_LIBRARY))

@@ -37,6 +37,12 @@ static const char chain_wat[] =
     "   (loop $l (drop (call $make))"
     "     (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))";
 
+#if defined(LUCET_SANITIZE) || defined(LUCET_TSAN)
+enum { LIVE = 20000 };
+#else
+enum { LIVE = 100000 };
+#endif
+
 static uint64_t now(void)
 {
     struct timespec t;
@@ -62,19 +68,19 @@ static bool is_collecting(const struct lucet_instance *i)
 
 static void a_slice_does_not_wait_for_a_collection(void **state)
 {
-    enum { LIVE = 400000, SLICE = 1000000 };
+    enum { MANY = 4 * LIVE, SLICE = 1000000 };
     struct lucet_result r;
     uint64_t longest = 0;
     unsigned within = 0, slices = 0;
 
     (void)state;
     guest_begin();
-    struct lucet_region *region = region_for(1, LIVE * 68);
+    struct lucet_region *region = region_for(1, MANY * 68);
     struct lucet_dl_module *m = guest_module(chain_wat, &guest_default);
     struct lucet_instance *inst = guest_instance(region, m, NULL, NULL);
-    guest_call(inst, "fill", ARGS(I32(LIVE)));
+    guest_call(inst, "fill", ARGS(I32(MANY)));
     assert_int_equal(lucet_instance_set_slice(inst, SLICE), lucet_error_ok);
-    enum lucet_error e = lucet_instance_run(inst, "waste", ARGS(I32(100000)), &r);
+    enum lucet_error e = lucet_instance_run(inst, "waste", ARGS(I32(LIVE)), &r);
     for (; e == lucet_error_ok && r.tag == lucet_result_tag_yielded; slices++) {
         const uint64_t began = now();
         within += is_collecting(inst);
@@ -87,7 +93,7 @@ static void a_slice_does_not_wait_for_a_collection(void **state)
     assert_true(inst->exceptions->collections >= 3 && within > 20);
     assert_true(longest < 10 * SLICE);
     assert_int_equal(lucet_instance_set_slice(inst, 0), lucet_error_ok);
-    assert_int_equal(guest_call(inst, "length", ARGS(I32(0))), LIVE);
+    assert_int_equal(guest_call(inst, "length", ARGS(I32(0))), MANY);
     lucet_instance_release(inst);
     lucet_dl_module_release(m);
     lucet_region_release(region);
@@ -296,7 +302,6 @@ static void end_slices(struct lucet_instance *i)
 /* What only the host holds goes into a table that has been looked at, before it has been found. */
 static void the_host_hands_over_meanwhile(void **state)
 {
-    enum { LIVE = 100000 };
     struct lucet_result r;
 
     (void)state;
@@ -336,7 +341,7 @@ static void the_host_hands_over_meanwhile(void **state)
  * is lost. */
 static void large_sets_become_one_at_once(void **state)
 {
-    enum { LIVE = 100000, SETS = 4 };
+    enum { SETS = 4 };
     static const int pairs[][2] = {{1, 0}, {3, 2}, {2, 1}};
     struct lucet_instance *inst[SETS];
     struct lucet_result r;
