@@ -100,6 +100,7 @@ static enum lucet_signal_behavior ask_handler(const struct activation *act, cons
     sigset_t bus, before;
 
     if (i->signal_handler && !f->fatal) {
+        i->touched = true; /* it may write to the memory, too */
         /* It may look at the memory, whose pages may have to be provided. */
         sigemptyset(&bus);
         sigaddset(&bus, SIGBUS);

@@ -19,6 +19,7 @@
 #include "runtime/park.h"
 #include "runtime/region.h"
 #include "runtime/sizes.h"
+#include "runtime/x86_64/machine.h"
 
 /* Pages, and runs of pages, that are put back singly. More: all are given to the kernel. */
 #define FEW_PAGES 96u
@@ -26,6 +27,8 @@
 #define QUIET_DEPTH 1024u
 _Static_assert(QUIET_DEPTH >= LUCET__HEADROOM + LUCET_QUIET_STACK,
                "and the mark lies in the former");
+/* Between where a function was when a signal came, and the registers saved: a red zone, alignment, a mark. */
+#define SIGNAL_GAP 256u
 #define SHALLOW (4 * LUCET__PAGE) /* of a stack, which most tenants do not leave */
 
 static bool protect(void *p, uint64_t size, int protection)
@@ -230,6 +233,17 @@ static bool is_zero(const uint8_t *from, const uint8_t *to)
     return (one[0] | one[1]) == 0;
 }
 
+/* The kernel saves registers for a handler, tiles included on threads that have used them, in so many bytes below
+ * where a quiet function was. At their lower end is never zero. */
+static bool is_without_large_frame(const struct slot *s)
+{
+    const uint64_t largest = (lucet__xsave_largest + 63) & ~UINT64_C(63);
+    const uint64_t low = QUIET_DEPTH + SIGNAL_GAP + largest, high = LUCET__HEADROOM + largest;
+
+    return low <= LUCET__PAGE || low > s->region->limits.stack_size ||
+           is_zero(stack_end(s) - low, stack_end(s) - high);
+}
+
 /* Of the page that the stack begins with, what quiet functions may have written to. The mark at its end (gs.h) is of
  * the slot, and stays. False: there is more, which somebody's handler of a signal has left, without a stack of
  * its own. */
@@ -237,7 +251,7 @@ static bool put_back_quiet(struct slot *s)
 {
     uint8_t *const end = stack_end(s), *const used = end - QUIET_DEPTH;
 
-    if (is_counted(s) || !is_zero(end - LUCET__PAGE, used))
+    if (is_counted(s) || !is_zero(end - LUCET__PAGE, used) || !is_without_large_frame(s))
         return false;
     memset(used, 0, QUIET_DEPTH - sizeof(uint64_t));
     return true;

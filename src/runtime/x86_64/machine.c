@@ -10,7 +10,7 @@ bool lucet__have_fsgsbase;
 uint8_t lucet__vector_level;
 uint8_t lucet__xsave_kind;
 uint64_t lucet__xsave_mask;
-uint32_t lucet__xsave_size, lucet__xsave_standard_size;
+uint32_t lucet__xsave_size, lucet__xsave_standard_size, lucet__xsave_largest;
 struct xsave_component lucet__xsave_components[63];
 
 #define FXSAVE_SIZE 512u
@@ -39,6 +39,8 @@ static void look_at_components(uint64_t enabled)
         if (!(enabled >> i & 1) || !__get_cpuid_count(0xd, i, &size, &offset, &flags, &unused))
             continue;
         lucet__xsave_components[i] = (struct xsave_component){offset, size};
+        lucet__xsave_largest =
+            offset + size > lucet__xsave_largest ? offset + size : lucet__xsave_largest;
         if (!(mask >> i & 1))
             continue;
         standard = offset + size > standard ? offset + size : standard;

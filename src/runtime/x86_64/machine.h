@@ -20,6 +20,7 @@ void machine_look(void);
 extern struct xsave_component {
     uint32_t offset, size;
 } lucet__xsave_components[63];
+extern uint32_t lucet__xsave_largest;       /* in the standard format, of all that are enabled */
 extern uint32_t lucet__xsave_standard_size; /* of those that guests have */
 #define LUCET__XSAVE_RIGHTS 9u              /* PKRU: rights by memory keys */
 

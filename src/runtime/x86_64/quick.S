@@ -219,18 +219,23 @@ lucet__quick_end:
         .hidden lucet__quick_left
 lucet__quick_left:
         .cfi_restore_state
+        .cfi_remember_state
+        .cfi_undefined %rip             /* until it is known which way the stack was left */
         movq    lucet__thread@GOTTPOFF(%rip), %rax
         movq    %fs:CURRENT(%rax), %rsi
         movq    VALUES+8(%rsi), %rdi
         testb   $CLOSED, FUNC_EFFECTS(%rdi)     /* changes neither, and they have not been stored */
         jnz     .Lclosed_left
+        .cfi_restore_state
         ldmxcsr (%rsp)
         fldcw   4(%rsp)                         /* host functions may have changed it */
         addq    $8, %rsp
         .cfi_adjust_cfa_offset -8
 .Lclosed_left:
         pushq   $0x202
+        .cfi_adjust_cfa_offset 8
         popfq
+        .cfi_adjust_cfa_offset -8
         movq    $0, %fs:CURRENT(%rax)
         POP_REGISTERS
         jmp     .Lend

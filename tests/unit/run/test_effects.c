@@ -4,7 +4,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <ucontext.h>
+#include <unistd.h>
+#include <unwind.h>
 
 #include "guest.h"
 #include "runtime/gs.h"
@@ -220,7 +225,8 @@ static void tenants_end(struct tenants *t)
 
 #define SECRET UINT64_C(0x5ec2e75ec2e75ec2)
 
-static enum lucet_error call(const struct lucet_func *f, struct lucet_instance *i)
+static __attribute__((noinline)) enum lucet_error call(const struct lucet_func *f,
+                                                       struct lucet_instance *i)
 {
     union lucet_raw v[2] = {{.u64 = SECRET}, {.u64 = 100}};
 
@@ -345,6 +351,37 @@ static void a_quiet_tenant_costs_no_look_at_the_pages(void **state)
     assert_true(s->warm);
     assert_int_equal(s->stack[100], 1);
     s->stack[100] = 0;
+    tenants_end(&t);
+}
+
+/* It knows where the memory is from what faulted, and asks the runtime for nothing. */
+static enum lucet_signal_behavior write_there(struct lucet_instance *i,
+                                              const enum lucet_trapcode *trap, int sig,
+                                              const siginfo_t *info, const void *context)
+{
+    uint8_t *page = (uint8_t *)((uintptr_t)info->si_addr & ~(uintptr_t)4095);
+
+    (void)i, (void)trap, (void)sig, (void)context;
+    assert_int_equal(mprotect(page, 4096, PROT_READ | PROT_WRITE), 0);
+    memset(page + 100, 99, 8);
+    return lucet_signal_behavior_continue;
+}
+
+static void what_a_handler_of_faults_writes_is_put_back(void **state)
+{
+    struct tenants t;
+
+    (void)state;
+    tenants_begin(&t);
+    struct lucet_instance *i = guest_instance(t.region, t.module, NULL, NULL);
+    assert_int_equal(lucet_instance_set_signal_handler(i, write_there), lucet_error_ok);
+    assert_int_equal(mprotect(i->slot->heap + 4096, 4096, PROT_NONE), 0);
+    assert_int_equal(call(&t.quiet, i), lucet_error_ok);
+    assert_int_equal(i->slot->heap[4096 + 100], 99);
+    lucet_instance_release(i);
+    i = guest_instance(t.region, t.module, NULL, NULL);
+    assert_true(heap_is_clean(i));
+    lucet_instance_release(i);
     tenants_end(&t);
 }
 
@@ -489,27 +526,138 @@ static void on_step(int sig, siginfo_t *info, void *context)
     in_guest += lucet__thread.current != NULL;
 }
 
-/* A handler without a stack of its own leaves its frame, and the guest's registers, below a quiet function's. */
-static void what_a_handler_leaves_on_the_stack_is_found(void **state)
+static __attribute__((noinline)) enum lucet_error
+call_in_steps(const struct lucet_func *f, struct lucet_instance *i,
+              void (*step)(int, siginfo_t *, void *), int flags)
 {
-    struct sigaction ours = {.sa_sigaction = on_step, .sa_flags = SA_SIGINFO}, before;
+    struct sigaction ours = {.sa_sigaction = step, .sa_flags = SA_SIGINFO | flags}, before;
+
+    assert_int_equal(sigaction(SIGTRAP, &ours, &before), 0);
+    __asm__ volatile("pushfq\n orl $0x100, (%%rsp)\n popfq" ::: "memory", "cc");
+    const enum lucet_error e = call(f, i);
+    __asm__ volatile("pushfq\n andl $~0x100, (%%rsp)\n popfq" ::: "memory", "cc");
+    sigaction(SIGTRAP, &before, NULL);
+    return e;
+}
+
+static void call_with_handlers_on_the_stack(void)
+{
     struct tenants t;
 
-    (void)state;
+    steps = in_guest = 0;
     tenants_begin(&t);
     struct lucet_instance *i = guest_instance(t.region, t.module, NULL, NULL);
     by_quiet(&t, i);
-    assert_int_equal(sigaction(SIGTRAP, &ours, &before), 0);
-    __asm__ volatile("pushfq\n orl $0x100, (%%rsp)\n popfq" ::: "memory", "cc");
-    (void)call(&t.quiet, i);
-    __asm__ volatile("pushfq\n andl $~0x100, (%%rsp)\n popfq" ::: "memory", "cc");
-    sigaction(SIGTRAP, &before, NULL);
+    assert_int_equal(call_in_steps(&t.quiet, i, on_step, 0), lucet_error_ok);
     assert_true(in_guest > 20 && steps > in_guest);
     assert_false(i->touched);
     assert_false(stack_is_clean(i));
     lucet_instance_release(i);
     i = guest_instance(t.region, t.module, NULL, NULL);
     assert_true(stack_is_clean(i));
+    lucet_instance_release(i);
+    tenants_end(&t);
+}
+
+/* A handler without a stack of its own leaves its frame, and the guest's registers, below a quiet function's. */
+static void what_a_handler_leaves_on_the_stack_is_found(void **state)
+{
+    (void)state;
+    call_with_handlers_on_the_stack();
+}
+
+/* The kernel's part of the frame is larger than a page then, and zero where the tiles are. */
+static __attribute__((target("amx-tile"))) bool use_tiles(void)
+{
+    static const struct {
+        uint8_t palette, start, reserved[14];
+        uint16_t columns[16];
+        uint8_t rows[16];
+    } config = {.palette = 1, .columns = {64}, .rows = {16}};
+
+    if (syscall(SYS_arch_prctl, 0x1023 /* ARCH_REQ_XCOMP_PERM */, 18) != 0)
+        return false;
+    __asm__ volatile("ldtilecfg %0\n tilezero %%tmm0\n tilerelease" ::"m"(config));
+    return true;
+}
+
+static void what_a_handler_leaves_is_found_on_threads_that_used_tiles(void **state)
+{
+    (void)state;
+    if (!use_tiles()) {
+        print_message("no tiles (AMX) here\n");
+        skip();
+    }
+    call_with_handlers_on_the_stack();
+}
+
+/* ---- Unwinding at each instruction ---- */
+
+static unsigned unwound, ended;
+static const char *wrong;
+
+struct frames {
+    void *functions[8];
+    size_t count;
+};
+
+static _Unwind_Reason_Code add_frame(struct _Unwind_Context *context, void *arg)
+{
+    struct frames *f = arg;
+    int before;
+    const uintptr_t ip = _Unwind_GetIPInfo(context, &before);
+
+    if (f->count == 8)
+        return _URC_NORMAL_STOP;
+    f->functions[f->count++] = ip ? _Unwind_FindEnclosingFunction((void *)(ip + (before != 0))) : 0;
+    return _URC_NO_REASON;
+}
+
+static void *function_at(uintptr_t pc)
+{
+    return _Unwind_FindEnclosingFunction((void *)(pc + 1));
+}
+
+static void unwind_from_here(int sig, siginfo_t *info, void *context)
+{
+    const ucontext_t *u = context;
+    void *const quick = function_at((uintptr_t)lucet__closed_begin);
+    struct frames f = {0};
+    size_t k = 0;
+
+    (void)sig, (void)info;
+    if (function_at((uintptr_t)u->uc_mcontext.gregs[REG_RIP]) != quick)
+        return;
+    _Unwind_Backtrace(add_frame, &f);
+    while (k < f.count && f.functions[k] != quick)
+        k++;
+    if (k + 1 >= f.count || !f.functions[k + 1])
+        ended++;
+    else if (f.functions[k + 1] == function_at((uintptr_t)call))
+        unwound++;
+    else if (!wrong)
+        wrong = (const char *)u->uc_mcontext.gregs[REG_RIP];
+}
+
+/* As profilers do it; where the stack is another's, it ends. */
+static void unwinding_finds_the_caller_wherever_it_begins(void **state)
+{
+    struct tenants t;
+
+    (void)state;
+    tenants_begin(&t);
+    struct lucet_instance *i = guest_instance(t.region, t.module, NULL, NULL);
+    const struct lucet_func *const functions[] = {&t.quiet, &t.closed, &t.loud, &t.trap};
+    for (size_t k = 0; k < 4; k++) {
+        assert_int_equal(call(functions[k], i), k < 3 ? lucet_error_ok : lucet_error_runtime_fault);
+        assert_int_equal(lucet_instance_reset(i), lucet_error_ok);
+        unwound = ended = 0;
+        call_in_steps(functions[k], i, unwind_from_here, SA_ONSTACK);
+        assert_true(unwound > 40 && ended > 10);
+        if (wrong)
+            fail_msg("function %zu: lost %td bytes behind lucet__quick_left", k,
+                     wrong - lucet__quick_left);
+    }
     lucet_instance_release(i);
     tenants_end(&t);
 }
@@ -523,10 +671,13 @@ int main(void)
         cmocka_unit_test(a_function_with_a_large_frame_is_not_quiet_nor_are_its_callers),
         cmocka_unit_test(whatever_a_tenant_did_the_next_finds_nothing),
         cmocka_unit_test(a_quiet_tenant_costs_no_look_at_the_pages),
+        cmocka_unit_test(what_a_handler_of_faults_writes_is_put_back),
         cmocka_unit_test(faults_are_of_the_instance_that_runs),
 #ifndef LUCET_TSAN /* which calls handlers later than at the instruction */
         cmocka_unit_test(a_closed_function_is_killed_where_it_runs),
         cmocka_unit_test(what_a_handler_leaves_on_the_stack_is_found),
+        cmocka_unit_test(what_a_handler_leaves_is_found_on_threads_that_used_tiles),
+        cmocka_unit_test(unwinding_finds_the_caller_wherever_it_begins),
 #endif
         cmocka_unit_test(control_of_floating_point_stays_the_hosts),
     };
