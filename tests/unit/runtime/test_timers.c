@@ -1,0 +1,124 @@
+/* Timers of time limits: a limit that cannot be kept is an error, and a timer that repeats a stop request ends with the
+ * run. */
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "run/set.h"
+#include "runtime/failing.h"
+
+static const char wat[] = "(module (import \"h\" \"f\" (func $f))"
+                          " (func (export \"host\") (call $f))"
+                          " (func (export \"short\") (result i32) (i32.const 9)))";
+
+static atomic_bool in_host;
+
+static void waiting_host(struct lucet_vmctx *ctx)
+{
+    atomic_store(&in_host, true);
+    while (!lucet_vmctx_stop_requested(ctx))
+        poll(NULL, 0, 1);
+    poll(NULL, 0, 25); /* the request comes again meanwhile */
+    poll(NULL, 0, 25);
+}
+
+static struct set set_up(void)
+{
+    const struct set_host hosts[] = {{"f", ":", waiting_host}, {0}};
+
+    return set_begin(wat, &guest_default, hosts);
+}
+
+#ifndef FAILING_SOME_ONLY
+/* Asserting is left to the main thread. */
+static struct {
+    struct lucet_instance *inst;
+    enum lucet_error attached, without, with;
+    bool failed, says;
+    struct lucet_result result;
+} run;
+
+static void *run_without_timer(void *arg)
+{
+    struct lucet_result r;
+
+    failing_begin(FAIL_THREADS, 1, true); /* the signal stack is made */
+    run.attached = lucet_thread_attach(0);
+    run.without = lucet_instance_run(run.inst, "short", 0, NULL, &run.result);
+    run.says = strstr(lucet_error_detail(), "timer") != NULL;
+    failing_end();
+    run.failed = failing_happened();
+    run.with = lucet_instance_run(run.inst, "short", 0, NULL, &r);
+    return arg;
+}
+
+/* A thread that has had none yet. */
+static void a_limit_that_cannot_be_kept_is_an_error(void **state)
+{
+    pthread_t thread;
+
+    (void)state;
+    guest_begin();
+    struct set s = set_up();
+    run.inst = s.a;
+    assert_int_equal(lucet_instance_set_timeout(s.a, 60000), lucet_error_ok);
+    assert_int_equal(pthread_create(&thread, NULL, run_without_timer, NULL), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(run.failed);
+    assert_int_equal(run.attached, lucet_error_ok);
+    assert_int_equal(run.without, lucet_error_no_memory);
+    assert_int_equal(run.result.tag, lucet_result_tag_errored);
+    assert_true(run.says);
+    assert_int_equal(run.with, lucet_error_ok);
+    set_end(&s);
+}
+#endif
+
+static void *kill_in_host(void *arg)
+{
+    while (!atomic_load(&in_host))
+        poll(NULL, 0, 1);
+    lucet_kill_switch_terminate(arg);
+    return NULL;
+}
+
+/* On a thread whose timer was there for limits before. */
+static void a_kill_that_was_repeated_interrupts_nothing_afterwards(void **state)
+{
+    struct lucet_kill_switch *k;
+    struct lucet_result r;
+    pthread_t thread;
+
+    (void)state;
+    guest_begin();
+    struct set s = set_up();
+    lucet_instance_set_timeout(s.a, 60000);
+    assert_int_equal(guest_call(s.a, "short", 0, NULL), 9);
+    lucet_instance_set_timeout(s.a, 0);
+    for (int n = 0; n < 3; n++) {
+        atomic_store(&in_host, false);
+        assert_int_equal(lucet_instance_kill_switch(s.a, &k), lucet_error_ok);
+        assert_int_equal(pthread_create(&thread, NULL, kill_in_host, k), 0);
+        assert_int_equal(lucet_instance_run(s.a, "host", 0, NULL, &r),
+                         lucet_error_runtime_terminated);
+        assert_int_equal(poll(NULL, 0, 60), 0);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        lucet_kill_switch_release(k);
+        assert_int_equal(lucet_instance_reset(s.a), lucet_error_ok);
+        assert_int_equal(guest_call(s.a, "short", 0, NULL), 9);
+        assert_int_equal(poll(NULL, 0, 30), 0);
+    }
+    set_end(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#ifndef FAILING_SOME_ONLY
+        cmocka_unit_test(a_limit_that_cannot_be_kept_is_an_error),
+#endif
+        cmocka_unit_test(a_kill_that_was_repeated_interrupts_nothing_afterwards),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
