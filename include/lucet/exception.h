@@ -75,7 +75,8 @@ LUCET_API enum lucet_error lucet_exception_value(const struct lucet_exception *e
 LUCET_API enum lucet_error lucet_vmctx_throw(struct lucet_vmctx *vmctx, struct lucet_exception *e);
 /* Parameters and results of type exnref (letter x) are uint64_t in host functions; these two convert
  * them. The exception of a parameter: NULL for null, and for what is no exception (any more); valid
- * until the host function returns, or retain it. */
+ * until the host function returns, runs a guest or calls lucet_vmctx_exnref(), which may drop what guests
+ * do not hold any more; or retain it. */
 LUCET_API struct lucet_exception *lucet_vmctx_exception(struct lucet_vmctx *vmctx, uint64_t exnref);
 /* The inverse. May trap, when the instance holds too many exceptions: call it when you own nothing.
  * Errors: type_mismatch (it refers to an exception that is gone); no_memory. */
