@@ -128,9 +128,10 @@ struct listener {
 static void hear_warning(const struct listener *l, const char *text)
 {
     char name[64] = "";
-    const char *at = strstr(text, "in function '");
-    if (!strstr(text, "stack frame size"))
+    const char *at = strstr(text, "stack frame size"); /* behind file and line, if they are known */
+    if (!at)
         return;
+    at = strstr(at, "in function '");
     if (at)
         sscanf(at, "in function '%63[^']'", name);
     effects_frame_is_large(l->c->plan.effects, name);
