@@ -181,7 +181,7 @@ lucet__quick_begin:
         .hidden lucet__quick_end
 lucet__quick_end:
         COME_BACK
-        .cfi_restore_state
+        RESTORE_STATE 64
         addq    $8, %rsp
         .cfi_adjust_cfa_offset -8
         POP_REGISTERS
@@ -218,7 +218,7 @@ lucet__quick_end:
         .globl  lucet__quick_left
         .hidden lucet__quick_left
 lucet__quick_left:
-        .cfi_restore_state
+        RESTORE_STATE 64
         .cfi_remember_state
         .cfi_undefined %rip             /* until it is known which way the stack was left */
         movq    lucet__thread@GOTTPOFF(%rip), %rax
@@ -226,7 +226,7 @@ lucet__quick_left:
         movq    VALUES+8(%rsi), %rdi
         testb   $CLOSED, FUNC_EFFECTS(%rdi)     /* changes neither, and they have not been stored */
         jnz     .Lclosed_left
-        .cfi_restore_state
+        RESTORE_STATE 64
         ldmxcsr (%rsp)
         fldcw   4(%rsp)                         /* host functions may have changed it */
         addq    $8, %rsp
@@ -249,14 +249,14 @@ lucet__quick_left:
 lucet__gs_unknown:
         jmp     lucet__func_call_with_other_gs
 
-        .cfi_restore_state
+        RESTORE_STATE 64
 .Lodd:
         addq    $8, %rsp
         .cfi_adjust_cfa_offset -8
         POP_REGISTERS
         jmp     lucet__func_call_generally
 
-        .cfi_restore_state
+        RESTORE_STATE 64
 .Lstore_result:
         movq    %rcx, RESULT(%rsi)
         jmp     .Lresult_stored
@@ -294,7 +294,7 @@ lucet__gs_unknown:
 
         /* ---- Closed functions ---- */
 
-        .cfi_restore_state
+        RESTORE_STATE 8
         .p2align 5
 .Lclosed:
         testb   $QUIET, %r10b
@@ -338,12 +338,12 @@ lucet__closed_begin:
         .hidden lucet__closed_end
 lucet__closed_end:
         COME_BACK
-        .cfi_restore_state
+        RESTORE_STATE 56
         POP_REGISTERS
         movq    STOP(%rsi), %r8         /* NOT_PLAIN says what comes of runs within, or by lucet__leave */
         RETURN
 
-        .cfi_restore_state
+        RESTORE_STATE 56
 .Lstore_closed_result:
         movq    %rcx, RESULT(%rsi)
         jmp     .Lclosed_result_stored
