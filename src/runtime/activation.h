@@ -192,7 +192,7 @@ extern uint32_t lucet__xsave_size;
 
 /* All registers of a preempted guest. */
 struct registers {
-    uint64_t general[24]; /* as in a signal's context; see enter.S */
+    uint64_t general[24]; /* as in a signal's context, and room; see enter.S */
     uint8_t vectors[] __attribute__((aligned(64)));
 };
 LUCET_STATIC_OFFSET(registers, vectors, 192);

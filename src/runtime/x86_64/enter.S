@@ -154,6 +154,7 @@ lucet__resume:
 #define RSP 120
 #define RIP 128
 #define RFLAGS 136
+#define PLACE 144       /* where lucet__continue() puts rip */
 #define VECTORS 192
 
         /* From the struct at rbx: all but that, rsp, rip and the flags. */
@@ -230,7 +231,9 @@ lucet__leave_handler:
         .type   lucet__continue, @function
 /* void lucet__continue(struct activation *act): every register as it was. The last of them, rip, rsp
  * and the flags, are loaded by popfq and ret, from the place below the guest's red zone that `guest_sp`
- * says is free. Where none is, iretq does without a write to the guest's stack, in ten times the time. */
+ * says is free. rsp points to that at once: were it the guest's first, a handler without a stack of its
+ * own would find the place free, too. Where there is none, iretq does without a write to the guest's
+ * stack, in ten times the time. */
 lucet__continue:
         .cfi_startproc
         PUSH_FRAME
@@ -251,6 +254,7 @@ lucet__continue:
         jz      .Lno_place
         movq    RIP(%rbx), %rdx
         movq    %rdx, (%rcx)
+        movq    %rcx, PLACE(%rbx)
         pushq   RFLAGS(%rbx)
         movq    lucet__thread@GOTTPOFF(%rip), %rax
         movq    $0, %fs:GUEST_FRAME(%rax)
@@ -262,9 +266,8 @@ lucet__continue_begin:
         jnz     lucet__leave
         LOAD_GENERAL
         popfq
-        movq    RSP(%rbx), %rsp
+        movq    PLACE(%rbx), %rsp
         movq    RBX(%rbx), %rbx
-        leaq    -(RED_ZONE + 8)(%rsp), %rsp
         ret     $RED_ZONE
 
 .Lno_place:

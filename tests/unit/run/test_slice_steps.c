@@ -36,10 +36,15 @@ int main(void)
 #else
 
 static const char wat[] =
-    "(module (func (export \"spin\") (param $n i32) (result i32) (local $x i32)"
+    "(module (func $spin (export \"spin\") (param $n i32) (result i32) (local $x i32)"
     "   (loop $l (local.set $x (i32.add (i32.mul (local.get $x) (i32.const 5)) (local.get $n)))"
     "     (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))"
-    "   (local.get $x)))";
+    "   (local.get $x))"
+    " (func $deep (export \"deep\") (param $depth i32) (param $n i32) (result i32)"
+    "   (if (result i32) (local.get $depth)"
+    "     (then (i32.add (i32.const 1) (call $deep (i32.sub (local.get $depth) (i32.const 1))"
+    "                                              (local.get $n))))"
+    "     (else (call $spin (local.get $n))))))";
 
 static struct set s;
 static struct lucet_kill_switch *kill_switch;
@@ -257,9 +262,44 @@ static void signals_as_it_goes_on(void **state)
     as_it_goes_on(SEND_STOP_SIGNAL, false);
 }
 
+/* The kernel begins a handler's frame 128 bytes below where it finds the stack pointer: where that is on
+ * its way to the guest's, nothing that is still needed may lie there. */
+static void handlers_on_the_guests_stack_as_it_goes_on(void **state)
+{
+    struct sigaction ours = {.sa_sigaction = on_step, .sa_flags = SA_SIGINFO};
+    struct lucet_result r;
+    unsigned at_once = 0; /* of the stack's positions: the frame begins without a gap */
+
+    (void)state;
+    begin();
+    assert_int_equal(sigaction(SIGTRAP, &ours, NULL), 0);
+    step.what = NOTHING;
+    for (uint32_t depth = 0; depth < 16; depth++) {
+        assert_int_equal(lucet_instance_set_slice(s.a, 20000), lucet_error_ok);
+        assert_int_equal(lucet_instance_run(s.a, "deep", ARGS(I32(depth), I32(200000)), &r),
+                         lucet_error_ok);
+        assert_int_equal(r.tag, lucet_result_tag_yielded);
+        const uint64_t sp = s.a->registers->general[REG_RSP];
+        at_once += (uintptr_t)lucet__suspended_sp(s.a) == sp - 136 && sp % 64 == 8;
+        step.at = 1 << 30;
+        step.steps = step.in_guest = 0;
+        s.a->registers->general[REG_EFL] |= TRAP_FLAG;
+        assert_int_equal(lucet_instance_set_slice(s.a, LUCET_SLICE_MANUAL), lucet_error_ok);
+        set_trap_flag(true);
+        enum lucet_error e = lucet_instance_resume(s.a, NULL, &r);
+        set_trap_flag(false);
+        assert_int_equal(e, lucet_error_ok);
+        assert_int_equal((uint32_t)lucet_retval_gp(&r.val.returned), expected() + depth);
+        assert_true(step.in_guest >= 30);
+    }
+    assert_true(at_once > 0);
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(handlers_on_the_guests_stack_as_it_goes_on),
         cmocka_unit_test(kills_at_the_end_of_a_slice),
         cmocka_unit_test(signals_at_the_end_of_a_slice),
         cmocka_unit_test(kills_as_it_goes_on),
