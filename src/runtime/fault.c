@@ -160,9 +160,25 @@ static bool gs_was_probed(const struct activation *act, uintptr_t pc, const sigi
     return true;
 }
 
+/* A handler without SA_ONSTACK did not fit on the stack of a guest that is about to go on, in the last steps to it,
+ * on its stack already: that is the guest's, as if it had gone on. */
+static void arrive(const struct activation *act, int sig, const siginfo_t *info, ucontext_t *u)
+{
+    const uintptr_t pc = machine_pc(u), sp = machine_sp(u);
+
+    if (act && lucet__thread.abi.guest_frame == NULL && sig == SIGSEGV &&
+        info->si_code == SI_KERNEL && pc >= (uintptr_t)lucet__continue_begin &&
+        pc < (uintptr_t)lucet__continue_end &&
+        within(sp, act->stack_low, (uint64_t)(act->stack_high - act->stack_low)))
+        machine_redirect(u, (const void *)machine_saved_pc(act->cell),
+                         (const void *)machine_saved_sp(act->cell));
+}
+
 static void handle(int sig, siginfo_t *info, ucontext_t *u)
 {
     struct activation *act = lucet__thread.current;
+
+    arrive(act, sig, info, u);
     const uintptr_t pc = machine_pc(u);
     const struct lucet_dl_module *m =
         act && lucet__thread.abi.guest_frame == NULL ? lucet__code_range_find(pc) : NULL;

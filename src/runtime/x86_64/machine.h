@@ -90,6 +90,11 @@ static inline void machine_save_general(const ucontext_t *u, struct registers *o
     memcpy(out->general, u->uc_mcontext.gregs, 18 * sizeof(out->general[0]));
 }
 
+static inline uintptr_t machine_saved_pc(const struct registers *r)
+{
+    return r->general[REG_RIP];
+}
+
 static inline uintptr_t machine_saved_sp(const struct registers *r)
 {
     return r->general[REG_RSP];

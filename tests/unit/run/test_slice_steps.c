@@ -5,6 +5,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <ucontext.h>
@@ -296,9 +297,56 @@ static void handlers_on_the_guests_stack_as_it_goes_on(void **state)
     end();
 }
 
+/* Put aside where less than the kernel saves for a handler is left of the page; the page below. */
+static uint8_t *near_the_end_of_a_page(struct lucet_result *r)
+{
+    for (uint32_t depth = 0; depth < 1000; depth += 4) {
+        assert_int_equal(lucet_instance_set_slice(s.a, 20000), lucet_error_ok);
+        assert_int_equal(lucet_instance_run(s.a, "deep", ARGS(I32(depth), I32(200000)), r),
+                         lucet_error_ok);
+        assert_int_equal(r->tag, lucet_result_tag_yielded);
+        const uint64_t sp = s.a->registers->general[REG_RSP];
+        if (sp % 4096 >= 136 && sp % 4096 < 700)
+            return (uint8_t *)(uintptr_t)(sp & ~UINT64_C(4095)) - 4096;
+        assert_int_equal(lucet_instance_reset(s.a), lucet_error_ok);
+    }
+    fail_msg("never");
+    return NULL;
+}
+
+/* It ends as where a guest's own code runs. */
+static void handlers_without_room_as_it_goes_on(void **state)
+{
+    struct sigaction ours = {.sa_sigaction = on_step, .sa_flags = SA_SIGINFO};
+    struct lucet_result r;
+
+    (void)state;
+    begin();
+    assert_int_equal(sigaction(SIGTRAP, &ours, NULL), 0);
+    step.what = NOTHING;
+    step.at = 1 << 30;
+    uint8_t *const below = near_the_end_of_a_page(&r);
+    const uint64_t pc = s.a->registers->general[REG_RIP];
+    step.steps = step.in_guest = 0;
+    s.a->registers->general[REG_EFL] |= TRAP_FLAG;
+    assert_int_equal(lucet_instance_set_slice(s.a, LUCET_SLICE_MANUAL), lucet_error_ok);
+    assert_int_equal(mprotect(below, 4096, PROT_NONE), 0);
+    set_trap_flag(true);
+    enum lucet_error e = lucet_instance_resume(s.a, NULL, &r);
+    set_trap_flag(false);
+    assert_int_equal(mprotect(below, 4096, PROT_READ | PROT_WRITE), 0);
+    assert_int_equal(e, lucet_error_runtime_fault);
+    assert_int_equal(step.in_guest, 0);
+    assert_int_equal(r.val.faulted.trapcode, lucet_trapcode_stack_overflow);
+    assert_int_equal(r.val.faulted.rip_addr, pc);
+    assert_int_equal(lucet_instance_reset(s.a), lucet_error_ok);
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(handlers_without_room_as_it_goes_on),
         cmocka_unit_test(handlers_on_the_guests_stack_as_it_goes_on),
         cmocka_unit_test(kills_at_the_end_of_a_slice),
         cmocka_unit_test(signals_at_the_end_of_a_slice),
