@@ -175,8 +175,10 @@ void lucet__slice_leave(const struct thread *t, const void *context)
 
     if (machine_pc(u) != (uintptr_t)lucet__preempted || !has_room(t, &u->uc_stack))
         return;
-    if (lucet__signal_frame_vectors(u, t->current->instance->registers))
+    if (lucet__signal_frame_vectors(u, t->current->instance->registers)) {
+        lucet__signal_frame_x87(t->current->instance->registers);
         lucet__leave_handler(&u->uc_sigmask);
+    }
 }
 
 /* ---- For embedders ---- */

@@ -243,11 +243,12 @@ lucet__continue:
         je      .Lfxrstor
         movl    lucet__xsave_mask(%rip), %eax
         movl    lucet__xsave_mask+4(%rip), %edx
+        andl    $~1, %eax                       /* x87 is the host's, what it has raised meanwhile, too */
         xrstor64 VECTORS(%rbx)
-        jmp     .Lvectors_loaded
-.Lfxrstor:
-        fxrstor64 VECTORS(%rbx)
 .Lvectors_loaded:
+        cmpw    $X87_DEFAULT, 4(%rsp)
+        jne     .Lodd_x87_continued
+.Lx87_continued:
         .cfi_undefined %rip
         movq    GUEST_SP(%rdi), %rcx
         testq   %rcx, %rcx
@@ -288,6 +289,15 @@ lucet__continue_begin:
         .globl  lucet__continue_end
         .hidden lucet__continue_end
 lucet__continue_end:
+
+.Lfxrstor:
+        fnstenv -32(%rsp)
+        fxrstor64 VECTORS(%rbx)
+        fldenv  -32(%rsp)
+        jmp     .Lvectors_loaded
+.Lodd_x87_continued:
+        fldcw   .Lx87(%rip)
+        jmp     .Lx87_continued
         .cfi_endproc
         .size   lucet__continue, .-lucet__continue
 

@@ -33,6 +33,14 @@ static inline uint32_t machine_rights(void)
     return rights;
 }
 
+#define MACHINE_X87 1u /* its component */
+
+/* x87 alone, out of what XSAVE or the kernel has saved. */
+static inline void machine_load_x87(const uint8_t *image)
+{
+    __asm__ volatile("xrstor64 %0" ::"m"(*image), "a"(MACHINE_X87), "d"(0) : "memory");
+}
+
 static __attribute__((noinline, unused)) uint64_t machine_ask_gs(void)
 {
     uint64_t base = 0;

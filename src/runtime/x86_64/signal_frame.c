@@ -16,6 +16,8 @@
 
 #include "runtime/x86_64/machine.h"
 
+#define X87_STATUS 2u
+#define X87_TAGS 4u
 #define MXCSR 24u
 #define SOFTWARE 464u
 #define HEADER 512u
@@ -87,4 +89,14 @@ bool lucet__signal_frame_vectors(const ucontext_t *u, struct registers *out)
         memcpy(out->vectors + c->offset, image + c->offset, c->size);
     }
     return true;
+}
+
+/* Mostly it is as handlers find it, and nothing is to be loaded. */
+void lucet__signal_frame_x87(const struct registers *taken)
+{
+    const uint8_t *image = taken->vectors;
+
+    if (quadword(image + HEADER) & MACHINE_X87 &&
+        (image[X87_STATUS] || image[X87_STATUS + 1] || image[X87_TAGS]))
+        machine_load_x87(image);
 }

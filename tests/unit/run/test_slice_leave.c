@@ -4,6 +4,8 @@
 #include "set.h"
 
 #include <errno.h>
+#include <fenv.h>
+#include <float.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
@@ -252,6 +254,56 @@ __attribute__((unused)) static void signals_of_others_are_passed_on(void **state
     assert_int_equal(lucet_install_signal_handlers(), lucet_error_ok);
 }
 
+/* ---- The floating-point environment ---- */
+
+static unsigned x87_exceptions(void)
+{
+    uint16_t status;
+
+    __asm__ volatile("fnstsw %0" : "=m"(status));
+    return status & 0x3f;
+}
+
+static uint16_t x87_control(void)
+{
+    uint16_t control;
+
+    __asm__ volatile("fnstcw %0" : "=m"(control));
+    return control;
+}
+
+static unsigned raised;
+
+/* What has been raised so far is there still, and one more. */
+static void raise_another(void)
+{
+    volatile long double x = 1, y = x87_exceptions() & FE_DIVBYZERO ? LDBL_MAX : 0;
+
+    assert_int_equal(x87_exceptions(), raised);
+    x = y == 0 ? x / y : y * y;
+    raised = x87_exceptions();
+}
+
+static void the_host_keeps_its_floating_point_environment(void **state)
+{
+    const uint16_t default_control = x87_control();
+
+    (void)state;
+    struct set s = set_up();
+    for (int odd = 0; odd < 2; odd++) {
+        const uint16_t control = odd ? 0x0a7f : default_control; /* upwards, to 53 bits */
+        __asm__ volatile("fnclex\n fldcw %0" ::"m"(control));
+        raised = 0;
+        raise_another();
+        assert_int_equal(raised, FE_DIVBYZERO);
+        spin(s.a, raise_another);
+        assert_int_equal(x87_exceptions(), FE_DIVBYZERO | FE_OVERFLOW | FE_INEXACT);
+        assert_int_equal(x87_control(), control);
+        __asm__ volatile("fnclex\n fldcw %0" ::"m"(default_control));
+    }
+    set_end(&s);
+}
+
 /* ---- The signal stack ---- */
 
 #define STACK_SIZE 65536u
@@ -445,6 +497,7 @@ int main(void)
         cmocka_unit_test(a_stack_that_disarms_itself_is_armed_again),
         cmocka_unit_test(what_is_nobodys_is_written_when_it_goes_on),
         cmocka_unit_test(the_host_keeps_its_rights_to_memory),
+        cmocka_unit_test(the_host_keeps_its_floating_point_environment),
 #if !defined(LUCET_TSAN) && !defined(LUCET_SANITIZE) /* whose handlers need more, and masks */
         cmocka_unit_test(two_handlers_find_room_on_it),
         cmocka_unit_test(a_mask_that_cannot_be_set_is_left_to_the_kernel),
