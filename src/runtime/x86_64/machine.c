@@ -28,6 +28,14 @@ static uint64_t enabled_components(void)
     return (uint64_t)high << 32 | low;
 }
 
+/* Some kernels that do without keys of memory (`nopku`) leave the component enabled. */
+static bool has_rights(void)
+{
+    uint32_t a, b, c, d;
+
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && c >> 4 & 1; /* OSPKE */
+}
+
 /* Where the enabled components are in the standard format; room for those of guests in it, and in the compacted one. */
 static void look_at_components(uint64_t enabled)
 {
@@ -38,7 +46,8 @@ static void look_at_components(uint64_t enabled)
     for (unsigned i = 2; i < 63; i++) {
         if (!(enabled >> i & 1) || !__get_cpuid_count(0xd, i, &size, &offset, &flags, &unused))
             continue;
-        lucet__xsave_components[i] = (struct xsave_component){offset, size};
+        if (i != LUCET__XSAVE_RIGHTS || has_rights())
+            lucet__xsave_components[i] = (struct xsave_component){offset, size};
         lucet__xsave_largest =
             offset + size > lucet__xsave_largest ? offset + size : lucet__xsave_largest;
         if (!(mask >> i & 1))

@@ -45,14 +45,16 @@ static uint64_t quadword(const uint8_t *at)
 }
 
 /* The handler has rights to memory of its own, which a return would give back. */
-static bool rights_differ(const uint8_t *image, uint64_t saved)
+static bool rights_differ(const uint8_t *image, const struct _fpx_sw_bytes *software)
 {
     const struct xsave_component *c = &lucet__xsave_components[LUCET__XSAVE_RIGHTS];
     const bool initial = !(quadword(image + HEADER) & RIGHTS);
 
     if (c->size == 0)
         return false;
-    return !(saved & RIGHTS) || machine_rights() != (initial ? 0 : word(image + c->offset));
+    return !(software->xstate_bv & RIGHTS) ||
+           software->xstate_size < (uint64_t)c->offset + sizeof(uint32_t) ||
+           machine_rights() != (initial ? 0 : word(image + c->offset));
 }
 
 /* It lies in the thread's signal stack and has all that lucet__continue() loads. */
@@ -73,7 +75,7 @@ static bool as_expected(const ucontext_t *u, const uint8_t *image)
            word(image + software.xstate_size) == FP_XSTATE_MAGIC2 &&
            (software.xstate_bv & lucet__xsave_mask) == lucet__xsave_mask &&
            quadword(image + HEADER + 8) == 0 && (word(image + MXCSR) & MXCSR_RESERVED) == 0 &&
-           !rights_differ(image, software.xstate_bv);
+           !rights_differ(image, &software);
 }
 
 bool lucet__signal_frame_vectors(const ucontext_t *u, struct registers *out)

@@ -256,6 +256,15 @@ static void nothing_else_is(void **state)
         if (taken())
             fail_msg("taken: %s", changes[k].name);
     }
+    struct xsave_component *rights = &lucet__xsave_components[LUCET__XSAVE_RIGHTS];
+    const struct xsave_component place = *rights;
+    if (place.size) { /* beyond what was saved */
+        take_frame();
+        put64(HEADER, 3 | UINT64_C(1) << LUCET__XSAVE_RIGHTS);
+        rights->offset = 1u << 30;
+        assert_false(taken());
+        *rights = place;
+    }
     take_frame();
     const uint8_t kind = lucet__xsave_kind;
     lucet__xsave_kind = 0; /* lucet__continue() would take it for another form */
