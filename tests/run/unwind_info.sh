@@ -14,13 +14,13 @@ frames() { # COMPILER FILE
 
 compared=0
 for file in "$LUCET_SRC"/src/runtime/x86_64/*.S; do
-    frames gcc "$file" >gnu
-    frames "$clang" "$file" >clang
-    if ! diff -u gnu clang; then
+    frames gcc "$file" >by_gnu
+    frames "$clang" "$file" >by_clang
+    if ! diff -u by_gnu by_clang; then
         echo "the assemblers differ about $file"
         exit 1
     fi
-    compared=$((compared + $(wc -l <gnu)))
+    compared=$((compared + $(wc -l <by_gnu)))
 done
 echo "$compared frames compared"
 [ "$compared" -gt 50 ]
