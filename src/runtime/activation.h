@@ -103,6 +103,7 @@ struct thread {
     uint32_t *waiting;         /* wait.c: what it sleeps on, else NULL */
     void *timer, *slice_timer; /* timer_t */
     uint64_t slice_timer_at;   /* when it fires, 0 = never */
+    uint32_t slice_again;      /* nanoseconds until it does when a slice cannot end yet */
     int tid;
     bool ready, have_timer, armed, have_slice_timer;
 };

@@ -36,7 +36,10 @@
 #ifndef SS_AUTODISARM
 #define SS_AUTODISARM (1u << 31)
 #endif
-#define SOON 20000 /* nanoseconds until the signal comes again */
+/* Nanoseconds until the signal comes again; each time twice as many, because where signals take long
+ * (tracing), the guest would not come to its next instruction in between. */
+#define SOON 20000u
+#define NOT_SO_SOON 10000000u
 
 /* ---- The timer ---- */
 
@@ -88,6 +91,7 @@ static uint64_t earliest_end(const struct activation *act, uint64_t now)
 
 void lucet__slice_begin(struct thread *t, struct activation *act)
 {
+    t->slice_again = SOON;
     if (act->slice == LUCET_SLICE_MANUAL)
         return;
     act->slice_end = lucet__now() + act->slice;
@@ -155,8 +159,10 @@ void lucet__slices_check(struct thread *t, void *context)
             done = end_slice(act, t, context) && done;
     if (machine_pc(context) == (uintptr_t)lucet__preempted)
         return; /* lucet__slice_end() sees to the others */
-    if (!done && (next == 0 || now + SOON < next))
-        next = lucet__now() + SOON;
+    if (!done && (next == 0 || now + t->slice_again < next)) {
+        next = lucet__now() + t->slice_again;
+        t->slice_again = t->slice_again < NOT_SO_SOON ? 2 * t->slice_again : NOT_SO_SOON;
+    }
     if (next)
         set_timer(t, next);
 }

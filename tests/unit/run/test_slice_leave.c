@@ -304,6 +304,40 @@ static void the_host_keeps_its_floating_point_environment(void **state)
     set_end(&s);
 }
 
+/* ---- Signals that take long ---- */
+
+static uint32_t slow; /* nanoseconds that setting a timer takes */
+static unsigned settings;
+
+int timer_settime(timer_t timer, int flags, const struct itimerspec *when,
+                  struct itimerspec *before)
+{
+    const int result = (int)syscall(SYS_timer_settime, timer, flags, when, before);
+    struct timespec now, begun;
+
+    if (!slow)
+        return result;
+    if (++settings > 100000)
+        abort(); /* the guest never comes to its next instruction */
+    syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &begun);
+    do
+        syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
+    while ((now.tv_sec - begun.tv_sec) * 1000000000 + now.tv_nsec - begun.tv_nsec < slow);
+    return result;
+}
+
+/* As it is when a debugger looks at all of them: the next one has come before the handler returns. */
+static void guests_come_on_though_signals_take_longer_than_slices(void **state)
+{
+    (void)state;
+    struct set s = set_up();
+    settings = 0;
+    slow = 100000;
+    spin(s.a, NULL);
+    slow = 0;
+    set_end(&s);
+}
+
 /* ---- The signal stack ---- */
 
 #define STACK_SIZE 65536u
@@ -497,6 +531,7 @@ int main(void)
         cmocka_unit_test(a_stack_that_disarms_itself_is_armed_again),
         cmocka_unit_test(what_is_nobodys_is_written_when_it_goes_on),
         cmocka_unit_test(the_host_keeps_its_rights_to_memory),
+        cmocka_unit_test(guests_come_on_though_signals_take_longer_than_slices),
         cmocka_unit_test(the_host_keeps_its_floating_point_environment),
 #if !defined(LUCET_TSAN) && !defined(LUCET_SANITIZE) /* whose handlers need more, and masks */
         cmocka_unit_test(two_handlers_find_room_on_it),
