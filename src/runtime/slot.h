@@ -42,8 +42,8 @@ struct slot {
 enum lucet_error lucet__slot_take(struct lucet_region *r, const struct lucet_dl_module *module,
                                   uint64_t context_size, struct slot **out);
 /* Forgets everything that its tenant, an instance of `module`, left in it, and puts it back. `quiet`: nothing was
- * written but the context and LUCET_QUIET_STACK bytes of the stack. `parked`: what
- * waits in it, of whose context [guest_part, guest_part + guest_size) is cleared; NULL: all of the context is. */
+ * written but the context and LUCET_QUIET_STACK bytes of the stack. `parked`: what waits in it, of whose context
+ * [guest_part, guest_part + guest_size) is cleared; NULL: all of the context is. */
 void lucet__slot_give_back(struct slot *s, struct lucet_dl_module *module, bool quiet,
                            struct lucet_instance *parked);
 /* Takes the image out of a heap that was just reset: what comes before the data segments has failed. */
