@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* Functions that are worth it are small. */
-enum { MAX_CALLS = 16, MAX_PARAMS = 6, MAX_LOCALS = 64 };
+enum { MAX_CALLS = 16, MAX_LOCALS = 64 };
 _Static_assert(LUCET_QUIET_STACK >= (EFFECTS_LEVELS + 1) * (EFFECTS_FRAME + 8),
                "frames of the calls and of the entry");
 
@@ -54,8 +54,8 @@ static bool is_possible(const struct compilation *c)
 
 static bool type_is_possible(const struct wasm_functype *t)
 {
-    return t->nparams <= MAX_PARAMS && t->nresults <= 1 && all_integers(t->params, t->nparams) &&
-           all_integers(t->results, t->nresults);
+    return t->nparams <= LUCET_CLOSED_PARAMS && t->nresults <= 1 &&
+           all_integers(t->params, t->nparams) && all_integers(t->results, t->nresults);
 }
 
 bool effects_possible(const struct compilation *c, const struct wasm_functype *t)

@@ -149,19 +149,36 @@ static bool all_integers(const uint8_t *types, uint32_t n)
     return true;
 }
 
+/* All code of such modules calls the runtime, or may pass what it does not have (docs/abi.md section 8). */
+static bool code_does_more(const struct lucet_module_header *h)
+{
+    return h->flags & (LUCET_MODULE_COUNTS_INSTRUCTIONS | LUCET_MODULE_TAIL_CALLS) ||
+           h->layout.exception_size != 0;
+}
+
 /* What calls of the function leave out then is for values that this one does not have. */
+static bool can_be_closed(const struct lucet_artifact *a, uint32_t i)
+{
+    const struct lucet_module_type *t = &a->types[a->funcs[i].type];
+
+    return i >= a->header->nimported_funcs && t->nparams <= LUCET_CLOSED_PARAMS &&
+           t->nresults <= 1 && all_integers(lucet_artifact_params(a, t), t->nparams) &&
+           all_integers(lucet_artifact_results(a, t), t->nresults);
+}
+
 static bool check_effects(struct reader *r, uint32_t i)
 {
     const struct lucet_artifact *a = r->a;
     const uint32_t effects = a->funcs[i].effects;
-    const struct lucet_module_type *t = &a->types[a->funcs[i].type];
 
     if (effects == 0)
         return true;
     if (effects != LUCET_FUNC_CLOSED && effects != (LUCET_FUNC_CLOSED | LUCET_FUNC_QUIET))
         return reader_fail(r, "function %u: unknown effects %#x", i, effects);
-    if (i < a->header->nimported_funcs ||
-        !all_integers(lucet_artifact_params(a, t), (uint32_t)t->nparams + t->nresults))
+    if (code_does_more(a->header))
+        return reader_fail(r, "function %u is marked, and code counts, throws or has tail calls",
+                           i);
+    if (!can_be_closed(a, i))
         return reader_fail(r, "function %u cannot be closed", i);
     return true;
 }

@@ -192,6 +192,7 @@ enum lucet_func_effects {
 };
 #define LUCET_QUIET_STACK 704u
 #define LUCET_CLOSED_LEVELS 4u /* closed functions within each other, at most */
+#define LUCET_CLOSED_PARAMS 6u
 
 /* A constant expression: ops[first .. first+count) of init_ops, evaluated on a stack. */
 struct lucet_init {

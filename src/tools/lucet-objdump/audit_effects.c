@@ -256,17 +256,10 @@ static bool judge_depth(const struct audit_input *in, struct audit_report *out,
 static bool judge_mark(const struct audit_input *in, struct audit_report *out,
                        const struct audit_mark *m)
 {
-    const struct lucet_module_header *h = in->header;
-    const bool does_more =
-        h->flags & (LUCET_MODULE_COUNTS_INSTRUCTIONS | LUCET_MODULE_TAIL_CALLS) ||
-        h->layout.exception_size != 0;
     const bool has_entry =
         m->entry < in->nfunctions && in->functions[m->entry].class == CLASS_ENTRY;
 
     out->closed++;
-    if (does_more && !found(in, out, m->function,
-                            "marked, where code counts or has exceptions or tail calls", 0))
-        return false;
     if (m->entered && !has_entry &&
         !found(in, out, m->function, "the entry for its type is not among the helpers", 0))
         return false;

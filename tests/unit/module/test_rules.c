@@ -103,12 +103,49 @@ static void imports_and_exports_are_named_and_in_order(void **state)
 
 #define CLOSED LUCET_FUNC_CLOSED
 #define QUIET (LUCET_FUNC_CLOSED | LUCET_FUNC_QUIET)
-CHANGE(func_closed, R(funcs, func, 1)->effects = CLOSED)
-CHANGE(func_quiet, R(funcs, func, 2)->effects = QUIET)
-CHANGE(func_only_quiet, R(funcs, func, 2)->effects = LUCET_FUNC_QUIET)
-CHANGE(func_more_than_quiet, R(funcs, func, 2)->effects = QUIET | 4)
-CHANGE(import_closed, R(funcs, func, 0)->type = 0; R(funcs, func, 0)->effects = CLOSED)
-CHANGE(closed_with_a_float, R(funcs, func, 2)->type = 1; R(funcs, func, 2)->effects = CLOSED)
+static void mark(struct sample *s, uint32_t func, uint32_t effects)
+{
+    struct lucet_module_header *h = sample_header(s);
+
+    h->tags.count = 0;
+    h->layout.exception = h->layout.exception_size = 0;
+    R(funcs, func, 2)->type = 0;
+    R(funcs, func, func)->effects = effects;
+}
+/* Of type 2, which has three i32. */
+static void mark_of_type(struct sample *s, uint16_t nparams, uint16_t nresults)
+{
+    mark(s, 2, QUIET);
+    R(funcs, func, 2)->type = 2;
+    R(types, type, 2)->nparams = nparams;
+    R(types, type, 2)->nresults = nresults;
+}
+static void mark_of_long_type(struct sample *s, uint16_t nparams)
+{
+    long_type(s, nparams, 0);
+    R(types, type, 2)->valtypes = 3; /* behind the f64 */
+    mark(s, 2, CLOSED);
+    R(funcs, func, 2)->type = 2;
+}
+CHANGE(func_closed, mark(s, 1, CLOSED))
+CHANGE(func_quiet, mark(s, 2, QUIET))
+CHANGE(func_only_quiet, mark(s, 2, LUCET_FUNC_QUIET))
+CHANGE(func_more_than_quiet, mark(s, 2, QUIET | 4))
+CHANGE(import_closed, mark(s, 0, CLOSED); R(funcs, func, 0)->type = 0)
+CHANGE(closed_with_a_float, mark(s, 2, CLOSED); R(funcs, func, 2)->type = 1)
+CHANGE(closed_float_result, mark_of_type(s, 0, 1);
+       *SAMPLE_RECORD(s, valtypes, uint8_t, 3) = LUCET_F32;
+       *SAMPLE_RECORD(s, reftypes, uint32_t, 3) = LUCET_F32)
+CHANGE(closed_two_and_one, mark_of_type(s, 2, 1))
+CHANGE(closed_two_results, mark_of_type(s, 0, 2))
+CHANGE(closed_six_params, mark_of_long_type(s, 6))
+CHANGE(closed_seven_params, mark_of_long_type(s, 7))
+CHANGE(closed_counting, mark(s, 1, CLOSED); h->layout.scratch += 16; h->layout.scratch_size -= 16;
+       h->flags |= LUCET_MODULE_COUNTS_INSTRUCTIONS)
+CHANGE(closed_tail_calls, mark(s, 1, QUIET); h->flags |= LUCET_MODULE_TAIL_CALLS)
+CHANGE(closed_throwing, mark(s, 1, CLOSED); h->layout.exception = 4096 + 128;
+       h->layout.exception_size = 32)
+CHANGE(closed_precise, mark(s, 1, QUIET); h->flags |= LUCET_MODULE_PRECISE_TRAPS)
 
 static void effects_are_of_functions_that_can_have_them(void **state)
 {
@@ -117,7 +154,14 @@ static void effects_are_of_functions_that_can_have_them(void **state)
                    {"function 2: unknown effects 0x2", func_only_quiet},
                    {"function 2: unknown effects 0x7", func_more_than_quiet},
                    {"function 0 cannot be closed", import_closed},
-                   {"function 2 cannot be closed", closed_with_a_float});
+                   {"function 2 cannot be closed", closed_with_a_float},
+                   {"function 2 cannot be closed", closed_float_result}, {NULL, closed_two_and_one},
+                   {"function 2 cannot be closed", closed_two_results}, {NULL, closed_six_params},
+                   {"function 2 cannot be closed", closed_seven_params},
+                   {"function 1 is marked, and code counts", closed_counting},
+                   {"function 1 is marked, and code counts", closed_tail_calls},
+                   {"function 1 is marked, and code counts", closed_throwing},
+                   {NULL, closed_precise});
 }
 
 /* ---- Tables, memories, globals ---- */
