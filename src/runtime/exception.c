@@ -310,7 +310,7 @@ enum lucet_error lucet__exception_share(const struct lucet_tag *tag, const uint6
             continue;
         one = lucet__store_of_instance(from);
         two = lucet__store_of_instance(to);
-        return one && two ? lucet__store_link(two, one, true) : lucet__no_memory();
+        return one && two ? lucet__store_link(two, one, STORE_MUTUAL) : lucet__no_memory();
     }
     return lucet_error_ok;
 }

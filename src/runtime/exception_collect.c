@@ -170,6 +170,9 @@ static void search_roots(struct search *w, struct lucet_instance *i)
         search_instance(w, i);
     for (const struct lucet_instance *k = m.instances; k && goes_on(w); k = k->store_next)
         search_instance(w, k);
+    for (const struct lucet_instance *k = lucet__store_suspended_callers(i); k && goes_on(w);
+         k = k->caller_next)
+        search_suspended(w, k);
     for (const struct object *o = m.objects; o && goes_on(w); o = o->store_next)
         search_object(w, o);
 }

@@ -91,8 +91,10 @@ static enum lucet_error hold(const struct import *p)
     own = lucet__store_of_instance(p->instance);
     if (!own)
         return lucet__no_memory();
-    enum lucet_error e =
-        lucet__store_link(own, p->definition.store, lets_references_out(p->instance, p->record));
+    const enum store_link kind = lets_references_out(p->instance, p->record) ? STORE_MUTUAL
+                                 : p->record->kind == LUCET_EXTERN_FUNC      ? STORE_CALLS
+                                                                             : STORE_REFERS;
+    enum lucet_error e = lucet__store_link(own, p->definition.store, kind);
     if (e == lucet_error_ok && p->record->kind == LUCET_EXTERN_MEMORY) {
         lucet__memory_use(lucet__memory_desc(p->instance, p->record->index)->owner, true);
         p->instance->memories_used = p->record->index + 1;

@@ -48,6 +48,7 @@ struct lucet_instance {
     struct slot *slot;
     struct store *store; /* NULL: not linked with others; guarded by the stores' mutex */
     struct lucet_instance *store_next;
+    struct lucet_instance *caller_next; /* lucet__store_suspended_callers() */
 
     struct memory *memory0;  /* own or imported; NULL = no memory */
     struct memory *memories; /* own */

@@ -295,7 +295,7 @@ static bool hold_function(const struct object *o, struct store *store)
     if (!r || !r->owner)
         return true;
     struct store *of = lucet__store_of_instance(r->owner);
-    return of && lucet__store_link(store, of, false) == lucet_error_ok;
+    return of && lucet__store_link(store, of, STORE_REFERS) == lucet_error_ok;
 }
 
 /* Takes over the object, also when it fails. */

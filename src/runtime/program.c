@@ -21,7 +21,7 @@ static enum lucet_error hold(struct lucet_instance *i, struct lucet_instance *fi
     struct store *held = lucet__store_of_instance(first);
     struct store *own = lucet__store_of_instance(i);
 
-    return held && own ? lucet__store_link(own, held, false) : lucet__no_memory();
+    return held && own ? lucet__store_link(own, held, STORE_REFERS) : lucet__no_memory();
 }
 
 /* The end of the run on this thread that would have to be first; 0: there is no limit. */

@@ -20,7 +20,8 @@
 
 struct link {
     struct link *next;
-    struct store *to;
+    struct store *from, *to;
+    struct link *next_caller, **at; /* in the list of `to`; at = NULL: `from` calls nothing of it */
 };
 
 struct store {
@@ -31,7 +32,8 @@ struct store {
     struct lucet_instance *instances;
     struct object *objects;
     struct link *links;
-    struct store *visited; /* while reaches() looks: the list of those seen, which ends in itself */
+    struct link *callers;  /* links of stores whose functions call those of this one */
+    struct store *visited; /* while somebody looks: the list of those seen, which ends in itself */
 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -91,6 +93,54 @@ void lucet__store_retain(struct store *s)
     pthread_mutex_unlock(&mutex);
 }
 
+/* ---- Links ---- */
+
+static void add_caller(struct store *used, struct link *l)
+{
+    l->next_caller = used->callers;
+    if (l->next_caller)
+        l->next_caller->at = &l->next_caller;
+    l->at = &used->callers;
+    used->callers = l;
+}
+
+static void free_link(struct link *l)
+{
+    if (l->at)
+        *l->at = l->next_caller;
+    if (l->at && l->next_caller)
+        l->next_caller->at = l->at;
+    lucet__free(l);
+}
+
+static struct link *find_link(const struct store *user, const struct store *used)
+{
+    struct link *l = user->links;
+
+    while (l && root(l->to) != used)
+        l = l->next;
+    return l;
+}
+
+static enum lucet_error add_link(struct store *user, struct store *used, bool calls)
+{
+    struct link *l = find_link(user, used);
+
+    if (!l) {
+        l = lucet__malloc(sizeof(*l));
+        if (!l)
+            return lucet__no_memory();
+        *l = (struct link){.next = user->links, .from = user, .to = used};
+        user->links = l;
+        used->refs++;
+    }
+    if (calls && !l->at)
+        add_caller(used, l);
+    return lucet_error_ok;
+}
+
+/* ---- The end ---- */
+
 /* With the mutex held: moves a store that nobody holds, and those only it held, to a list. */
 static void collect(struct store *s, struct store **dead)
 {
@@ -106,7 +156,7 @@ static void collect(struct store *s, struct store **dead)
             struct link *l = s->links;
             struct store *to = root(l->to);
             s->links = l->next;
-            lucet__free(l);
+            free_link(l);
             if (--to->refs == 0) {
                 to->next_merged = queue;
                 queue = to;
@@ -154,32 +204,70 @@ void lucet__store_release(struct store *s)
     }
 }
 
-/* With the mutex held. Every store is looked at once, and without recursion: chains are as long as hosts make
- * them, and there may be many ways from one to another. */
-static bool reaches(struct store *from, const struct store *to)
-{
-    struct store *last = from, *next;
-    bool found = false;
+/* ---- From one to others ---- */
 
-    from->visited = from;
-    for (struct store *s = from; !found; s = s->visited) {
-        found = s == to;
-        for (const struct link *l = s->links; l && !found; l = l->next) {
-            struct store *other = root(l->to);
-            if (other->visited)
-                continue;
-            other->visited = other;
-            last = last->visited = other;
-        }
-        if (s->visited == s)
-            break;
-    }
-    for (struct store *s = from; s; s = next) {
-        next = s->visited == s ? NULL : s->visited;
+/* With the mutex held, for all of this part. Every store is looked at once, and without recursion: chains are as long as
+ * hosts make them, and there may be many ways from one to another. */
+static struct store *next_visited(const struct store *s)
+{
+    return s->visited == s ? NULL : s->visited;
+}
+
+/* Behind the last one of the list, unless it is there. The new end. */
+static struct store *visit(struct store *last, struct store *s)
+{
+    if (s->visited)
+        return last;
+    s->visited = s;
+    return last->visited = s;
+}
+
+static void end_visit(struct store *first)
+{
+    for (struct store *s = first, *next; s; s = next) {
+        next = next_visited(s);
         s->visited = NULL;
     }
+}
+
+static bool reaches(struct store *from, const struct store *to)
+{
+    struct store *last = visit(from, from);
+    bool found = false;
+
+    for (struct store *s = from; s && !found; s = next_visited(s)) {
+        found = s == to;
+        for (const struct link *l = s->links; l && !found; l = l->next)
+            last = visit(last, root(l->to));
+    }
+    end_visit(from);
     return found;
 }
+
+struct lucet_instance *lucet__store_suspended_callers(const struct lucet_instance *i)
+{
+    struct lucet_instance *list = NULL;
+    struct store *first, *last;
+
+    pthread_mutex_lock(&mutex);
+    first = i->store ? root(i->store) : NULL;
+    last = first ? visit(first, first) : NULL;
+    for (struct store *s = first; s; s = next_visited(s)) {
+        for (const struct link *l = s->callers; l; l = l->next_caller)
+            last = visit(last, root(l->from));
+        for (struct lucet_instance *k = s == first ? NULL : s->instances; k; k = k->store_next)
+            if (k->state == INSTANCE_YIELDED) {
+                k->caller_next = list;
+                list = k;
+            }
+    }
+    if (first)
+        end_visit(first);
+    pthread_mutex_unlock(&mutex);
+    return list;
+}
+
+/* ---- Becoming one ---- */
 
 /* With the mutex held. Links from one to the other must not remain: they would be cycles. */
 static void drop_links(struct store *from, const struct store *to)
@@ -191,7 +279,7 @@ static void drop_links(struct store *from, const struct store *to)
             continue;
         }
         *p = l->next;
-        lucet__free(l);
+        free_link(l);
         from->refs--; /* `from` and `to` are one by now */
     }
 }
@@ -216,6 +304,11 @@ static void merge(struct store *into, struct store *s)
     into->objects = s->objects;
     APPEND(s->links, next, into->links);
     into->links = s->links;
+    while (s->callers) {
+        struct link *l = s->callers;
+        s->callers = l->next_caller;
+        add_caller(into, l);
+    }
     APPEND(s->merged, next_merged, into->merged);
     into->merged = s->merged;
     s->instances = NULL, s->objects = NULL, s->links = NULL, s->merged = NULL;
@@ -245,14 +338,6 @@ static void merge_paths(struct store *from, struct store *target)
     }
 }
 
-static bool linked(const struct store *user, const struct store *used)
-{
-    for (const struct link *l = user->links; l; l = l->next)
-        if (root(l->to) == used)
-            return true;
-    return false;
-}
-
 /* With the mutex held: all between the two become one with them, in either direction. */
 static void unite(struct store *a, struct store *b)
 {
@@ -264,7 +349,7 @@ static void unite(struct store *a, struct store *b)
         merge(a, b);
 }
 
-enum lucet_error lucet__store_link(struct store *user, struct store *used, bool mutual)
+enum lucet_error lucet__store_link(struct store *user, struct store *used, enum store_link kind)
 {
     enum lucet_error e = lucet_error_ok;
 
@@ -272,18 +357,10 @@ enum lucet_error lucet__store_link(struct store *user, struct store *used, bool 
     user = root(user);
     used = root(used);
     if (user != used) {
-        if (mutual || reaches(used, user)) {
+        if (kind == STORE_MUTUAL || reaches(used, user))
             unite(used, user);
-        } else if (!linked(user, used)) {
-            struct link *l = lucet__malloc(sizeof(*l));
-            if (l) {
-                *l = (struct link){user->links, used};
-                user->links = l;
-                used->refs++;
-            } else {
-                e = lucet__no_memory();
-            }
-        }
+        else
+            e = add_link(user, used, kind == STORE_CALLS);
     }
     pthread_mutex_unlock(&mutex);
     return e;

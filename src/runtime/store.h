@@ -10,8 +10,13 @@ struct store *lucet__store_of_instance(struct lucet_instance *i); /* NULL: no me
 struct store *lucet__store_of_object(struct object *o);
 void lucet__store_retain(struct store *s);
 void lucet__store_release(struct store *s);
-/* `user` refers to `used`. Mutual: they become one store. no_memory. */
-enum lucet_error lucet__store_link(struct store *user, struct store *used, bool mutual);
+enum store_link {
+    STORE_REFERS, /* `user` refers to `used` */
+    STORE_CALLS,  /* and its functions call those of `used` */
+    STORE_MUTUAL, /* they become one store */
+};
+/* no_memory. */
+enum lucet_error lucet__store_link(struct store *user, struct store *used, enum store_link kind);
 void lucet__object_destroy(struct object *o);
 /* All that is in the instance's store; NULL: it is alone. They stay as long as it does not run on
  * another thread. */
@@ -20,5 +25,8 @@ struct store_members {
     struct object *objects;
 };
 struct store_members lucet__store_members(const struct lucet_instance *i);
+/* Instances of other stores, by caller_next, whose runs were put aside and may have frames of the instance's store on their
+ * stacks. All of them belong to the thread that has the instance. */
+struct lucet_instance *lucet__store_suspended_callers(const struct lucet_instance *i);
 
 #endif

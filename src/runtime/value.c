@@ -189,7 +189,7 @@ enum lucet_error lucet__value_hold(struct lucet_instance *i, const struct lucet_
         return lucet_error_ok;
     one = lucet__store_of_instance(i);
     two = lucet__store_of_instance(r->owner);
-    return one && two ? lucet__store_link(one, two, true) : lucet__no_memory();
+    return one && two ? lucet__store_link(one, two, STORE_MUTUAL) : lucet__no_memory();
 }
 
 uint64_t lucet_retval_gp(const struct lucet_untyped_retval *r)

@@ -1,5 +1,6 @@
 /* Kills, signals and faults at every single instruction of a call by handle. */
 #include "quick.h"
+#include "steps.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -8,18 +9,9 @@
 #include <unistd.h>
 
 #ifdef LUCET_TSAN
-static void every_instruction(void **state)
-{
-    (void)state;
-    printf("skipped: ThreadSanitizer calls handlers later than at the instruction\n");
-    skip();
-}
-
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_instruction)};
-
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return steps_skipped();
 }
 #else
 
@@ -32,8 +24,6 @@ static const char plain_wat[] = "(module (import \"h\" \"f\" (func $f (param i32
                                 "   (i32.add (local.get 0) (local.get 1)))"
                                 " (func (export \"host\") (param i32 i32) (result i32)"
                                 "   (i32.add (call $f (local.get 0)) (local.get 1))))";
-
-#define TRAP_FLAG 0x100
 
 /* What is done before the step with this number, and what it answered. */
 static struct {

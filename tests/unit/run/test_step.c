@@ -1,13 +1,12 @@
 /* A slice ends at every single instruction of a run once: of functions, call gates, thunks between instances, and
  * trampolines to the host. Each time the guest computes the same. The processor's trap flag counts the instructions. */
 #include "guest.h"
+#include "steps.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <ucontext.h>
-
-#define TRAP_FLAG 0x100
 
 static const char far_wat[] =
     "(module (memory 1) (data (i32.const 16) \"\\05\") (global $n (mut i64) (i64.const 0))"

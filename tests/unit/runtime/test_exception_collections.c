@@ -2,52 +2,23 @@
  * for, or let go, and to sets that become one meanwhile. */
 #include <stdlib.h>
 
-#include "lucet/exception.h"
-#include "run/guest.h"
-#include "runtime/counting.h"
-#include "runtime/exception.h"
-#include "runtime/instance.h"
-#include "runtime/store.h"
+#include "runtime/exception_sets.h"
 
 enum { MANY = 6000 }; /* so that no phase is over in one part */
 
-static struct lucet_region *region;
-static struct lucet_dl_module *module;
 static uint64_t refs[MANY];
 
 static void begin(void)
 {
-    struct lucet_alloc_limits limits = lucet_alloc_limits_default();
-
-    guest_begin();
-    if (region)
-        return;
-    limits.heap_memory_size = 1 << 20;
-    assert_int_equal(lucet_mmap_region_create(6, &limits, &region), lucet_error_ok);
-    module = guest_module("(module (tag $n (export \"n\") (param i64)) (table 1 exnref))",
-                          &guest_default);
-    lucet_instance_release(guest_instance(region, module, NULL, NULL));
-}
-
-static struct lucet_exception *add(struct lucet_instance *i, uint64_t value)
-{
-    const uint64_t values[][2] = {{value, 0}};
-    struct lucet_tag *t;
-
-    assert_int_equal(lucet_instance_tag(i, "n", 1, &t), lucet_error_ok);
-    struct lucet_exception *e = lucet__exception_new(t, values);
-    assert_non_null(e);
-    e->refs = 0;
-    lucet__exception_add(lucet__exceptions_of(i), e);
-    return e;
+    sets_begin("(module (tag $n (export \"n\") (param i64)) (table 1 exnref))", 6);
 }
 
 static struct lucet_instance *filled(uint32_t n)
 {
-    struct lucet_instance *i = guest_instance(region, module, NULL, NULL);
+    struct lucet_instance *i = sets_instance();
 
     for (uint32_t k = 0; k < n; k++)
-        refs[k] = add(i, k)->ref;
+        refs[k] = sets_add(i, k)->ref;
     while (lucet__exceptions_move(lucet__exceptions_of(i)))
         ;
     return i;
@@ -86,7 +57,7 @@ static void new_ones_survive_the_collection_in_progress(void **state)
         go_to(i, phases[k]);
         const uint32_t number = i->exceptions->collections;
         for (int n = 0; n < 200; n++)
-            new_refs[n] = add(i, 1)->ref;
+            new_refs[n] = sets_add(i, 1)->ref;
         for (int n = 0; n < 100 && i->exceptions->phase != PHASE_NONE; n++)
             lucet__exceptions_tidy(i, NULL, UINT64_MAX);
         assert_int_equal(i->exceptions->collections, number);
@@ -109,7 +80,7 @@ static void what_the_host_lets_go_meanwhile_survives(void **state)
     struct lucet_exception *held[200];
     uint64_t held_refs[200];
     for (int n = 0; n < 200; n++) {
-        held[n] = add(i, 1);
+        held[n] = sets_add(i, 1);
         held_refs[n] = held[n]->ref;
         lucet_exception_retain(held[n]);
     }
@@ -151,13 +122,6 @@ static void what_is_found_meanwhile_stays(void **state)
     }
 }
 
-static void link_instances(struct lucet_instance *one, struct lucet_instance *two)
-{
-    assert_int_equal(
-        lucet__store_link(lucet__store_of_instance(one), lucet__store_of_instance(two), true),
-        lucet_error_ok);
-}
-
 /* Collections of both are given up, in whatever phase: what the host holds stays, the rest goes with the next one. */
 static void sets_that_become_one_begin_anew(void **state)
 {
@@ -169,12 +133,12 @@ static void sets_that_become_one_begin_anew(void **state)
         struct lucet_exception *held[2][50];
         for (int side = 0; side < 2; side++) {
             for (int n = 0; n < 50; n++) {
-                held[side][n] = add(i[side], 1);
+                held[side][n] = sets_add(i[side], 1);
                 lucet_exception_retain(held[side][n]);
             }
             go_to(i[side], phases[side ? k / 3 % 3 : k % 3]);
         }
-        link_instances(i[k / 9], i[1 - k / 9]);
+        sets_link(i[k / 9], i[1 - k / 9]);
         struct exceptions *s = i[0]->exceptions;
         assert_ptr_equal(i[1]->exceptions, s);
         assert_int_equal(s->phase, PHASE_NONE);
@@ -213,12 +177,12 @@ static void many_sets_become_one(void **state)
             struct lucet_instance *i[4];
             struct lucet_exception *all[4][300];
             for (int n = 0; n < 4; n++) {
-                i[n] = guest_instance(region, module, NULL, NULL);
+                i[n] = sets_instance();
                 for (uint64_t e = 0; e < 300; e++)
-                    all[n][e] = add(i[n], e);
+                    all[n][e] = sets_add(i[n], e);
             }
             for (int n = 0; n < 3; n++)
-                link_instances(i[orders[k][n][0]], i[orders[k][n][1]]);
+                sets_link(i[orders[k][n][0]], i[orders[k][n][1]]);
             struct exceptions *s = i[0]->exceptions;
             assert_int_equal(s->count, 4 * 300);
             assert_int_equal(s->users, 4);
@@ -240,15 +204,6 @@ static void many_sets_become_one(void **state)
         }
 }
 
-static int tear_down(void **state)
-{
-    (void)state;
-    const size_t used = region ? lucet_region_used_slots(region) : 0;
-    lucet_region_release(region);
-    lucet_dl_module_release(module);
-    return used != 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,7 +214,5 @@ int main(void)
         cmocka_unit_test(many_sets_become_one),
     };
 
-    if (lucet_set_allocator(&counting_allocator) != lucet_error_ok)
-        return 1;
-    return cmocka_run_group_tests(tests, NULL, tear_down);
+    return cmocka_run_group_tests(tests, sets_set_up, sets_tear_down);
 }

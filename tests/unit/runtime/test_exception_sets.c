@@ -2,12 +2,7 @@
  * stores do, and no exception that is in use is lost on the way. */
 #include <stdlib.h>
 
-#include "lucet/exception.h"
-#include "run/guest.h"
-#include "runtime/counting.h"
-#include "runtime/exception.h"
-#include "runtime/instance.h"
-#include "runtime/store.h"
+#include "runtime/exception_sets.h"
 
 enum { MANY = 1500 };
 
@@ -26,43 +21,14 @@ static const char wat[] =
     "   (block $h (result i64) (try_table (catch $n $h) (throw_ref (local.get 0))) unreachable))"
     " (func (export \"out\") (throw $in (i64.const 1) (ref.null exn) (ref.func $f))))";
 
-static struct lucet_region *region;
-static struct lucet_dl_module *module;
-
-static struct lucet_instance *new_instance(void)
-{
-    return guest_instance(region, module, NULL, NULL);
-}
-
 static void begin(void)
 {
-    guest_begin();
-    if (region)
-        return;
-    module = guest_module(wat, &guest_default);
-    region = guest_region(4);
-    /* What the first instance of a module makes for all others. */
-    lucet_instance_release(new_instance());
+    sets_begin(wat, 4);
 }
 
-static struct lucet_tag *tag_of(struct lucet_instance *i, const char *name)
-{
-    struct lucet_tag *t;
-
-    assert_int_equal(lucet_instance_tag(i, name, strlen(name), &t), lucet_error_ok);
-    return t;
-}
-
-/* One that only the set has. */
 static uint64_t add(struct lucet_instance *i, uint64_t value)
 {
-    const uint64_t values[][2] = {{value, 0}};
-    struct lucet_exception *e = lucet__exception_new(tag_of(i, "n"), values);
-
-    assert_non_null(e);
-    e->refs = 0;
-    lucet__exception_add(lucet__exceptions_of(i), e);
-    return e->ref;
+    return sets_add(i, value)->ref;
 }
 
 static void expect_all(struct exceptions *s, const uint64_t *refs, uint64_t n)
@@ -99,7 +65,7 @@ static void all_are_found_while_a_set_grows(void **state)
     begin();
     for (int without_memory = 0; without_memory < 2; without_memory++) {
         const long blocks = counting_counts.blocks;
-        struct lucet_instance *i = new_instance();
+        struct lucet_instance *i = sets_instance();
         struct exceptions *s = lucet__exceptions_of(i);
         for (uint64_t n = 0; n < MANY; n++) {
             refs[n] = add(i, n);
@@ -143,7 +109,7 @@ static void a_set_goes_with_its_last_instance(void **state)
     begin();
     for (unsigned n = 0; n < 40; n++) {
         const long blocks = counting_counts.blocks;
-        struct lucet_instance *i = new_instance(), *other = new_instance();
+        struct lucet_instance *i = sets_instance(), *other = sets_instance();
         struct lucet_exception *held[40], *one, *outer;
         struct lucet_val v;
         for (unsigned k = 0; k < n; k++) {
@@ -183,13 +149,6 @@ static void a_set_goes_with_its_last_instance(void **state)
     }
 }
 
-static void link_instances(struct lucet_instance *one, struct lucet_instance *two)
-{
-    assert_int_equal(
-        lucet__store_link(lucet__store_of_instance(one), lucet__store_of_instance(two), true),
-        lucet_error_ok);
-}
-
 /* Both have as many as the number says, at any stage of growing; either comes first. */
 static void two_sets_become_one(void **state)
 {
@@ -201,7 +160,7 @@ static void two_sets_become_one(void **state)
         static const uint64_t counts[12] = {0, 1, 2, 15, 16, 17, 18, 20, 24, 30, 64, 100};
         const uint64_t n[2] = {counts[k % 12], counts[(k * 7 + 5) % 12]};
         const long blocks = counting_counts.blocks;
-        struct lucet_instance *i[2] = {new_instance(), new_instance()};
+        struct lucet_instance *i[2] = {sets_instance(), sets_instance()};
         for (int side = 0; side < 2; side++) {
             lucet__exceptions_of(i[side]);
             for (uint64_t e = 0; e < n[side]; e++)
@@ -209,7 +168,7 @@ static void two_sets_become_one(void **state)
         }
         const uint64_t limit = i[0]->exceptions->limit + i[1]->exceptions->limit,
                        bytes = i[0]->exceptions->bytes + i[1]->exceptions->bytes;
-        link_instances(i[k / 12], i[1 - k / 12]);
+        sets_link(i[k / 12], i[1 - k / 12]);
         assert_ptr_equal(i[0]->exceptions, i[1]->exceptions);
         assert_int_equal(i[0]->exceptions->limit, limit);
         assert_int_equal(i[0]->exceptions->bytes, bytes);
@@ -234,10 +193,10 @@ static void a_set_is_of_all_instances_of_a_store(void **state)
     begin();
     for (int k = 0; k < 4; k++) {
         const long blocks = counting_counts.blocks;
-        struct lucet_instance *i[3] = {new_instance(), new_instance(), new_instance()};
+        struct lucet_instance *i[3] = {sets_instance(), sets_instance(), sets_instance()};
         const uint64_t ref = add(i[k % 2], 0);
-        link_instances(i[0], i[2]);
-        link_instances(i[k / 2], i[1 - k / 2]);
+        sets_link(i[0], i[2]);
+        sets_link(i[k / 2], i[1 - k / 2]);
         for (int m = 0; m < 3; m++)
             expect_all(i[m]->exceptions, &ref, 1);
         assert_int_equal(i[0]->exceptions->users, 3);
@@ -259,7 +218,7 @@ static void what_is_in_use_survives_collections_of_the_set_it_comes_to(void **st
     begin();
     for (unsigned k = 0; k < 8; k++) {
         const unsigned before = k / 2;
-        struct lucet_instance *one = new_instance(), *two = new_instance();
+        struct lucet_instance *one = sets_instance(), *two = sets_instance();
         struct lucet_exception *outer = call_for(two, "wrap", 9);
         struct lucet_val v;
         lucet_exception_retain(outer);
@@ -267,7 +226,7 @@ static void what_is_in_use_survives_collections_of_the_set_it_comes_to(void **st
         add(one, 1);
         for (unsigned n = 0; n < before; n++)
             collect(two);
-        link_instances(k % 2 ? one : two, k % 2 ? two : one);
+        sets_link(k % 2 ? one : two, k % 2 ? two : one);
         assert_ptr_equal(lucet__exception_set(outer), one->exceptions);
         for (unsigned n = 0; n < 3; n++) {
             collect(one);
@@ -287,7 +246,7 @@ static void collections_may_be_as_many_as_one_likes(void **state)
 {
     (void)state;
     begin();
-    struct lucet_instance *i = new_instance();
+    struct lucet_instance *i = sets_instance();
     add(i, 1);
     i->exceptions->collections = UINT32_MAX - 1;
     for (int k = 0; k < 4; k++) {
@@ -306,22 +265,13 @@ static void what_comes_to_the_host_counts(void **state)
 
     (void)state;
     begin();
-    struct lucet_instance *i = new_instance();
+    struct lucet_instance *i = sets_instance();
     for (int k = 0; k < 30000; k++)
         if (lucet_instance_run(i, "out", 0, NULL, &r) != lucet_error_runtime_threw)
             fail_msg("%d: %s", k, lucet_error_detail());
     assert_in_range(i->exceptions->bytes, 1,
-                    i->exceptions->limit + lucet__exception_size(tag_of(i, "in")));
+                    i->exceptions->limit + lucet__exception_size(sets_tag(i, "in")));
     lucet_instance_release(i);
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    const size_t used = region ? lucet_region_used_slots(region) : 0;
-    lucet_region_release(region);
-    lucet_dl_module_release(module);
-    return used != 0;
 }
 
 int main(void)
@@ -335,7 +285,5 @@ int main(void)
         cmocka_unit_test(collections_may_be_as_many_as_one_likes),
         cmocka_unit_test(what_comes_to_the_host_counts),
     };
-    if (lucet_set_allocator(&counting_allocator) != lucet_error_ok)
-        return 1;
-    return cmocka_run_group_tests(tests, NULL, tear_down);
+    return cmocka_run_group_tests(tests, sets_set_up, sets_tear_down);
 }

@@ -22,7 +22,7 @@ static struct store *new_store(void)
 
 static void link_stores(struct store *user, struct store *used)
 {
-    assert_int_equal(lucet__store_link(user, used, false), lucet_error_ok);
+    assert_int_equal(lucet__store_link(user, used, STORE_CALLS), lucet_error_ok);
 }
 
 /* Each uses the next; then the last uses the first, so that all become one. */
