@@ -29,7 +29,7 @@ if(LUCET_TSAN)
 endif()
 
 # Programs that have no region, choose its kind themselves, or show what is compiled and not where it lies.
-set(LUCET_TESTS_OF_NO_REGION "_(artifacts|floats|irrelevant|params|quick_steps|results|stop_steps|tail_calls|\
+set(LUCET_TESTS_OF_NO_REGION "_(artifacts|system_calls|floats|irrelevant|params|quick_steps|results|stop_steps|tail_calls|\
 throwing|throwing_host|values|many_tags|barrier|demand.*|load|parts|refs|registers|signal_frame|stop_states|\
 wasi_allocator)$")
 

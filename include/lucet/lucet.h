@@ -554,7 +554,8 @@ LUCET_API enum lucet_error lucet_instance_set_instruction_bound(struct lucet_ins
  * large enough) and these five signals are unblocked in it: they must stay so. */
 LUCET_API enum lucet_error lucet_install_signal_handlers(void);
 /* Prepares the calling thread as its first run would: with an alternate signal stack of at least that size in
- * bytes (0 = the default) unless it has one that is large enough. no_memory. */
+ * bytes (0 = the default) unless it has one that is large enough. From then on it opens no file to run, make and release
+ * instances (docs/embedding.md, System calls). no_memory. */
 LUCET_API enum lucet_error lucet_thread_attach(size_t signal_stack_size);
 /* Takes the signal stack and the timers away again, as the thread's end does. Error instance_not_returned in a
  * host function. */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "runtime/activation.h"
+#include "runtime/dirty.h"
 #include "runtime/error.h"
 #include "runtime/gs.h"
 #include "runtime/signals.h"
@@ -148,6 +149,7 @@ enum lucet_error lucet__thread_prepare(size_t signal_stack_size)
     t->own_abi = &t->abi;
     t->ready = true;
     lucet__timer_prepare(t); /* without it, runs with a time limit fail */
+    lucet__dirty_prepare();  /* who forbids opening files from now on has it open */
     return lucet_error_ok;
 }
 

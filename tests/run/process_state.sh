@@ -26,7 +26,7 @@ awk '$(NF - 1) ~ /^[bBdD]$/ {sub(/\.[0-9]*$/, "", $NF); print $NF}' "$work/runti
 [ -s "$work/state" ] || { echo "FAILED: no symbols found"; exit 1; }
 # Constants that hold addresses, which are written by the loader only.
 grep -vxE 'names|lucet__builtins' "$work/state" >"$work/mutable"
-sed -n '/^## The process/,/^## Programs/p' "$docs" >"$work/section"
+sed -n '/^## The process/,/^## System calls/p' "$docs" >"$work/section"
 while read -r name; do
     grep -qF "\`$name\`" "$work/section" || grep -qE "^lucet__(have_|vector_|xsave_)" <<<"$name" || {
         echo "FAILED: $name is process-wide state that docs/embedding.md does not list"
