@@ -106,7 +106,12 @@ static enum lucet_error note_instr(struct collector *k, const struct wasm_instr 
     case WASM_OP_ref_func: k->is_ref_func[in->imm.index] = true; break;
     case WASM_OP_global_get: note_global(p, m, in->imm.index, GLOBAL_GET); break;
     case WASM_OP_global_set: note_global(p, m, in->imm.index, GLOBAL_SET); break;
-    case WASM_OP_table_get: p->tables[in->imm.index] |= TABLE_GET; break;
+    case WASM_OP_table_get:
+        if (wasm_ref_top(m->tables[in->imm.index].type.elem) == WASM_EXNREF)
+            BUILTIN(exn_table_get);
+        else
+            p->tables[in->imm.index] |= TABLE_GET;
+        break;
     case WASM_OP_table_set: p->tables[in->imm.index] |= TABLE_SET; break;
     case WASM_OP_table_size: p->tables[in->imm.index] |= TABLE_SIZE; break;
     case WASM_OP_memory_grow: BUILTIN(memory_grow); break;

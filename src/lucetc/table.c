@@ -28,8 +28,14 @@ static void call_accessor(struct func *f, const char *what, uint32_t table, cons
 TRANSLATOR(emit_table_get)
 {
     (void)arg;
+    const uint32_t table = in->imm.index;
     LLVMValueRef index = pop_index(f);
-    call_accessor(f, "get", in->imm.index, "I:I", &index, 1);
+    if (wasm_ref_top(f->e->c->module->tables[table].type.elem) != WASM_EXNREF) {
+        call_accessor(f, "get", table, "I:I", &index, 1);
+        return;
+    }
+    LLVMValueRef args[] = {const_i32(f->e, table), index};
+    call_helper(f, "builtin.exn_table_get", "iI:I", args, 2);
 }
 
 TRANSLATOR(emit_table_set)

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LUCET_ABI_VERSION 6u
+#define LUCET_ABI_VERSION 7u
 #define LUCET_WASM_PAGE 65536u
 
 /* Below what gs may point to, behind a guard: a word out of guests' reach that holds that address, once it
@@ -136,7 +136,8 @@ struct lucet_pending {
     X(memory_wait32, "iIiI:i")  /* memory, address, expected, ns (< 0: no end) -> 0, 1, 2 */       \
     X(memory_wait64, "iIII:i")                                                                     \
     X(memory_notify, "iIi:i")   /* memory, address, how many at most -> how many */            \
-    X(bound_expired, ":")       /* the number of instructions left is negative */
+    X(bound_expired, ":")       /* the number of instructions left is negative */             \
+    X(exn_table_get, "iI:I")    /* table of exceptions, index -> exnref */
 /* clang-format on */
 
 enum lucet_builtin {

@@ -224,4 +224,5 @@ const void *const lucet__builtins[LUCET_BUILTIN_SLOTS] = {
     [LUCET_BUILTIN_memory_wait64] = F(memory_wait64),
     [LUCET_BUILTIN_memory_notify] = F(memory_notify),
     [LUCET_BUILTIN_bound_expired] = F(lucet__builtin_bound_expired),
+    [LUCET_BUILTIN_exn_table_get] = F(lucet__builtin_exn_table_get),
 };

@@ -15,6 +15,7 @@ void lucet__builtin_table_fill(struct lucet_vmctx *ctx, uint32_t table, uint64_t
                                uint64_t value, uint64_t n);
 void lucet__builtin_table_init(struct lucet_vmctx *ctx, uint32_t table, uint32_t segment,
                                uint64_t dst, uint32_t src, uint32_t n);
+uint64_t lucet__builtin_exn_table_get(struct lucet_vmctx *ctx, uint32_t table, uint64_t index);
 void lucet__builtin_elem_drop(struct lucet_vmctx *ctx, uint32_t segment);
 void lucet__builtin_bound_expired(struct lucet_vmctx *ctx); /* count.c */
 extern const void *const lucet__builtins[LUCET_BUILTIN_SLOTS];

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "runtime/builtins.h"
+#include "runtime/exception.h"
 #include "runtime/fault.h"
 #include "runtime/instance.h"
 #include "runtime/module.h"
@@ -14,6 +15,16 @@ static void check(struct lucet_vmctx *ctx, const struct lucet_table *t, uint64_t
 {
     if (at > t->size || n > t->size - at)
         lucet__trap(ctx, lucet_trapcode_table_out_of_bounds);
+}
+
+/* Of a table that is perhaps still to be searched for exceptions. */
+static void come_out(const struct lucet_instance *i, const struct lucet_table *t, uint64_t at,
+                     uint64_t n)
+{
+    const struct table *own = t->owner;
+
+    if (own->elem == LUCET_EXNREF)
+        lucet__exceptions_come_out(i->exceptions, t->elems + at, n);
 }
 
 static uint64_t chunk(uint64_t left)
@@ -58,6 +69,7 @@ void lucet__builtin_table_copy(struct lucet_vmctx *ctx, uint32_t to, uint32_t fr
     while (done < n) {
         uint64_t part = chunk(n - done);
         uint64_t at = d == s && dst > src ? n - done - part : done;
+        come_out(i, s, src + at, part);
         memmove(d->elems + dst + at, s->elems + src + at, part * sizeof(*d->elems));
         done += part;
         lucet__poll(ctx);
@@ -93,6 +105,16 @@ void lucet__builtin_table_init(struct lucet_vmctx *ctx, uint32_t table, uint32_t
         lucet__poll(ctx);
         check(ctx, t, dst, n);
     }
+}
+
+uint64_t lucet__builtin_exn_table_get(struct lucet_vmctx *ctx, uint32_t table, uint64_t index)
+{
+    const struct lucet_instance *i = lucet__instance(ctx);
+    const struct lucet_table *t = lucet__table_desc(i, table);
+
+    check(ctx, t, index, 1);
+    come_out(i, t, index, 1);
+    return t->elems[index];
 }
 
 void lucet__builtin_elem_drop(struct lucet_vmctx *ctx, uint32_t segment)

@@ -16,6 +16,7 @@
 #include "module/siphash.h"
 
 struct activation; /* activation.h */
+struct object;     /* linker.h */
 
 #define LUCET__TAG_VALUES 1000u
 
@@ -63,7 +64,13 @@ struct exceptions {
     struct exceptions *united, *next_united;
     struct exceptions *into; /* the set with which this one has become one */
     /* The collection that is in progress (exception_collect.c). */
-    enum exceptions_phase { PHASE_NONE, PHASE_ROOTS, PHASE_MARK, PHASE_SWEEP } phase;
+    enum exceptions_phase { PHASE_NONE, PHASE_ROOTS, PHASE_TABLES, PHASE_MARK, PHASE_SWEEP } phase;
+    struct {
+        const struct lucet_instance *instance; /* which has it, by store_next; then ... */
+        const struct object *object;           /* ... which is it, by store_next */
+        uint32_t table;
+        uint64_t entry;
+    } next;                        /* to be searched */
     uint32_t collections;          /* its number, or the last one's */
     size_t chain;                  /* of the table: the next to be looked at */
     struct lucet_exception *found; /* whose values have not been looked at; by next_marked */
@@ -134,6 +141,8 @@ bool lucet__exceptions_room(struct lucet_instance *i, const struct activation *a
 bool lucet__exceptions_room_in_slices(struct lucet_vmctx *ctx, uint64_t size);
 /* For one more that comes whether there is room or not, as a run ends: does a part of what makes room. */
 void lucet__exceptions_tidy(struct lucet_instance *i, const struct activation *act, uint64_t size);
+/* Entries of a table of exceptions are copied to somewhere else, which may have been searched already. */
+void lucet__exceptions_come_out(struct exceptions *s, const uint64_t *entries, uint64_t n);
 /* It is in use, as a collection in progress is to know. */
 void lucet__exception_mark(struct exceptions *s, struct lucet_exception *e);
 

@@ -80,12 +80,6 @@ static void search_values(struct search *w, const struct lucet_exception *e)
             look_at(w, e->values[k][0]);
 }
 
-static void search_table(struct search *w, const struct table *t)
-{
-    if (t->desc && t->elem == LUCET_EXNREF)
-        search_words(w, t->desc->elems, t->desc->elems + t->desc->size);
-}
-
 /* A run that was put aside, whose registers are on its stack or beside it. */
 static void search_suspended(struct search *w, const struct lucet_instance *i)
 {
@@ -113,21 +107,16 @@ static void search_suspended(struct search *w, const struct lucet_instance *i)
 
 static void search_instance(struct search *w, const struct lucet_instance *i)
 {
-    const struct lucet_artifact *a = &i->module->artifact;
-    const struct lucet_layout *l = &a->header->layout;
+    const struct lucet_layout *l = &i->module->artifact.header->layout;
 
     if (!i->ctx)
         return;
     search_suspended(w, i);
     search_words(w, LUCET__AT(i->ctx, uint8_t, l->guest_part), LUCET__AT(i->ctx, uint8_t, l->size));
-    for (uint32_t k = 0; i->tables && k < a->ntables - a->header->nimported_tables; k++)
-        search_table(w, &i->tables[k]);
 }
 
 static void search_object(struct search *w, const struct object *o)
 {
-    if (o->kind == lucet_extern_table)
-        search_table(w, &o->u.table.own);
     if (o->kind == lucet_extern_global && o->u.global.type == LUCET_EXNREF)
         look_at(w, o->u.global.value[0]);
 }
@@ -159,16 +148,19 @@ __attribute__((noinline)) static void search_registers_and_stacks(struct search 
     __asm__ volatile("" ::: "memory"); /* not a jump: this frame must be there */
 }
 
-/* All at once: who can run meanwhile could move a reference from where has not been looked to where has been. What is
- * not found now, directly or through values, which never change, cannot be found by guests later either. */
+/* All but tables at once: who can run meanwhile could move a reference from where has not been looked to where has been.
+ * What comes out of tables is reported (lucet__exceptions_come_out()), so these may take their time. What is neither found
+ * now nor there, directly or through values, which never change, cannot be found by guests later either. */
 static void search_roots(struct search *w, struct lucet_instance *i)
 {
     const struct store_members m = lucet__store_members(i);
 
+    w->s->next.instance = m.instances ? m.instances : i;
+    w->s->next.object = m.objects;
+    w->s->next.table = 0;
+    w->s->next.entry = 0;
     search_registers_and_stacks(w);
-    if (!m.instances)
-        search_instance(w, i);
-    for (const struct lucet_instance *k = m.instances; k && goes_on(w); k = k->store_next)
+    for (const struct lucet_instance *k = w->s->next.instance; k && goes_on(w); k = k->store_next)
         search_instance(w, k);
     for (const struct lucet_instance *k = lucet__store_suspended_callers(i); k && goes_on(w);
          k = k->caller_next)
@@ -189,7 +181,57 @@ static void begin(struct search *w, struct lucet_instance *i, const struct activ
     w->act = act;
     search_roots(w, i);
     w->act = NULL; /* what follows goes on where it ended */
-    s->phase = w->stopped ? PHASE_NONE : PHASE_MARK;
+    s->phase = w->stopped ? PHASE_NONE : PHASE_TABLES;
+}
+
+/* Of the table that is searched next; NULL: there is none. Tables that come to the store meanwhile have nothing that was
+ * anywhere when it began. */
+static const struct table *next_table(struct exceptions *s)
+{
+    for (; s->next.instance; s->next.instance = s->next.instance->store_next, s->next.table = 0) {
+        const struct lucet_instance *i = s->next.instance;
+        const struct lucet_artifact *a = &i->module->artifact;
+        if (i->tables && s->next.table < a->ntables - a->header->nimported_tables)
+            return &i->tables[s->next.table];
+    }
+    for (; s->next.object; s->next.object = s->next.object->store_next)
+        if (s->next.object->kind == lucet_extern_table)
+            return &s->next.object->u.table.own;
+    return NULL;
+}
+
+static void leave_table(struct exceptions *s)
+{
+    s->next.entry = 0;
+    if (s->next.instance)
+        s->next.table++;
+    else
+        s->next.object = s->next.object->store_next;
+}
+
+/* Some entries of one. */
+static void search_tables(struct search *w)
+{
+    struct exceptions *s = w->s;
+    const struct table *t = next_table(s);
+    const uint64_t size = t && t->desc && t->elem == LUCET_EXNREF ? t->desc->size : 0;
+    const uint64_t from = s->next.entry, left = from < size ? size - from : 0;
+    const uint64_t n = left < STEPS ? left : STEPS;
+
+    for (uint64_t k = from; k < from + n; k++)
+        look_at(w, t->desc->elems[k]);
+    w->steps += n;
+    s->next.entry += n;
+    if (!t)
+        s->phase = PHASE_MARK;
+    else if (n == left)
+        leave_table(s);
+}
+
+void lucet__exceptions_come_out(struct exceptions *s, const uint64_t *entries, uint64_t n)
+{
+    for (uint64_t k = 0; s && s->phase == PHASE_TABLES && k < n; k++)
+        lucet__exception_find(s, entries[k]);
 }
 
 /* Values of one that was found, or a chain's that the host holds. */
@@ -245,6 +287,7 @@ static bool advance(struct lucet_instance *i, const struct activation *act)
                 begin(&w, i, act);
             break;
         case PHASE_ROOTS: /* only within begin() */
+        case PHASE_TABLES: search_tables(&w); break;
         case PHASE_MARK: mark(&w); break;
         case PHASE_SWEEP:
             sweep(&w);

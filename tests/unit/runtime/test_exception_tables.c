@@ -1,0 +1,291 @@
+/* Tables of exceptions are searched in parts: whatever guests do with their entries between two of them, nothing that is in
+ * use is lost, and nobody waits for a large one. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lucet/exception.h"
+#include "run/guest.h"
+#include "runtime/exception.h"
+#include "runtime/instance.h"
+
+/* Two tables that are searched one after the other, and the host's, which comes last. What stands at "far" is searched
+ * later than what stands at 0 of the first. */
+static const char wat[] =
+    "(module (import \"h\" \"yield\" (func $yield)) (import \"h\" \"t\" (table $host 40000 exnref))"
+    " (tag $n (param i64)) (tag $in (param exnref))"
+    " (table $one (export \"one\") 40000 200000 exnref) (table $two 40000 exnref)"
+    " (func $make (param i64) (result exnref)"
+    "   (block $h (result exnref)"
+    "     (try_table (catch_all_ref $h) (throw $n (local.get 0))) unreachable))"
+    " (func $wrap (param exnref) (result exnref)"
+    "   (block $h (result exnref)"
+    "     (try_table (catch_all_ref $h) (throw $in (local.get 0))) unreachable))"
+    " (func $inner (param exnref) (result exnref)"
+    "   (block $h (result exnref) (try_table (catch $in $h) (throw_ref (local.get 0)))"
+    "     unreachable))"
+    " (func $value (param exnref) (result i64)"
+    "   (block $h (result i64) (try_table (catch $n $h) (throw_ref (local.get 0))) unreachable))"
+    " (func (export \"noise\") (drop (call $make (i64.const 0))) (drop (call $make (i64.const 0))))"
+    " (func (export \"waste\") (param $n i32)"
+    "   (loop $l (drop (call $make (i64.const 0)))"
+    "     (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))"
+    " (func (export \"put\") (param i64)"
+    "   (table.set $one (i32.const 39000) (call $make (local.get 0)))"
+    "   (table.set $two (i32.const 39000) (call $make (local.get 0)))"
+    "   (table.set $host (i32.const 39000) (call $make (local.get 0)))"
+    "   (table.set $one (i32.const 39001) (call $wrap (call $make (local.get 0)))))"
+    " (func $clear (export \"clear\")"
+    "   (table.fill $one (i32.const 39000) (ref.null exn) (i32.const 2))"
+    "   (table.fill $two (i32.const 39000) (ref.null exn) (i32.const 2))"
+    "   (table.fill $host (i32.const 39000) (ref.null exn) (i32.const 2)))"
+    /* Each leaves one at 0 of the first table only. */
+    " (func (export \"get one\")"
+    "   (table.set $one (i32.const 0) (table.get $one (i32.const 39000))) (call $clear))"
+    " (func (export \"get two\")"
+    "   (table.set $one (i32.const 0) (table.get $two (i32.const 39000))) (call $clear))"
+    " (func (export \"get host's\")"
+    "   (table.set $one (i32.const 0) (table.get $host (i32.const 39000))) (call $clear))"
+    " (func (export \"get inner\")"
+    "   (table.set $one (i32.const 0) (call $inner (table.get $one (i32.const 39001))))"
+    "   (call $clear))"
+    " (func (export \"copy one\")"
+    "   (table.copy $one $one (i32.const 0) (i32.const 39000) (i32.const 1)) (call $clear))"
+    " (func (export \"copy two\")"
+    "   (table.copy $one $two (i32.const 0) (i32.const 39000) (i32.const 1)) (call $clear))"
+    " (func (export \"copy host's\")"
+    "   (table.copy $one $host (i32.const 0) (i32.const 39000) (i32.const 1)) (call $clear))"
+    " (func (export \"copy all\")" /* in chunks, the first of which is not the one */
+    "   (table.copy $one $two (i32.const 900) (i32.const 0) (i32.const 39001)) (call $clear)"
+    "   (table.set $one (i32.const 0) (table.get $one (i32.const 39900))))"
+    " (func (export \"grow\")"
+    "   (drop (table.grow $one (table.get $one (i32.const 39000)) (i32.const 100000)))"
+    "   (call $clear)"
+    "   (table.copy $one $one (i32.const 0) (i32.const 139999) (i32.const 1)))"
+    " (func (export \"hold\")"
+    "   (local $e exnref) (local.set $e (table.get $two (i32.const 39000))) (call $clear)"
+    "   (call $yield) (table.set $one (i32.const 0) (local.get $e)))"
+    " (func (export \"result\") (result i64) (call $value (table.get $one (i32.const 0)))))";
+
+/* Another instance takes it out. */
+static const char other_wat[] = "(module (import \"m\" \"one\" (table $t 1 exnref))"
+                                " (func (export \"move\")"
+                                "   (table.set $t (i32.const 0) (table.get $t (i32.const 39000)))"
+                                "   (table.set $t (i32.const 39000) (ref.null exn))))";
+
+static struct lucet_region *region;
+static struct lucet_linker *linker;
+static struct lucet_dl_module *module;
+static struct lucet_instance *inst;
+
+static void yield(struct lucet_vmctx *ctx)
+{
+    lucet_vmctx_yield(ctx, NULL);
+}
+
+static void begin(const char *text)
+{
+    struct lucet_alloc_limits limits = lucet_alloc_limits_default();
+
+    guest_begin();
+    limits.heap_memory_size = 1 << 20;
+    assert_int_equal(lucet_mmap_region_create(2, &limits, &region), lucet_error_ok);
+    assert_int_equal(lucet_linker_new(&linker), lucet_error_ok);
+    assert_int_equal(lucet_linker_func(linker, "h", "yield", ":", (void (*)(void))yield),
+                     lucet_error_ok);
+    assert_int_equal(lucet_linker_table(linker, "h", "t", lucet_val_type_exnref, 40000, 40000),
+                     lucet_error_ok);
+    module = guest_module(text, &guest_default);
+    inst = guest_instance(region, module, linker, NULL);
+}
+
+static void end(void)
+{
+    lucet_instance_release(inst);
+    lucet_linker_release(linker);
+    lucet_dl_module_release(module);
+    assert_int_equal(lucet_region_used_slots(region), 0);
+    lucet_region_release(region);
+}
+
+/* Of a new collection, with the beginning of the first table behind it and all that is far before it. */
+static void go_into_the_first_table(void)
+{
+    assert_false(lucet__exceptions_room(inst, NULL, UINT64_MAX));
+    for (int k = 0; inst->exceptions->phase != PHASE_TABLES; k++) {
+        assert_true(k < 10);
+        lucet__exceptions_tidy(inst, NULL, UINT64_MAX);
+    }
+    assert_ptr_equal(inst->exceptions->next.instance, inst);
+    assert_int_equal(inst->exceptions->next.table, 0);
+    assert_in_range(inst->exceptions->next.entry, 1, 38000);
+}
+
+static void finish(void)
+{
+    for (int k = 0; inst->exceptions->phase != PHASE_NONE; k++) {
+        assert_true(k < 1000);
+        lucet__exceptions_tidy(inst, NULL, UINT64_MAX);
+    }
+}
+
+static void what_comes_out_of_tables_meanwhile_stays(void **state)
+{
+    static const char *const ways[] = {"get one",  "get two",  "get host's",  "get inner",
+                                       "copy one", "copy two", "copy host's", "copy all",
+                                       "grow",     "hold",     "other"};
+    struct lucet_result r;
+
+    (void)state;
+    begin(wat);
+    assert_int_equal(lucet_linker_instance(linker, "m", inst), lucet_error_ok);
+    struct lucet_dl_module *m = guest_module(other_wat, &guest_default);
+    struct lucet_instance *other = guest_instance(region, m, linker, NULL);
+    for (size_t k = 0; k < sizeof(ways) / sizeof(*ways); k++) {
+        const bool is_other = strcmp(ways[k], "other") == 0;
+        assert_int_equal(lucet_instance_reset(inst), lucet_error_ok);
+        guest_call(inst, "put", ARGS(I64(k)));
+        guest_call(inst, "noise", 0, NULL);
+        go_into_the_first_table();
+        const uint32_t number = inst->exceptions->collections;
+        const enum lucet_error e = is_other ? lucet_instance_run(other, "move", 0, NULL, &r)
+                                            : lucet_instance_run(inst, ways[k], 0, NULL, &r);
+        if (e != lucet_error_ok)
+            fail_msg("%s: %s", ways[k], lucet_error_detail());
+        finish();
+        assert_int_equal(inst->exceptions->collections, number);
+        if (r.tag == lucet_result_tag_yielded)
+            assert_int_equal(lucet_instance_resume(inst, NULL, &r), lucet_error_ok);
+        assert_int_equal(guest_call(inst, "result", 0, NULL), k);
+        if (is_other)
+            guest_call(inst, "clear", 0, NULL);
+        /* With the next one all that is left is that one. */
+        guest_call(inst, "noise", 0, NULL);
+        assert_false(lucet__exceptions_room(inst, NULL, UINT64_MAX));
+        assert_in_range(inst->exceptions->count, 1, 3);
+        assert_int_equal(guest_call(inst, "result", 0, NULL), k);
+    }
+    lucet_instance_release(other);
+    lucet_dl_module_release(m);
+    end();
+}
+
+/* Tables are made anew, and become smaller, in the middle of it. */
+static void a_reset_meanwhile_does_no_harm(void **state)
+{
+    (void)state;
+    begin(wat);
+    for (int k = 0; k < 4; k++) {
+        guest_call(inst, "put", ARGS(I64(k)));
+        guest_call(inst, "grow", 0, NULL);
+        guest_call(inst, "put", ARGS(I64(k)));
+        go_into_the_first_table();
+        while (inst->exceptions->next.entry < 30000u * (unsigned)k)
+            lucet__exceptions_tidy(inst, NULL, UINT64_MAX);
+        assert_int_equal(lucet_instance_reset(inst), lucet_error_ok);
+        guest_call(inst, "put", ARGS(I64(k)));
+        guest_call(inst, "get one", 0, NULL);
+        finish();
+        assert_int_equal(guest_call(inst, "result", 0, NULL), k);
+    }
+    end();
+}
+
+static uint64_t now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* About as many entries as tables may have by default, none of them null: to look at all of them takes long. */
+static const char large_wat[] =
+    "(module (tag $n) (table $t 1 exnref)"
+    " (func $make (result exnref)"
+    "   (block $h (result exnref) (try_table (catch_all_ref $h) (throw $n)) unreachable))"
+    " (func (export \"waste\") (loop $l (drop (call $make)) (br $l)))"
+    " (func (export \"fill\") (param $n i32) (local $k i32)"
+    "   (drop (table.grow $t (ref.null exn) (i32.mul (local.get $n) (i32.const 10000))))"
+    "   (loop $l (table.set $t (local.get $k) (call $make))"
+    "     (br_if $l (i32.lt_u (local.tee $k (i32.add (local.get $k) (i32.const 1)))"
+    "                         (i32.const 10000))))"
+    "   (loop $c (br_if 1 (i32.eqz (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))"
+    "     (table.copy $t $t (local.get $k) (i32.const 0) (i32.const 10000))"
+    "     (local.set $k (i32.add (local.get $k) (i32.const 10000))) (br $c))))";
+
+#if defined(LUCET_SANITIZE) || defined(LUCET_TSAN)
+enum { TENTHOUSANDS = 100 };
+#else
+enum { TENTHOUSANDS = 900 };
+#endif
+enum { SHORT = 1000000 }; /* nanoseconds */
+
+static void slices_do_not_wait_for_large_tables(void **state)
+{
+    struct lucet_result r;
+    uint64_t longest = 0;
+    unsigned within = 0, slices = 0;
+
+    (void)state;
+    begin(large_wat);
+    guest_call(inst, "fill", ARGS(I32(TENTHOUSANDS)));
+    assert_int_equal(lucet_instance_set_slice(inst, SHORT), lucet_error_ok);
+    assert_int_equal(lucet_instance_run(inst, "waste", 0, NULL, &r), lucet_error_ok);
+    const uint32_t before = inst->exceptions->collections;
+    for (; inst->exceptions->collections < before + 3 || slices < 100; slices++) {
+        const uint64_t began = now();
+        within += inst->exceptions->phase == PHASE_TABLES;
+        assert_int_equal(lucet_instance_resume(inst, NULL, &r), lucet_error_ok);
+        longest = now() - began > longest ? now() - began : longest;
+    }
+    printf("%u slices of 1 ms, %u ended within a search of tables; the longest took %.2f ms\n",
+           slices, within, (double)longest / 1e6);
+    assert_true(within > 10);
+    assert_true(longest < 10 * SHORT);
+    end();
+}
+
+/* Wherever in a search the time is over. */
+static void time_limits_do_not_wait_for_large_tables(void **state)
+{
+    enum { ROUNDS = 20 };
+    struct lucet_result r;
+    int64_t longest = 0;
+    unsigned within = 0;
+
+    (void)state;
+    begin(large_wat);
+    srand(1);
+    for (int k = 0; k < ROUNDS; k++) {
+        const int limit = 1 + rand() % 60; /* milliseconds */
+        guest_call(inst, "fill", ARGS(I32(TENTHOUSANDS)));
+        assert_int_equal(lucet_instance_set_timeout(inst, (unsigned)limit), lucet_error_ok);
+        const int64_t began = (int64_t)now();
+        assert_int_equal(lucet_instance_run(inst, "waste", 0, NULL, &r),
+                         lucet_error_runtime_terminated);
+        const int64_t late = (int64_t)now() - began - (int64_t)limit * 1000000;
+        longest = late > longest ? late : longest;
+        within += inst->exceptions->phase == PHASE_TABLES;
+        assert_int_equal(lucet_instance_set_timeout(inst, 0), lucet_error_ok);
+        assert_int_equal(lucet_instance_reset(inst), lucet_error_ok);
+    }
+    printf("%u of %d time limits ended runs within a search of tables, at most %.2f ms late\n",
+           within, ROUNDS, (double)longest / 1e6);
+    assert_true(within >= 3);
+    assert_true(longest < 10 * SHORT);
+    end();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_comes_out_of_tables_meanwhile_stays),
+        cmocka_unit_test(a_reset_meanwhile_does_no_harm),
+        cmocka_unit_test(slices_do_not_wait_for_large_tables),
+        cmocka_unit_test(time_limits_do_not_wait_for_large_tables),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
