@@ -79,9 +79,9 @@ LUCET_API struct lucetc_options lucetc_options_default(void);
 
 /* What went wrong with a module, in detail. */
 struct lucetc_diagnostic {
-    const char *kind; /* "malformed", "invalid", "limit", "unsupported", "import", "internal",
-                                "io": static storage */
-    uint64_t offset;  /* byte offset in the module, UINT64_MAX when none applies */
+    const char *kind;        /* "malformed", "invalid", "limit", "unsupported", "import", "options",
+                                "internal", "io": static storage */
+    uint64_t offset;         /* byte offset in the module, UINT64_MAX when none applies */
     uint32_t function_index; /* UINT32_MAX when none applies */
     char function_name[128]; /* escaped; "" when unknown */
     char message[512];       /* escaped, one line */

@@ -161,9 +161,15 @@ enum lucet_error lucetc_bindings_add_file(struct lucetc_bindings *b, const char 
         say(message, message_size, strerror(errno), NULL, NULL);
         return lucet_error_io;
     }
+    errno = 0;
     json_t *root = json_loadf(file, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+    const int read_error = ferror(file) ? errno : 0;
     fclose(file);
-    enum lucet_error e = add_json(b, root, &error, message, message_size);
+    enum lucet_error e = lucet_error_io;
+    if (read_error) /* of a directory, too, which can be opened */
+        say(message, message_size, strerror(read_error), NULL, NULL);
+    else
+        e = add_json(b, root, &error, message, message_size);
     json_decref(root);
     return e;
 }
@@ -191,8 +197,8 @@ enum lucet_error bindings_check(const struct compilation *c)
         escape_name(name, sizeof name, import->name);
         diagnose(c->diagnostic, "import",
                  "no binding for imported function \"%s\" of module \"%s\": lucetc wants it "
-                 "in a --bindings file, or --allow-undefined",
-                 name, module);
+                 "in a --bindings file, or %s--allow-undefined",
+                 name, module, strncmp(module, "wasi", 4) == 0 ? "--wasi or " : "");
         return lucet_error_compile;
     }
     return lucet_error_ok;

@@ -32,11 +32,18 @@ struct lucetc_options lucetc_options_default(void)
     return (struct lucetc_options){.emit = lucetc_emit_so, .opt_level = lucetc_opt_speed};
 }
 
-static bool options_valid(const struct lucetc_options *o)
+/* What is wrong with them, or NULL. */
+static const char *options_problem(const struct lucetc_options *o)
 {
-    return o->emit <= lucetc_emit_header && o->opt_level <= lucetc_opt_speed_and_size &&
-           o->reserved_size % PAGE == 0 && o->guard_size % PAGE == 0 &&
-           o->reserved_size <= 4 * GIB && o->guard_size <= 64 * GIB;
+    if (o->emit > lucetc_emit_header)
+        return "no such kind of output";
+    if (o->opt_level > lucetc_opt_speed_and_size)
+        return "no such optimisation level";
+    if (o->reserved_size % PAGE != 0 || o->reserved_size > 4 * GIB)
+        return "the reserved size must be a multiple of 4096 and at most 4 GiB";
+    if (o->guard_size % PAGE != 0 || o->guard_size > 64 * GIB)
+        return "the guard size must be a multiple of 4096 and at most 64 GiB";
+    return NULL;
 }
 
 /* ---- Temporary files ---- */
@@ -182,8 +189,9 @@ enum lucet_error lucetc_compile(const void *wasm, size_t size, const struct luce
     if (!options)
         options = &defaults;
     diagnose(diagnostic, "internal", "%s", "");
-    if (!wasm || !output || !options_valid(options)) {
-        diagnose(diagnostic, "internal", "invalid options");
+    const char *problem = wasm && output ? options_problem(options) : "no module, or no output";
+    if (problem) {
+        diagnose(diagnostic, "options", "%s", problem);
         return lucet_error_invalid_argument;
     }
     uint32_t features;

@@ -31,7 +31,7 @@ static void decode_header(struct wasm_cursor *c)
 
     size_t size = wasm_remaining(c);
     if (memcmp(c->pos, magic, size < 4 ? size : 4) != 0)
-        wasm_malformed(c, c->pos, "magic header not detected");
+        wasm_malformed(c, c->pos, "magic header not detected: this is no WebAssembly module");
     if (size < 8)
         wasm_malformed(c, c->end, "unexpected end");
     c->pos += 4;

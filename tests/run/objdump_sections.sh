@@ -118,7 +118,7 @@ refuses 1 'error: a program for x86-64, not an artifact' "$objdump"
 refuses 1 'error: no function of that name' --disassemble=nothing module.so
 refuses 2 'lucet-objdump: no input file'
 refuses 2 'lucet-objdump: more than one' a b
-refuses 2 'unrecognized option' --nonsense module.so
+refuses 2 'there is no option' --nonsense module.so
 refuses 2 'Try "lucet-objdump --help"' --nonsense module.so
 refuses 2 'verbose' --audit=yes module.so
 size=$(stat -c %s module.so)

@@ -6,6 +6,7 @@
 
 #include "tools/common/escape.h"
 #include "tools/common/file.h"
+#include "tools/common/finish.h"
 #include "tools/lucet-objdump/objdump.h"
 
 #define MAX_INPUT ((size_t)4 << 30)
@@ -72,7 +73,8 @@ static void show(struct view *v)
         json_decref(value);
     }
     if (all) {
-        must_do(json_dumpf(all, stdout, JSON_INDENT(1)));
+        if (json_dumpf(all, stdout, JSON_INDENT(1)) != 0 && !ferror(stdout))
+            out_of_memory();
         putchar('\n');
         json_decref(all);
     }
@@ -108,7 +110,5 @@ int main(int argc, char **argv)
     free(v.names);
     code_map_free(&v.map);
     free(bytes);
-    if (fflush(stdout) != 0 || ferror(stdout))
-        fail("standard output", strerror(errno));
-    return v.violations ? EXIT_VIOLATIONS : EXIT_OK;
+    tool_exit("lucet-objdump", v.violations ? EXIT_VIOLATIONS : EXIT_OK);
 }

@@ -1,9 +1,11 @@
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lucetc/version.h"
+#include "tools/common/escape.h"
+#include "tools/common/finish.h"
+#include "tools/common/option.h"
 #include "tools/lucet-objdump/objdump.h"
 
 static const char help[] =
@@ -60,23 +62,20 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
-static _Noreturn void suggest_help(void)
-{
-    fputs("Try \"lucet-objdump --help\".\n", stderr);
-    exit(EXIT_USAGE);
-}
-
 static _Noreturn void usage_error(const char *what)
 {
-    fprintf(stderr, "lucet-objdump: %s\n", what);
-    suggest_help();
+    char safe[1024];
+
+    fprintf(stderr, "lucet-objdump: %s\nTry \"lucet-objdump --help\".\n",
+            tool_escape(what, strlen(what), safe, sizeof safe));
+    exit(EXIT_USAGE);
 }
 
 static void apply(struct options *o, int id)
 {
     switch (id) {
-    case 'h': fputs(help, stdout); exit(EXIT_OK);
-    case OPT_VERSION: puts("lucet-objdump " LUCETC_VERSION); exit(EXIT_OK);
+    case 'h': fputs(help, stdout); tool_exit("lucet-objdump", EXIT_OK);
+    case OPT_VERSION: puts("lucet-objdump " LUCETC_VERSION); tool_exit("lucet-objdump", EXIT_OK);
     case OPT_JSON: o->json = true; break;
     case OPT_AUDIT:
         o->sections |= SECTION_AUDIT;
@@ -88,7 +87,6 @@ static void apply(struct options *o, int id)
         o->sections |= SECTION_DISASSEMBLY;
         o->disassemble = optarg;
         break;
-    case '?': suggest_help(); /* getopt has said why */
     default: o->sections |= (unsigned)(id - OPT_SECTIONS); break;
     }
 }
@@ -98,8 +96,13 @@ void parse_options(struct options *out, int argc, char **argv)
     int id;
 
     *out = (struct options){0};
-    while ((id = getopt_long(argc, argv, "h", long_options, NULL)) != -1)
+    opterr = 0;
+    while ((id = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
+        char problem[300];
+        if (id == '?' || id == ':')
+            usage_error(tool_option_problem(long_options, 0, id, argv, problem, sizeof problem));
         apply(out, id);
+    }
     if (optind == argc)
         usage_error("no input file");
     if (optind + 1 < argc)

@@ -78,7 +78,8 @@ static int snapshot(int from)
 }
 
 /* Compiles into a directory of its own, which is gone when this returns. */
-static int compile_uncached(const struct cli *cli, const char *lucetc, int wasm)
+static int compile_uncached(const struct cli *cli, struct tool_signals *signals, const char *lucetc,
+                            int wasm)
 {
     const char *tmp = getenv("TMPDIR");
     char dir[PATH_MAX], output[PATH_MAX + 16];
@@ -90,7 +91,7 @@ static int compile_uncached(const struct cli *cli, const char *lucetc, int wasm)
         return -1;
     }
     snprintf(output, sizeof output, "%s/program.so", dir);
-    if (lucetc_run(cli, lucetc, wasm, output)) {
+    if (lucetc_run(cli, signals, lucetc, wasm, output)) {
         fd = open(output, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     }
     unlink(output);
@@ -98,8 +99,8 @@ static int compile_uncached(const struct cli *cli, const char *lucetc, int wasm)
     return fd;
 }
 
-static int compile_cached(const struct cli *cli, const struct cache *cache, const char *lucetc,
-                          int wasm)
+static int compile_cached(const struct cli *cli, const struct cache *cache,
+                          struct tool_signals *signals, const char *lucetc, int wasm)
 {
     char name[CACHE_NAME_SIZE], output[PATH_MAX];
     uint8_t hash[HASH_SIZE];
@@ -111,7 +112,7 @@ static int compile_cached(const struct cli *cli, const struct cache *cache, cons
     cache_name(cli, lucetc, hash, name);
     cache_temporary(cache, output);
     mode_t mask = umask(0077);
-    bool good = lucetc_run(cli, lucetc, wasm, output);
+    bool good = lucetc_run(cli, signals, lucetc, wasm, output);
     umask(mask);
     if (!good) {
         unlink(output);
@@ -132,8 +133,11 @@ static int compile(const struct cli *cli, const struct cache *cache, const char 
         cli_complain("%s: %s", cli->module, strerror(errno));
         return -1;
     }
-    int fd = cache->dir >= 0 ? compile_cached(cli, cache, lucetc, wasm)
-                             : compile_uncached(cli, lucetc, wasm);
+    struct tool_signals signals;
+    tool_signals_hold(&signals); /* so that none leaves files behind, or the compiler running */
+    int fd = cache->dir >= 0 ? compile_cached(cli, cache, &signals, lucetc, wasm)
+                             : compile_uncached(cli, &signals, lucetc, wasm);
+    tool_signals_let(&signals);
     close(wasm);
     return fd;
 }

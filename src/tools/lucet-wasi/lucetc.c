@@ -1,6 +1,5 @@
 #include "tools/lucet-wasi/lucetc.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -62,22 +61,40 @@ char *lucetc_find(void)
     return path;
 }
 
-static bool succeeded(pid_t pid)
+static bool succeeded(struct tool_signals *signals, pid_t pid)
 {
-    int status;
-    while (waitpid(pid, &status, 0) < 0) {
-        if (errno != EINTR) {
-            return false;
-        }
-    }
-    if (WIFSIGNALED(status)) {
+    const int status = tool_signals_wait(signals, pid, false);
+    if (WIFSIGNALED(status) && signals->ended_by == 0) {
         cli_complain("lucetc was ended by signal %d (%s)", WTERMSIG(status),
                      strsignal(WTERMSIG(status)));
     }
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-bool lucetc_run(const struct cli *cli, const char *lucetc, int wasm, const char *output)
+/* 0, or what is wrong. */
+static int start(const char *lucetc, const char *const *argv, int wasm, const sigset_t *mask,
+                 pid_t *pid)
+{
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    int error = posix_spawn_file_actions_init(&actions);
+    if (error != 0) {
+        return error;
+    }
+    error = posix_spawnattr_init(&attributes);
+    if (error == 0) {
+        posix_spawn_file_actions_adddup2(&actions, wasm, STDIN_FILENO);
+        posix_spawnattr_setsigmask(&attributes, mask);
+        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+        error = posix_spawn(pid, lucetc, &actions, &attributes, (char *const *)argv, environ);
+        posix_spawnattr_destroy(&attributes);
+    }
+    posix_spawn_file_actions_destroy(&actions);
+    return error;
+}
+
+bool lucetc_run(const struct cli *cli, struct tool_signals *signals, const char *lucetc, int wasm,
+                const char *output)
 {
     const char *argv[16];
     size_t n = 0;
@@ -107,17 +124,11 @@ bool lucetc_run(const struct cli *cli, const char *lucetc, int wasm, const char 
     argv[n++] = "-";
     argv[n] = NULL;
 
-    posix_spawn_file_actions_t actions;
     pid_t pid;
-    if (posix_spawn_file_actions_init(&actions) != 0) {
-        return false;
-    }
-    posix_spawn_file_actions_adddup2(&actions, wasm, STDIN_FILENO);
-    int error = posix_spawn(&pid, lucetc, &actions, NULL, (char *const *)argv, environ);
-    posix_spawn_file_actions_destroy(&actions);
+    const int error = start(lucetc, argv, wasm, &signals->before, &pid);
     if (error != 0) {
         cli_complain("%s cannot be run: %s", lucetc, strerror(error));
         return false;
     }
-    return succeeded(pid);
+    return succeeded(signals, pid);
 }

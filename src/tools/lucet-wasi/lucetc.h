@@ -3,6 +3,7 @@
 #ifndef LUCET_TOOLS_WASI_LUCETC_H
 #define LUCET_TOOLS_WASI_LUCETC_H
 
+#include "tools/common/child.h"
 #include "tools/lucet-wasi/cli.h"
 
 /* Path of lucetc: beside our own program, else found in PATH. NULL, with a complaint, when there is
@@ -10,7 +11,8 @@
 char *lucetc_find(void);
 
 /* Compiles the bytes of `wasm` (a descriptor at its beginning) to `output`. What lucetc has to say,
- * it says on standard error. False when it failed. */
-bool lucetc_run(const struct cli *cli, const char *lucetc, int wasm, const char *output);
+ * it says on standard error. False when it failed, or a signal came (they are held). */
+bool lucetc_run(const struct cli *cli, struct tool_signals *signals, const char *lucetc, int wasm,
+                const char *output);
 
 #endif

@@ -1,4 +1,5 @@
 /* lucet-wasi: runs a WebAssembly program, compiling it first if need be. */
+#include "tools/common/finish.h"
 #include "tools/lucet-wasi/artifact.h"
 #include "tools/lucet-wasi/run.h"
 
@@ -16,6 +17,5 @@ int main(int argc, char **argv)
     int code = module ? run(&cli, module) : EXIT_CANNOT_RUN;
     lucet_dl_module_release(module);
     cli_release(&cli);
-    /* What --invoke printed may fail to be written. */
-    return fflush(stdout) != 0 && code == 0 ? EXIT_CANNOT_RUN : code;
+    tool_exit("lucet-wasi", code); /* what --invoke printed may fail to be written */
 }

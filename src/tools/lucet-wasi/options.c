@@ -1,8 +1,9 @@
 #include "tools/common/escape.h"
+#include "tools/common/finish.h"
+#include "tools/common/option.h"
 #include "tools/common/size.h"
 #include "tools/lucet-wasi/cli.h"
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -234,8 +235,10 @@ static void parse_option(struct cli *cli, int id, const char *name, const char *
     case OPT_CACHE_DIR: cli->cache_dir = argument; break;
     case OPT_TIME: cli->time = true; break;
     case OPT_LATER: cli_usage_error("--%s is not supported by this version", name);
-    case OPT_VERSION: printf("lucet-wasi %s\n", LUCET_VERSION); exit(EXIT_SUCCESS);
-    case 'h': cli_print_help(); exit(EXIT_SUCCESS);
+    case OPT_VERSION:
+        printf("lucet-wasi %s\n", LUCET_VERSION);
+        tool_exit("lucet-wasi", EXIT_SUCCESS);
+    case 'h': cli_print_help(); tool_exit("lucet-wasi", EXIT_SUCCESS);
     default: abort();
     }
 }
@@ -248,22 +251,6 @@ void cli_release(struct cli *cli)
     }
     free(cli->dirs);
     free(cli->env);
-}
-
-static _Noreturn void reject_option(int verdict, char **argv)
-{
-    const char *culprit = argv[optind - 1];
-
-    if (verdict == ':') {
-        cli_usage_error("%.100s needs an argument", culprit);
-    }
-    if (optopt > ' ' && optopt < 127) {
-        cli_usage_error("there is no option -%c", optopt);
-    }
-    if (optopt != 0) {
-        cli_usage_error("%.100s takes no argument", culprit);
-    }
-    cli_usage_error("there is no option %.100s, or it is not unique", culprit);
 }
 
 void cli_parse(struct cli *cli, int argc, char **argv)
@@ -280,7 +267,9 @@ void cli_parse(struct cli *cli, int argc, char **argv)
     /* '+': options end at the module. What follows is the program's. */
     while ((id = getopt_long(argc, argv, "+:gh", long_options, &index)) != -1) {
         if (id == '?' || id == ':') {
-            reject_option(id, argv);
+            char problem[300];
+            cli_usage_error("%s", tool_option_problem(long_options, OPT_LATER, id, argv, problem,
+                                                      sizeof problem));
         }
         parse_option(cli, id, index >= 0 ? long_options[index].name : "", optarg);
         index = -1;

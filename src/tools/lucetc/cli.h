@@ -31,6 +31,8 @@ struct cli {
 void cli_parse(struct cli *cli, int argc, char **argv);
 /* Says what is wrong with the command line, and exits with EXIT_USAGE. */
 _Noreturn void cli_usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* What messages call the output. */
+const char *cli_output_name(const struct cli *cli);
 void cli_print_help(void);
 void cli_print_version_info(void);
 

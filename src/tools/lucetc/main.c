@@ -10,6 +10,7 @@
 #include "tools/lucetc/text.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,7 +97,7 @@ static bool compile(const struct cli *cli, const char *output, void *arg)
 
     if (!d.message[0])
         snprintf(d.message, sizeof d.message, "%s", lucet_error_message(e));
-    report_error(cli, e == lucet_error_io ? cli->output : input->name, &d);
+    report_error(cli, e == lucet_error_io ? cli_output_name(cli) : input->name, &d);
     return false;
 }
 
@@ -129,6 +130,7 @@ int main(int argc, char **argv)
     size_t size = 0;
 
     cli_parse(&cli, argc, argv);
+    signal(SIGCHLD, SIG_DFL); /* inherited as ignored, it would keep us from waiting */
     struct lucetc_bindings *bindings = read_bindings(&cli);
     cli.compile.bindings = bindings;
     const bool ok =

@@ -1,9 +1,10 @@
 #include "tools/common/escape.h"
+#include "tools/common/finish.h"
+#include "tools/common/option.h"
 #include "tools/common/size.h"
 #include "tools/lucetc/cli.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -213,25 +214,11 @@ static void parse_option(struct cli *cli, int id, const char *name, const char *
         cli->has_memory_limit = true;
         break;
     case OPT_LATER: cli_usage_error("--%s is not supported by this version", name);
-    case 'h': cli_print_help(); exit(EXIT_SUCCESS);
-    case OPT_VERSION: printf("lucetc %s\n", lucetc_version()); exit(EXIT_SUCCESS);
-    case OPT_VERSION_INFO: cli_print_version_info(); exit(EXIT_SUCCESS);
+    case 'h': cli_print_help(); tool_exit("lucetc", EXIT_SUCCESS);
+    case OPT_VERSION: printf("lucetc %s\n", lucetc_version()); tool_exit("lucetc", EXIT_SUCCESS);
+    case OPT_VERSION_INFO: cli_print_version_info(); tool_exit("lucetc", EXIT_SUCCESS);
     default: abort();
     }
-}
-
-/* The name of the option getopt_long() stumbled over: argv[optind - 1], in most of its moods. */
-static _Noreturn void reject_option(int verdict, char **argv)
-{
-    const char *culprit = argv[optind - 1];
-
-    if (verdict == ':')
-        cli_usage_error("%.100s needs an argument", culprit);
-    if (optopt > ' ' && optopt < 127)
-        cli_usage_error("there is no option -%c", optopt);
-    if (optopt != 0)
-        cli_usage_error("%.100s takes no argument", culprit);
-    cli_usage_error("there is no option %.100s, or it is not unique", culprit);
 }
 
 /* "dir/input.wasm" (or .wat) -> "input.so", like the object file of a C compiler. */
@@ -251,6 +238,11 @@ static char *default_output(const struct cli *cli)
     if (asprintf(&name, "%.*s%s", (int)stem, base, suffixes[cli->compile.emit]) < 0)
         abort();
     return name;
+}
+
+const char *cli_output_name(const struct cli *cli)
+{
+    return strcmp(cli->output, "-") == 0 ? "standard output" : cli->output;
 }
 
 /* One reservation out of the three options: what was asked for, or the default, within the bounds. */
@@ -277,8 +269,11 @@ void cli_parse(struct cli *cli, int argc, char **argv)
     *cli = (struct cli){.messages = stderr, .compile = lucetc_options_default()};
     opterr = 0;
     while ((id = getopt_long(argc, argv, ":o:j:gh", long_options, &index)) != -1) {
-        if (id == '?' || id == ':')
-            reject_option(id, argv);
+        if (id == '?' || id == ':') {
+            char problem[300];
+            cli_usage_error("%s", tool_option_problem(long_options, OPT_LATER, id, argv, problem,
+                                                      sizeof problem));
+        }
         parse_option(cli, id, index >= 0 ? long_options[index].name : "", optarg);
         index = -1;
     }

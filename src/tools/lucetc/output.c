@@ -59,7 +59,7 @@ bool output_prepare(struct output *o, const struct cli *cli)
         const int error = n < 0 ? ENOMEM : errno;
         if (n >= 0)
             free(o->dir);
-        report_message(cli, cli->output, "io", strerror(error));
+        report_message(cli, cli_output_name(cli), "io", strerror(error));
         return false;
     }
     if (asprintf(&o->file, "%s/output", o->dir) < 0)
@@ -71,7 +71,7 @@ bool output_deliver(const struct output *o, const struct cli *cli)
 {
     if (o->special ? copy_to(o->file, cli->output) : rename(o->file, cli->output) == 0)
         return true;
-    report_message(cli, cli->output, "io", strerror(errno));
+    report_message(cli, cli_output_name(cli), "io", strerror(errno));
     return false;
 }
 

@@ -12,19 +12,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tools/common/child.h"
 #include "tools/lucetc/memory_limit.h"
 #include "tools/lucetc/output.h"
-
-/* Signals that end lucetc: the files must go first. */
-static sigset_t ending_signals(void)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
-    return set;
-}
 
 static void limit_child(const struct cli *cli, pid_t parent)
 {
@@ -62,22 +52,6 @@ static void repeat_llvm(int said)
     }
 }
 
-/* Waits for the child; kills it when a signal says that lucetc shall end, and returns that signal. */
-static int wait_for(pid_t child, const sigset_t *signals, int *status)
-{
-    int ended_by = 0;
-    for (;;) {
-        const pid_t done = waitpid(child, status, WNOHANG);
-        if (done == child || (done < 0 && errno != EINTR))
-            return ended_by;
-        const int signo = sigwaitinfo(signals, NULL);
-        if (signo > 0 && signo != SIGCHLD) {
-            kill(child, SIGKILL);
-            ended_by = signo;
-        }
-    }
-}
-
 static void report_limit(const struct cli *cli, const char *input_name, uint64_t limit,
                          const char *rest)
 {
@@ -111,33 +85,27 @@ static void report_death(const struct cli *cli, const char *input_name, int stat
 
 /* Forks and waits. True when the child succeeded. */
 static bool run_child(const struct cli *cli, const char *input_name, const char *output,
-                      supervised *work, void *arg, int *ended_by)
+                      supervised *work, void *arg, struct tool_signals *signals)
 {
-    sigset_t signals = ending_signals(), old;
     const pid_t parent = getpid();
     const int said = memfd_create("lucetc-llvm", MFD_CLOEXEC);
-    int status = 0;
+    int status = -1;
 
-    sigaddset(&signals, SIGCHLD);
-    sigprocmask(SIG_BLOCK, &signals, &old);
     fflush(NULL);
     const pid_t child = fork();
     if (child == 0) {
         struct cli own = *cli;
-        sigprocmask(SIG_SETMASK, &old, NULL);
+        sigprocmask(SIG_SETMASK, &signals->before, NULL);
         limit_child(cli, parent);
         divert_llvm(&own, said);
         exit(work(&own, output, arg) ? EXIT_SUCCESS : EXIT_REFUSED);
     }
     if (child > 0)
-        *ended_by = wait_for(child, &signals, &status);
-    sigprocmask(SIG_SETMASK, &old, NULL);
-    if (child < 0) {
+        status = tool_signals_wait(signals, child, true);
+    if (status == -1)
         report_message(cli, input_name, "internal", strerror(errno));
-        status = EXIT_REFUSED << 8;
-    } else if (*ended_by == 0) {
+    else if (signals->ended_by == 0)
         report_death(cli, input_name, status, said);
-    }
     if (said >= 0)
         close(said);
     return WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS;
@@ -145,15 +113,16 @@ static bool run_child(const struct cli *cli, const char *input_name, const char 
 
 bool supervise(const struct cli *cli, const char *input_name, supervised *work, void *arg)
 {
+    struct tool_signals signals;
     struct output output;
-    int ended_by = 0;
 
-    if (!output_prepare(&output, cli))
-        return false;
-    bool ok = run_child(cli, input_name, output.file, work, arg, &ended_by);
-    ok = ok && output_deliver(&output, cli);
-    output_discard(&output);
-    if (ended_by != 0)
-        raise(ended_by);
+    tool_signals_hold(&signals); /* so that no signal leaves files behind */
+    bool ok = output_prepare(&output, cli);
+    if (ok) {
+        ok = run_child(cli, input_name, output.file, work, arg, &signals);
+        ok = ok && output_deliver(&output, cli);
+        output_discard(&output);
+    }
+    tool_signals_let(&signals);
     return ok;
 }
