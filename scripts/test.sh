@@ -92,7 +92,7 @@ case $mode in
     run_ctest run -LE unit
     LUCET_SPEC=quick run_script spec tests/spec/run.sh
     run_script fuzz-diff fuzz/diff/run.sh --count 60 --seed 1 --some-modes 3 --generator ops --generator smith \
-        --generator ttf --generator calls
+        --generator ttf --generator calls --generator closed
     ;;
 *)
     echo "usage: test.sh [--spec | --real | --sanitize | --tsan]" >&2

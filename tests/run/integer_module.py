@@ -243,6 +243,7 @@ class Function:
 def tower(above, below):
     """Four functions within each other, each with so many values alive over its call, and in the lowest:
     some have the largest frames that quiet ones may have."""
+    text = ""
     for level in range(4):
         n = above if level else below
         params = "(param i64)" * 6
@@ -251,26 +252,25 @@ def tower(above, below):
         arguments = "(local.get 0)" * 6
         call = f"(call $tower{above}_{level - 1} {arguments})" if level else "(local.get 0)"
         sums = "".join(f"(i64.{('xor', 'add', 'mul')[k % 3]} (i64.rotl (local.get {5 + k}) (local.get {6 + k}))" for k in range(n))
-        print(f'  (func {name} (export "{name[1:]}") {params} (result i64) {"(local i64)" * n}'
-              f"\n    {loads} {sums} {call} {')' * n})")
+        text += (f'  (func {name} (export "{name[1:]}") {params} (result i64) {"(local i64)" * n}'
+                 f"\n    {loads} {sums} {call} {')' * n})\n")
+    return text
 
 
-def main():
-    rng, n = random.Random(int(sys.argv[1])), int(sys.argv[2])
-    functions = []
-    print("(module")
-    for declaration, _ in MEMORIES:
-        print(" ", declaration)
+def make(rng, n):
+    """The text; memory 0 is exported as "memory", globals as what they are called."""
+    functions, text = [], "(module\n"
+    for k, (declaration, _) in enumerate(MEMORIES):
+        text += "  " + (declaration.replace("$m0", '$m0 (export "memory")') if k == 0 else declaration) + "\n"
     for t in ("i32", "i64"):
         for k in range(GLOBALS):
-            print(f"  (global ${t}_{k} (mut {t}) ({t}.const {k}))")
+            text += f'  (global ${t}_{k} (export "{t}_{k}") (mut {t}) ({t}.const {k}))\n'
     for k in range(n):
         f = Function(rng, k, functions)
-        print(f.text())
+        text += f.text() + "\n"
         functions.append(f)
-    for k in range(2, 30):
-        tower(k, k + 16)
-    print(")")
+    return text + "".join(tower(k, k + 16) for k in range(2, 30)) + ")\n"
 
 
-main()
+if __name__ == "__main__":
+    print(make(random.Random(int(sys.argv[1])), int(sys.argv[2])), end="")
