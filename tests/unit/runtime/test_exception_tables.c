@@ -9,6 +9,7 @@
 #include "run/guest.h"
 #include "runtime/exception.h"
 #include "runtime/instance.h"
+#include "runtime/slot.h"
 
 /* Two tables that are searched one after the other, and the host's, which comes last. What stands at "far" is searched
  * later than what stands at 0 of the first. */
@@ -278,12 +279,65 @@ static void time_limits_do_not_wait_for_large_tables(void **state)
     end();
 }
 
+/* Stacks are searched at once: what that takes for each word is all that a slice waits for. */
+static const char deep_wat[] =
+    "(module (tag $n)"
+    " (func $make (result exnref)"
+    "   (block $h (result exnref) (try_table (catch_all_ref $h) (throw $n)) unreachable))"
+    " (func $waste (loop $l (drop (call $make)) (br $l)))"
+    " (func $deep (export \"deep\") (param $n i32) (param $x i64) (result i64)"
+    "   (if (result i64) (local.get $n)"
+    "     (then (i64.add (local.get $x) (i64.mul (local.get $x)"
+    "       (call $deep (i32.sub (local.get $n) (i32.const 1))"
+    "                   (i64.mul (local.get $x) (i64.const 0x5851f42d4c957f2d))))))"
+    "     (else (call $waste) (i64.const 0)))))";
+
+static void a_slice_waits_for_a_stack_only(void **state)
+{
+    struct lucet_alloc_limits limits = lucet_alloc_limits_default();
+    struct lucet_result r;
+    uint64_t longest = 0, least = UINT64_MAX;
+
+    (void)state;
+    guest_begin();
+    limits.heap_memory_size = 1 << 20;
+    limits.stack_size = UINT64_C(8) << 20;
+    assert_int_equal(lucet_mmap_region_create(1, &limits, &region), lucet_error_ok);
+    module = guest_module(deep_wat, &guest_default);
+    inst = guest_instance(region, module, NULL, NULL);
+    assert_int_equal(lucet_instance_set_slice(inst, SHORT), lucet_error_ok);
+    assert_int_equal(lucet_instance_run(inst, "deep", ARGS(I32(200000), I64(3)), &r),
+                     lucet_error_ok);
+    while (!inst->exceptions)
+        assert_int_equal(lucet_instance_resume(inst, NULL, &r), lucet_error_ok);
+    const uint64_t words = ((uintptr_t)inst->slot->stack + limits.stack_size -
+                            (uintptr_t)inst->suspended.abi.guest_frame) /
+                           8;
+    for (uint32_t seen = 0; seen < 10;) {
+        const uint32_t before = inst->exceptions->collections;
+        const uint64_t began = now();
+        assert_int_equal(lucet_instance_resume(inst, NULL, &r), lucet_error_ok);
+        const uint64_t took = now() - began;
+        if (inst->exceptions->collections == before)
+            continue;
+        seen++;
+        longest = took > longest ? took : longest;
+        least = took < least ? took : least;
+    }
+    printf("%llu words: parts of 1 ms in which they are searched take %.2f to %.2f ms\n",
+           (unsigned long long)words, (double)least / 1e6, (double)longest / 1e6);
+    lucet_instance_release(inst);
+    lucet_dl_module_release(module);
+    lucet_region_release(region);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_comes_out_of_tables_meanwhile_stays),
         cmocka_unit_test(a_reset_meanwhile_does_no_harm),
         cmocka_unit_test(slices_do_not_wait_for_large_tables),
+        cmocka_unit_test(a_slice_waits_for_a_stack_only),
         cmocka_unit_test(time_limits_do_not_wait_for_large_tables),
     };
 
