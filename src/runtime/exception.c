@@ -53,12 +53,16 @@ void lucet_exception_release(struct lucet_exception *e)
 
 /* ---- Sets ---- */
 
-/* Numbers are spread over 64 bits, so that hardly any other word on a stack looks like one. */
+static atomic_uint_fast64_t last_ref;
+
 static uint64_t new_ref(void)
 {
-    static atomic_uint_fast64_t last;
+    return (atomic_fetch_add_explicit(&last_ref, 1, memory_order_relaxed) + 1) * LUCET__REF_SPREAD;
+}
 
-    return (atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1) * 0x9e3779b97f4a7c15u;
+uint64_t lucet__refs_given(void)
+{
+    return atomic_load_explicit(&last_ref, memory_order_relaxed);
 }
 
 static struct lucet_exception **chain(const struct exceptions *s, const struct exception_table *t,

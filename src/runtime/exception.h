@@ -110,6 +110,16 @@ static inline struct exceptions *lucet__exception_set(const struct lucet_excepti
 {
     return e->of && e->of->into ? e->of->into : e->of;
 }
+/* Numbers count up, and are spread over 64 bits, so that hardly any other word on a stack looks like one: which do is seen
+ * without a look at any table. */
+#define LUCET__REF_SPREAD 0x9e3779b97f4a7c15u
+#define LUCET__REF_UNSPREAD 0xf1de83e19937733du
+_Static_assert(LUCET__REF_SPREAD *LUCET__REF_UNSPREAD == 1, "the inverse");
+uint64_t lucet__refs_given(void);
+static inline bool lucet__is_ref(uint64_t word, uint64_t given)
+{
+    return word * LUCET__REF_UNSPREAD - 1 < given;
+}
 /* NULL: there is none of that number. Whoever asks for it may hold it. */
 struct lucet_exception *lucet__exception_find(struct exceptions *s, uint64_t ref);
 /* Moves a chain from a table before to the present one. False: nothing is left to move. */

@@ -28,6 +28,7 @@
 struct search {
     struct exceptions *s;
     const struct activation *act; /* whose stop request is heard; NULL: nobody's */
+    uint64_t given;               /* lucet__refs_given(); of later ones none has to be found */
     uint64_t steps;
     bool stopped; /* given up: every loop over roots ends */
 };
@@ -58,7 +59,8 @@ void lucet__exception_mark(struct exceptions *s, struct lucet_exception *e)
 /* The number of one, perhaps. To find it is to mark it. */
 static void look_at(struct search *w, uint64_t word)
 {
-    lucet__exception_find(w->s, word);
+    if (lucet__is_ref(word, w->given))
+        lucet__exception_find(w->s, word);
 }
 
 /* The words of a stack include what AddressSanitizer guards. */
@@ -278,7 +280,7 @@ static void sweep(struct search *w)
 static bool advance(struct lucet_instance *i, const struct activation *act)
 {
     struct exceptions *s = i->exceptions;
-    struct search w = {.s = s};
+    struct search w = {.s = s, .given = lucet__refs_given()};
 
     for (; w.steps < STEPS && !w.stopped; w.steps++)
         switch (s->phase) {
