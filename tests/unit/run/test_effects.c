@@ -201,6 +201,12 @@ static void by_heap(struct tenants *t, struct lucet_instance *i)
     memset(lucet_instance_heap(i) + 40000, 99, 100);
 }
 
+static void by_range(struct tenants *t, struct lucet_instance *i)
+{
+    assert_int_equal(tenants_call(&t->quiet, i), lucet_error_ok);
+    memset(lucet_instance_guest_range(i, 50000, 100), 99, 100);
+}
+
 static void by_memory(struct tenants *t, struct lucet_instance *i)
 {
     uint8_t *base;
@@ -218,7 +224,7 @@ static void by_nothing(struct tenants *t, struct lucet_instance *i)
 }
 
 static void (*const tenants[])(struct tenants *, struct lucet_instance *) = {
-    by_quiet, by_nothing, by_closed, by_loud, by_name, by_fault, by_heap, by_memory,
+    by_quiet, by_nothing, by_closed, by_loud, by_name, by_fault, by_heap, by_range, by_memory,
 };
 #define TENANTS (sizeof(tenants) / sizeof(*tenants))
 
