@@ -181,6 +181,8 @@ extern const char lucet__continue_begin[], lucet__continue_end[];
 
 /* From here to lucet__enter_end the guest counts as running though its code is not reached yet. */
 extern const char lucet__enter_begin[], lucet__enter_end[];
+/* So far after these ends some steps may be taken on the guest's stack. */
+extern const char lucet__enter_left[], lucet__quick_came_back[], lucet__closed_came_back[];
 /* 0 = SSE, 1 = AVX, 2 = AVX-512: which registers there are to clear. */
 extern uint8_t lucet__vector_level;
 /* How the vector registers are saved: by 0 = FXSAVE, 1 = XSAVE, 2 = XSAVEC; which of them; in how many

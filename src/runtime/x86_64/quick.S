@@ -181,6 +181,9 @@ lucet__quick_begin:
         .hidden lucet__quick_end
 lucet__quick_end:
         COME_BACK
+        .globl  lucet__quick_came_back
+        .hidden lucet__quick_came_back
+lucet__quick_came_back:
         RESTORE_STATE 64
         addq    $8, %rsp
         .cfi_adjust_cfa_offset -8
@@ -338,6 +341,9 @@ lucet__closed_begin:
         .hidden lucet__closed_end
 lucet__closed_end:
         COME_BACK
+        .globl  lucet__closed_came_back
+        .hidden lucet__closed_came_back
+lucet__closed_came_back:
         RESTORE_STATE 56
         POP_REGISTERS
         movq    STOP(%rsi), %r8         /* NOT_PLAIN says what comes of runs within, or by lucet__leave */
