@@ -45,7 +45,8 @@ lib=$(dirname "$(find "$usr" -name liblucet.a)")
 libraries=(lucet lucet-wasi)
 [ ! -e "$lib/liblucetc.a" ] || libraries+=(lucetc)
 
-for file in bash-completion/completions/lucet-wasi zsh/site-functions/_lucet; do
+for file in bash-completion/completions/lucet-wasi zsh/site-functions/_lucet \
+    fish/vendor_completions.d/lucet-wasi.fish bash-completion/completions/lucet-perf; do
     check "completion: $file" test -s "$usr/share/$file"
 done
 
