@@ -1,9 +1,6 @@
 #ifndef LUCETC_VERSION_H
 #define LUCETC_VERSION_H
 
-/* All parts are released together. */
-#include "lucet/types.h"
-
-#define LUCETC_VERSION LUCET_VERSION
+#define LUCETC_VERSION "0.1.0"
 
 #endif

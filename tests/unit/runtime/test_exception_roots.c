@@ -3,6 +3,9 @@
 #include "run/guest.h"
 #include "runtime/exception.h"
 #include "runtime/instance.h"
+#include "runtime/region.h"
+#include "runtime/slot.h"
+#include "runtime/x86_64/machine.h"
 
 static const char wat[] =
     "(module (import \"h\" \"t\" (table $t 4 exnref)) (import \"h\" \"g\" (global $g (mut exnref)))"
@@ -23,6 +26,7 @@ static const char wat[] =
     " (func (export \"get own global\") (result i64) (call $value (global.get $mine)))"
     /* So that no number is left in the context by chance. */
     " (func (export \"noise\") (drop (call $make (i64.const 0))) (drop (call $make (i64.const 0))))"
+    " (func (export \"spin\") (loop $l (br $l)))"
     " (func (export \"catch\") (result i64)"
     "   (block $h (result exnref) (try_table (catch $o $h) (call $throw)) unreachable)"
     "   (call $value)))";
@@ -138,11 +142,73 @@ static void what_a_host_function_throws_is_searched(void **state)
     end();
 }
 
+static uint64_t add_one(uint64_t value)
+{
+    const uint64_t values[][2] = {{value, 0}};
+    struct lucet_exception *e = lucet__exception_new(inst->tags[1], values);
+
+    assert_non_null(e);
+    e->refs = 0;
+    lucet__exception_add(inst->exceptions, e);
+    return e->ref;
+}
+
+static void expect_kept(uint64_t *place, bool kept)
+{
+    const uint64_t before = *place, ref = add_one(1);
+
+    *place = ref;
+    collect();
+    assert_int_equal(lucet__exception_find(inst->exceptions, ref) != NULL, kept);
+    *place = before;
+    collect();
+    assert_null(lucet__exception_find(inst->exceptions, ref));
+}
+
+/* Of a guest that was interrupted: all that is its own, and nothing else. */
+static void registers_and_red_zones_are_searched(void **state)
+{
+    struct lucet_result r;
+
+    (void)state;
+    begin();
+    guest_call(inst, "noise", 0, NULL);
+    assert_int_equal(lucet_instance_set_slice(inst, 100000), lucet_error_ok);
+    assert_int_equal(lucet_instance_run(inst, "spin", 0, NULL, &r), lucet_error_ok);
+    while (inst->suspended.sp)
+        assert_int_equal(lucet_instance_resume(inst, NULL, &r), lucet_error_ok);
+    assert_int_equal(r.tag, lucet_result_tag_yielded);
+    uint64_t *sp = (uint64_t *)(void *)machine_saved_sp(inst->registers);
+    for (int k = -20; k < 8; k++)
+        expect_kept(sp + k, k >= -16);
+    expect_kept((uint64_t *)(void *)(inst->slot->stack + inst->region->limits.stack_size) - 1,
+                true);
+    for (int k = 0; k < 16; k++)
+        expect_kept(&inst->registers->general[k], true);
+    expect_kept((uint64_t *)(void *)inst->registers->vectors, true);
+    expect_kept((uint64_t *)(void *)(inst->registers->vectors + lucet__xsave_size) - 1, true);
+    /* Where the stack pointer cannot be: all of the stack then. */
+    uint64_t *const saved = &inst->registers->general[REG_RSP], kept = *saved;
+    const uint64_t places[] = {(uintptr_t)inst->slot->stack + 100,
+                               (uintptr_t)inst->slot->stack + inst->region->limits.stack_size +
+                                   1000,
+                               (uintptr_t)inst->slot->stack - 100, 0};
+    for (size_t k = 0; k < sizeof(places) / sizeof(*places); k++) {
+        *saved = places[k];
+        expect_kept((uint64_t *)(void *)inst->slot->stack, true);
+        expect_kept((uint64_t *)(void *)(inst->slot->stack + inst->region->limits.stack_size) - 1,
+                    true);
+    }
+    *saved = kept;
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tables_and_globals_are_searched),
         cmocka_unit_test(what_a_host_function_throws_is_searched),
+        cmocka_unit_test(registers_and_red_zones_are_searched),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

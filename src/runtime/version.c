@@ -1,6 +1,0 @@
-#include "lucet/types.h"
-
-const char *lucet_version(void)
-{
-    return LUCET_VERSION;
-}
