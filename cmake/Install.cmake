@@ -44,11 +44,13 @@ foreach(section 1 7)
     endif()
 endforeach()
 
-# Bash looks for a file of the program's name.
-foreach(program lucetc lucet-wasi lucet-objdump)
-    if(program_${program} IN_LIST programs)
+# Bash and fish look for a file of the program's name.
+foreach(program lucetc lucet-wasi lucet-objdump lucet-perf)
+    if(program_${program} IN_LIST programs OR program STREQUAL lucet-perf)
         install(FILES ${PROJECT_SOURCE_DIR}/completions/lucet.bash RENAME ${program}
                 DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+        install(FILES ${PROJECT_SOURCE_DIR}/completions/lucet.fish RENAME ${program}.fish
+                DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
     endif()
 endforeach()
 install(FILES ${PROJECT_SOURCE_DIR}/completions/_lucet

@@ -134,7 +134,7 @@ function(lucet_programs dir)
             # Its cache knows by this file's date that LLVM has been replaced.
             get_filename_component(llvm "${LUCET_LLVM_LIBDIR}/libLLVM.so" REALPATH)
             target_compile_definitions(program_${name} PRIVATE
-                LUCET_VERSION="${PROJECT_VERSION}" LUCET_LLVM_LIBRARY="${llvm}")
+                LUCET_LLVM_LIBRARY="${llvm}")
         endif()
         set_property(GLOBAL APPEND PROPERTY LUCET_PROGRAMS program_${name})
     endforeach()

@@ -15,33 +15,35 @@ _lucet_values() { # OPTION: the words it takes, none when it takes anything else
     esac
 }
 
+_lucet_files() { # WORD PATTERN: those that match, and directories
+    COMPREPLY=($(shopt -s extglob && compgen -f -X "!$2" -- "$1") $(compgen -d -- "$1"))
+}
+
 _lucet() {
-    local program=$1 word=$2 before=$3 suffixes values
+    local program=$1 word=$2 before=$3 values
     COMPREPLY=()
+    # --option=word is three words to bash.
+    [ "$word" != = ] || word=
+    [ "$before" != = ] || before=${COMP_WORDS[COMP_CWORD - 2]:-}
     values=$(_lucet_values "$before")
     if [ -n "$values" ]; then
         COMPREPLY=($(compgen -W "$values" -- "$word"))
         return
     fi
     case $before in
-    --dir | --precious)
-        COMPREPLY=($(compgen -d -- "$word"))
-        return
-        ;;
-    --bindings) suffixes='*.json' ;;
-    -o | --output) suffixes='*' ;;
+    --dir | --dir-ro | --precious | --cache-dir) COMPREPLY=($(compgen -d -- "$word")) ;;
+    --bindings) _lucet_files "$word" '*.json' ;;
+    -o | --output) _lucet_files "$word" '*' ;;
+    -a | --artifact) _lucet_files "$word" '*.so' ;;
     *)
-        if [[ $word == -* ]]; then
-            COMPREPLY=($(compgen -W "$(_lucet_options "$program")" -- "$word"))
-            return
-        fi
-        case ${program##*/} in
-        lucetc) suffixes='*.@(wasm|wat)' ;;
-        lucet-wasi) suffixes='*.@(so|wasm|wat)' ;;
-        *) suffixes='*.so' ;;
+        case ${program##*/}:$word in
+        *:-*) COMPREPLY=($(compgen -W "$(_lucet_options "$program")" -- "$word")) ;;
+        lucetc:*) _lucet_files "$word" '*.@(wasm|wat)' ;;
+        lucet-wasi:*) _lucet_files "$word" '*.@(so|wasm|wat)' ;;
+        lucet-objdump:*) _lucet_files "$word" '*.so' ;;
+        *) COMPREPLY=($(compgen -c -- "$word") $(compgen -f -- "$word")) ;; # a command and its arguments
         esac
         ;;
     esac
-    COMPREPLY=($(shopt -s extglob && compgen -f -X "!$suffixes" -- "$word") $(compgen -d -S / -- "$word"))
 }
-complete -o nospace -o filenames -F _lucet lucetc lucet-wasi lucet-objdump
+complete -o filenames -F _lucet lucetc lucet-wasi lucet-objdump lucet-perf

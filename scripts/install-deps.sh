@@ -31,6 +31,7 @@ test    binutils                 tests that look at artifacts
 test    groff-base|groff         man pages are well-formed
 test    python3|python3          fetches test tools and sums up results
 test    python3-venv             fetches wasm-tools
+test    fish|fish                completion of commands
 test    g++|g++                  public headers in C++
 test    ca-certificates          fetches test tools
 test    cargo|cargo              fetches the official test suite

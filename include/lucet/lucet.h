@@ -56,7 +56,10 @@ LUCET_API enum lucet_error lucet_dl_module_load(const char *path, struct lucet_d
 /* The same from bytes in memory, which may be freed afterwards. */
 LUCET_API enum lucet_error lucet_dl_module_load_bytes(const void *bytes, size_t size,
                                                       struct lucet_dl_module **out);
-/* Drops the caller's reference. NULL is allowed. */
+/* One more reference, to be released, for another part of the host: who takes a module out of a list that others
+ * change retains it under the list's lock. By whoever has one. NULL is allowed. Any thread. */
+LUCET_API void lucet_dl_module_retain(struct lucet_dl_module *module);
+/* Drops one of the host's references. NULL is allowed. Any thread; runs of the module's instances go on. */
 LUCET_API void lucet_dl_module_release(struct lucet_dl_module *module);
 
 enum lucet_extern_kind {
@@ -182,7 +185,8 @@ LUCET_API enum lucet_error lucet_uffd_region_create_with(size_t capacity,
                                                          const struct lucet_alloc_limits *limits,
                                                          const struct lucet_region_options *options,
                                                          struct lucet_region **out);
-/* Drops the caller's reference; the memory goes when the last instance is released. */
+/* One more reference, and one less, as of modules; the memory goes when the last instance is released, too. */
+LUCET_API void lucet_region_retain(struct lucet_region *region);
 LUCET_API void lucet_region_release(struct lucet_region *region);
 /* Slots in all, in use, and free; the latter two may be outdated when they are read. Any thread. */
 LUCET_API size_t lucet_region_capacity(const struct lucet_region *region);
@@ -205,7 +209,8 @@ struct lucet_hostcall {
  * name again takes the place of what was there, for instances that are created afterwards. Errors of all functions
  * that register: invalid_argument (NULL; a signature that is none), no_memory. */
 LUCET_API enum lucet_error lucet_linker_new(struct lucet_linker **out);
-/* Instances keep what they import. NULL is allowed. */
+/* One more reference, and one less, as of modules. Instances keep what they import, not the linker. */
+LUCET_API void lucet_linker_retain(struct lucet_linker *l);
 LUCET_API void lucet_linker_release(struct lucet_linker *l);
 /* Registers host functions for imports that were bound by lucetc --bindings to a native symbol.
  * What is in the table is copied. */
@@ -419,6 +424,10 @@ LUCET_API enum lucet_error lucet_instance_heap_resident(const struct lucet_insta
 /* True when [ptr, ptr+len) (host addresses) lies wholly in memory 0. */
 LUCET_API bool lucet_instance_check_heap(const struct lucet_instance *inst, const void *ptr,
                                          size_t len);
+/* Host address of [offset, offset+len) of memory 0, or NULL when any of it is outside, or there is no memory: how an
+ * address that the guest gave becomes one of the host's. It stays the same for the instance's life. */
+LUCET_API void *lucet_instance_guest_range(struct lucet_instance *inst, uint64_t offset,
+                                           uint64_t len);
 /* Grows memory 0 by so many of its pages, as memory.grow does. *previous_pages (NULL is allowed) is the
  * size before. Errors: no_linear_memory, limits_exceeded. */
 LUCET_API enum lucet_error lucet_instance_grow_heap(struct lucet_instance *inst,

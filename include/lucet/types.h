@@ -20,6 +20,14 @@ extern "C" {
 #define LUCET_PRINTF(text, first)
 #endif
 
+/* The version of the headers. One with another MAJOR, or while that is 0 another MINOR, may be incompatible. */
+#define LUCET_VERSION_MAJOR 0
+#define LUCET_VERSION_MINOR 1
+#define LUCET_VERSION_PATCH 0
+#define LUCET_VERSION "0.1.0"
+/* That of the library that the program runs with; static storage. Any thread, any time. */
+LUCET_API const char *lucet_version(void);
+
 /* Error codes: number, name, message. */
 #define LUCET_ERRORS(X)                                                                            \
     X(0, ok, "no error")                                                                           \

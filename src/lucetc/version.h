@@ -1,6 +1,9 @@
 #ifndef LUCETC_VERSION_H
 #define LUCETC_VERSION_H
 
-#define LUCETC_VERSION "0.1.0"
+/* All parts are released together. */
+#include "lucet/types.h"
+
+#define LUCETC_VERSION LUCET_VERSION
 
 #endif

@@ -94,10 +94,14 @@ LUCET_STATIC_OFFSET(activation, return_to, 96);
 struct thread {
     struct activation *current;       /* the innermost */
     struct lucet_activation abi;      /* its values, which compiled code reads and writes */
-    uint64_t gs;                      /* what was left in it, see gs.h */
     struct lucet_activation *own_abi; /* the address of `abi`, once the thread is ready */
-    struct thread *next, *prev;       /* all threads that ever ran a guest and live */
-    void *signal_stack;               /* ours, NULL when the thread has one of its own */
+    /* Whose calls by handle find `abi`, gs and, if it names this thread, their stop as they need them: set while
+     * nothing runs, and taken back by every run that is not such a call or does not simply return. Only compared:
+     * it may be gone and another in its place, but that one's stop is new. LUCET__UNBOUND: nobody's. */
+    const struct lucet_instance *bound;
+    uint64_t gs;                /* what was left in it, see gs.h */
+    struct thread *next, *prev; /* all threads that ever ran a guest and live */
+    void *signal_stack;         /* ours, NULL when the thread has one of its own */
     size_t signal_stack_size;
     size_t signal_stack_least; /* what a signal must have left of it */
     uint32_t *waiting;         /* wait.c: what it sleeps on, else NULL */
@@ -109,8 +113,12 @@ struct thread {
 };
 LUCET_STATIC_OFFSET(thread, current, 0);
 LUCET_STATIC_OFFSET(thread, abi, 8);
-LUCET_STATIC_OFFSET(thread, gs, 48);
-LUCET_STATIC_OFFSET(thread, own_abi, 56);
+LUCET_STATIC_OFFSET(thread, own_abi, 48);
+LUCET_STATIC_OFFSET(thread, bound, 56);
+
+/* No instance, and not NULL. */
+#define LUCET__UNBOUND ((const struct lucet_instance *)&lucet__thread_mark)
+extern const char lucet__thread_mark; /* its address marks signals of ours, too */
 
 extern _Thread_local struct thread lucet__thread
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
@@ -181,6 +189,8 @@ extern const char lucet__continue_begin[], lucet__continue_end[];
 
 /* From here to lucet__enter_end the guest counts as running though its code is not reached yet. */
 extern const char lucet__enter_begin[], lucet__enter_end[];
+/* So far after these ends some steps may be taken on the guest's stack. */
+extern const char lucet__enter_left[], lucet__quick_came_back[], lucet__closed_came_back[];
 /* 0 = SSE, 1 = AVX, 2 = AVX-512: which registers there are to clear. */
 extern uint8_t lucet__vector_level;
 /* How the vector registers are saved: by 0 = FXSAVE, 1 = XSAVE, 2 = XSAVEC; which of them; in how many

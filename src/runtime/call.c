@@ -75,6 +75,7 @@ static void push(struct activation *act, struct lucet_vmctx *ctx)
         act->outer->abi = t->abi;
         act->outer->odd = 1;
     }
+    t->bound = LUCET__UNBOUND;
     /* Not in guest code. */
     lucet__guest_frame_set(&t->abi, act);
     barrier();

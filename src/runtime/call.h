@@ -31,9 +31,8 @@ enum lucet_error lucet__finish(struct lucet_instance *i, struct activation *act,
  * when somebody wants it to stop as it begins; at its end. */
 enum lucet_error lucet__func_call_generally(const struct lucet_func *f, struct lucet_instance *i,
                                             union lucet_raw *raw, struct lucet_result *result);
-enum lucet_error lucet__func_call_with_other_gs(const struct lucet_func *f,
-                                                struct lucet_instance *i, union lucet_raw *raw,
-                                                struct lucet_result *result);
+enum lucet_error lucet__func_call_unbound(const struct lucet_func *f, struct lucet_instance *i,
+                                          union lucet_raw *raw, struct lucet_result *result);
 enum lucet_error lucet__func_call_stopped(const struct lucet_func *f, struct lucet_instance *i,
                                           union lucet_raw *raw, struct lucet_result *result);
 enum lucet_error lucet__func_call_ended(const struct lucet_func *f, struct lucet_instance *i,

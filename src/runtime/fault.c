@@ -160,16 +160,32 @@ static bool gs_was_probed(const struct activation *act, uintptr_t pc, const sigi
     return true;
 }
 
-/* A handler without SA_ONSTACK did not fit on the stack of a guest that is about to go on, in the last steps to it,
- * on its stack already: that is the guest's, as if it had gone on. */
-static void arrive(const struct activation *act, int sig, const siginfo_t *info, ucontext_t *u)
+/* A handler without SA_ONSTACK did not fit on the guest's stack, in steps of ours to its code or from there. */
+static bool handler_did_not_fit(const struct activation *act, int sig, const siginfo_t *info,
+                                const ucontext_t *u)
 {
-    const uintptr_t pc = machine_pc(u), sp = machine_sp(u);
+    static const char *const ways[][2] = {
+        {lucet__enter_begin, lucet__enter_left},
+        {lucet__quick_begin, lucet__quick_came_back},
+        {lucet__closed_begin, lucet__closed_came_back},
+        {lucet__continue_begin, lucet__continue_end},
+    };
+    const uintptr_t pc = machine_pc(u);
+    bool ours = false;
 
-    if (act && lucet__thread.abi.guest_frame == NULL && sig == SIGSEGV &&
-        info->si_code == SI_KERNEL && pc >= (uintptr_t)lucet__continue_begin &&
-        pc < (uintptr_t)lucet__continue_end &&
-        within(sp, act->stack_low, (uint64_t)(act->stack_high - act->stack_low)))
+    for (size_t k = 0; k < sizeof(ways) / sizeof(*ways); k++)
+        ours |= pc >= (uintptr_t)ways[k][0] && pc < (uintptr_t)ways[k][1];
+    return ours && act && lucet__thread.abi.guest_frame == NULL && sig == SIGSEGV &&
+           info->si_code == SI_KERNEL &&
+           within(machine_sp(u), act->stack_low, (uint64_t)(act->stack_high - act->stack_low));
+}
+
+/* One that is about to go on: as if it had. */
+static void arrive(const struct activation *act, ucontext_t *u)
+{
+    const uintptr_t pc = machine_pc(u);
+
+    if (pc >= (uintptr_t)lucet__continue_begin && pc < (uintptr_t)lucet__continue_end)
         machine_redirect(u, (const void *)machine_saved_pc(act->cell),
                          (const void *)machine_saved_sp(act->cell));
 }
@@ -177,13 +193,15 @@ static void arrive(const struct activation *act, int sig, const siginfo_t *info,
 static void handle(int sig, siginfo_t *info, ucontext_t *u)
 {
     struct activation *act = lucet__thread.current;
+    const bool overflow = handler_did_not_fit(act, sig, info, u);
 
-    arrive(act, sig, info, u);
+    if (overflow)
+        arrive(act, u);
     const uintptr_t pc = machine_pc(u);
     const struct lucet_dl_module *m =
         act && lucet__thread.abi.guest_frame == NULL ? lucet__code_range_find(pc) : NULL;
     const enum demand d = sig == SIGBUS ? lucet__demand_fault(info, m != NULL) : DEMAND_FOREIGN;
-    struct fault fault;
+    struct fault fault = {.code = lucet_trapcode_stack_overflow};
 
     if (gs_was_probed(act, pc, info, u))
         return;
@@ -191,7 +209,7 @@ static void handle(int sig, siginfo_t *info, ucontext_t *u)
         return;
     if (d == DEMAND_REFUSED && m)
         set_terminated(act, lucet_terminated_reason_heap_out_of_memory);
-    else if (!m || !judge(act, m, pc, sig, info, &fault)) {
+    else if (!overflow && (!m || !judge(act, m, pc, sig, info, &fault))) {
         lucet__chain(sig, info, u);
         return;
     } else if (!settle(act, &fault, sig, info, u)) {

@@ -173,7 +173,6 @@ _Static_assert(offsetof(struct lucet_func, quick_id) == 0 &&
                    offsetof(struct lucet_instance, ctx) == QUICK_READY + 16 &&
                    offsetof(struct lucet_instance, exception) == QUICK_READY + 24 &&
                    offsetof(struct lucet_instance, stop) == QUICK_READY + 32 &&
-                   offsetof(struct lucet_instance, hostcall_limit) == QUICK_READY + 40 &&
                    offsetof(struct lucet_instance, values) == QUICK_READY + 48 &&
                    offsetof(struct lucet_instance, called) == QUICK_READY + 56 &&
                    offsetof(struct lucet_instance, result) == QUICK_READY + 64 &&
@@ -233,17 +232,27 @@ enum lucet_error lucet_func_call(const struct lucet_func *f, struct lucet_instan
 }
 #endif
 
-/* Before anything has happened: the thread's last run was of an instance with another memory, or somebody has
- * changed gs. */
-enum lucet_error lucet__func_call_with_other_gs(const struct lucet_func *f,
-                                                struct lucet_instance *i, union lucet_raw *raw,
-                                                struct lucet_result *result)
+/* What stays the same from call to call on this thread. False: the host uses gs itself. */
+static bool bind(struct thread *t, struct lucet_instance *i)
 {
-    struct thread *t = &lucet__thread;
-
-    if (!t->ready || !lucet__gs_take(t, i->act.gs))
-        return lucet__func_call_generally(f, i, raw, result);
+    t->bound = LUCET__UNBOUND;
+    if (!t->ready || t->current || !lucet__gs_take(t, i->act.gs))
+        return false;
     lucet__gs_mark(i->act.gs);
+    lucet__guest_frame_set(&t->abi, NULL);
+    t->abi.hostcall_limit = i->hostcall_limit;
+    atomic_store_explicit(&i->stop->abi, &t->abi, memory_order_relaxed);
+    t->bound = i;
+    return true;
+}
+
+/* Before anything has happened: the thread's last run was another instance's, or not a plain one, or the instance's was
+ * on another thread, or somebody has changed gs. */
+enum lucet_error lucet__func_call_unbound(const struct lucet_func *f, struct lucet_instance *i,
+                                          union lucet_raw *raw, struct lucet_result *result)
+{
+    if (!i || i->stop->depth || !bind(&lucet__thread, i))
+        return lucet__func_call_generally(f, i, raw, result);
     return lucet_func_call(f, i, raw, result);
 }
 
@@ -277,6 +286,7 @@ enum lucet_error lucet__func_call_ended(const struct lucet_func *f, struct lucet
 
     i->stop->depth = 0;
     i->result = NULL;
+    lucet__thread.bound = LUCET__UNBOUND;
     result = result ? result : &unwanted;
     lucet__gs_leave(&lucet__thread, LUCET__GS_KEEP, i->act.outcome == OUTCOME_RETURNED);
     if (lucet__thread.armed)

@@ -6,7 +6,7 @@
  * Reading it costs half as much as a whole call by handle. Those, and the way back from host functions, look
  * instead at what lies at a fixed distance from where gs points, behind a guard and out of guests' reach: the last
  * word of the guest stack below a heap, or of a page below a memory that has a mapping of its own. It holds the
- * address of the memory for a mark. Calls believe it on a thread whose last run left gs so. */
+ * address of the memory for a mark. Calls believe it where the thread's `bound` says that gs was left so. */
 #ifndef LUCET_RUNTIME_GS_H
 #define LUCET_RUNTIME_GS_H
 

@@ -122,6 +122,16 @@ bool lucet_instance_check_heap(const struct lucet_instance *i, const void *ptr, 
            len <= size - offset && lucet__demand_touch(i->memory0, ptr, len);
 }
 
+void *lucet_instance_guest_range(struct lucet_instance *i, uint64_t offset, uint64_t len)
+{
+    const uint64_t size = lucet_instance_heap_len(i);
+
+    if (offset > size || len > size - offset)
+        return NULL;
+    uint8_t *heap = lucet_instance_heap(i);
+    return heap && lucet__demand_touch(i->memory0, heap + offset, len) ? heap + offset : NULL;
+}
+
 enum lucet_error lucet_instance_grow_heap(struct lucet_instance *i, uint32_t additional_pages,
                                           uint32_t *previous_pages)
 {

@@ -3,6 +3,7 @@
 #include "runtime/linker.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "module/siphash.h"
@@ -45,6 +46,7 @@ struct lucet_linker {
     size_t nbuckets, count; /* a power of two */
     uint64_t age;
     struct lucet_siphash_key hash_key;
+    atomic_uint owners; /* references of the host */
 };
 
 /* Names come from modules, too: those that instances export. */
@@ -206,13 +208,20 @@ enum lucet_error lucet_linker_new(struct lucet_linker **out)
         return lucet__no_memory();
     l->hash_key = lucet_siphash_key();
     pthread_mutex_init(&l->mutex, NULL);
+    atomic_init(&l->owners, 1);
     *out = l;
     return lucet_error_ok;
 }
 
+void lucet_linker_retain(struct lucet_linker *l)
+{
+    if (l)
+        atomic_fetch_add_explicit(&l->owners, 1, memory_order_relaxed);
+}
+
 void lucet_linker_release(struct lucet_linker *l)
 {
-    if (!l)
+    if (!l || atomic_fetch_sub_explicit(&l->owners, 1, memory_order_acq_rel) != 1)
         return;
     for (size_t i = 0; i < l->nbuckets; i++)
         for (struct entry *e = l->buckets[i], *next; e; e = next) {

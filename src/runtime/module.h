@@ -18,6 +18,7 @@ struct record;         /* record.h */
 
 struct lucet_dl_module {
     struct refs refs;               /* of instances */
+    atomic_uint owners;             /* references of the host */
     uint64_t id;                    /* never used again */
     struct lucet_artifact artifact; /* points into `file` */
     const uint8_t *file;

@@ -132,6 +132,7 @@ static enum lucet_error load(int fd, size_t size, const char *path, struct lucet
         return lucet__no_memory();
     }
     lucet__refs_init(&m->refs);
+    atomic_init(&m->owners, 1);
     pthread_mutex_init(&m->mutex, NULL);
     m->id = atomic_fetch_add(&last_id, 1) + 1;
     m->file_size = size;
@@ -202,8 +203,15 @@ void lucet__module_drop(struct lucet_dl_module *m)
         unload(m);
 }
 
+void lucet_dl_module_retain(struct lucet_dl_module *m)
+{
+    if (m)
+        atomic_fetch_add_explicit(&m->owners, 1, memory_order_relaxed);
+}
+
 void lucet_dl_module_release(struct lucet_dl_module *m)
 {
-    if (m && lucet__refs_close(&m->refs))
+    if (m && atomic_fetch_sub_explicit(&m->owners, 1, memory_order_acq_rel) == 1 &&
+        lucet__refs_close(&m->refs))
         unload(m);
 }

@@ -166,6 +166,7 @@ static enum lucet_error create(size_t capacity, const struct lucet_alloc_limits 
     if (!r)
         return lucet__no_memory();
     lucet__refs_init(&r->refs);
+    atomic_init(&r->owners, 1);
     atomic_init(&r->guards, lucet__guards_possible());
     r->limits = l;
     if (options)
@@ -218,9 +219,16 @@ void lucet__region_drop(struct lucet_region *r)
         region_free(r);
 }
 
+void lucet_region_retain(struct lucet_region *r)
+{
+    if (r)
+        atomic_fetch_add_explicit(&r->owners, 1, memory_order_relaxed);
+}
+
 void lucet_region_release(struct lucet_region *r)
 {
-    if (r && lucet__refs_close(&r->refs))
+    if (r && atomic_fetch_sub_explicit(&r->owners, 1, memory_order_acq_rel) == 1 &&
+        lucet__refs_close(&r->refs))
         region_free(r);
 }
 

@@ -11,7 +11,8 @@
 struct free_lists; /* free_list.h */
 
 struct lucet_region {
-    struct refs refs; /* of instances */
+    struct refs refs;   /* of instances */
+    atomic_uint owners; /* references of the host */
     struct lucet_alloc_limits limits;
     struct lucet_region_options options;
     size_t capacity;

@@ -35,7 +35,6 @@ enum stop_state {
 /* Every thread that stores `running` passes a full barrier, because the kernel offers none to killers. */
 extern atomic_bool lucet__stop_fences;
 
-extern const char lucet__thread_mark; /* its address marks signals of ours */
 struct stop *lucet__stop_new(void);
 void lucet__stop_retain(struct stop *s);
 /* Whoever kills the first instance kills the thread, too, until that is removed (or was not added). False: it has been killed, or

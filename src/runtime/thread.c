@@ -27,7 +27,7 @@
 #define HANDLER_ROOM (UINT64_C(48) << 10)
 
 /* What calls by handle touch is one line of the cache. */
-_Thread_local struct thread lucet__thread __attribute__((aligned(64)));
+_Thread_local struct thread lucet__thread __attribute__((aligned(64))) = {.bound = LUCET__UNBOUND};
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct thread *threads; /* by next and prev */
@@ -57,6 +57,7 @@ static void thread_gone(void *p)
     }
     t->signal_stack = NULL;
     t->ready = false;
+    t->bound = LUCET__UNBOUND;
     lucet__gs_forget(t);
     lucet__tsan_thread_gone();
 }

@@ -33,14 +33,7 @@ bool lucet_vmctx_check_heap(const struct lucet_vmctx *vmctx, const void *ptr, si
 
 void *lucet_vmctx_guest_range(const struct lucet_vmctx *vmctx, uint64_t offset, uint64_t len)
 {
-    uint64_t size = lucet_vmctx_heap_len(vmctx);
-
-    if (offset > size || len > size - offset)
-        return NULL;
-    uint8_t *heap = lucet_vmctx_get_heap(vmctx);
-    return heap && lucet__demand_touch(lucet__instance(vmctx)->memory0, heap + offset, len)
-               ? heap + offset
-               : NULL;
+    return lucet_instance_guest_range(lucet_vmctx_instance(vmctx), offset, len);
 }
 
 void *lucet_vmctx_get_delegate(const struct lucet_vmctx *vmctx)

@@ -45,7 +45,8 @@ lib=$(dirname "$(find "$usr" -name liblucet.a)")
 libraries=(lucet lucet-wasi)
 [ ! -e "$lib/liblucetc.a" ] || libraries+=(lucetc)
 
-for file in bash-completion/completions/lucet-wasi zsh/site-functions/_lucet; do
+for file in bash-completion/completions/lucet-wasi zsh/site-functions/_lucet \
+    fish/vendor_completions.d/lucet-wasi.fish bash-completion/completions/lucet-perf; do
     check "completion: $file" test -s "$usr/share/$file"
 done
 
@@ -158,6 +159,23 @@ int main(void)
     return e != lucet_error_compile;
 }
 C
+# The headers, the library and pkg-config say the same version.
+cat >version.c <<'C'
+#include <lucet/lucet.h>
+#include <stdio.h>
+#include <string.h>
+int main(void)
+{
+    char text[40];
+    snprintf(text, sizeof text, "%d.%d.%d", LUCET_VERSION_MAJOR, LUCET_VERSION_MINOR, LUCET_VERSION_PATCH);
+    puts(lucet_version());
+    return strcmp(text, LUCET_VERSION) != 0;
+}
+C
+same_version() {
+    [ "$(LD_LIBRARY_PATH=$lib ./version)" = "$(pkg-config --modversion lucet)" ] &&
+        [ "$(LD_LIBRARY_PATH=$lib ./version)" = "$(sed -n 's/^#define LUCET_VERSION "\(.*\)"/\1/p' "$usr/include/lucet/types.h")" ]
+}
 # An embedder in C++ has the same values to pass.
 cat >cxx.cc <<'CC'
 #include <lucet/lucet.h>
@@ -192,6 +210,8 @@ flags() {
     check "entirely static" gcc -static own.c -o own-all-static \
         $(flags --static --cflags --libs lucet-wasi)
     check "an entirely static program" ./own-all-static
+    check "a program that asks for the version" gcc version.c -o version $(flags --cflags --libs lucet)
+    check "the version" same_version
     check "C++" g++ -std=c++17 -Wall -Wextra -pedantic -Werror cxx.cc -o cxx \
         $(flags --cflags --libs lucet)
     check "a program in C++" env LD_LIBRARY_PATH="$lib" ./cxx

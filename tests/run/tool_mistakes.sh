@@ -53,6 +53,16 @@ check "an abbreviation of one" "0" "$(answers lucetc --allow f.wasm -o x.so)"
 check "an option without its argument" "$(usage lucetc '-o needs an argument')" "$(answers lucetc f.wasm -o)"
 check "a long one" "$(usage lucetc '--emit needs an argument')" "$(answers lucetc f.wasm --emit)"
 
+PATH=$PATH:$LUCET_SRC/share
+check "lucet-perf, no command" "2 lucet-perf: no command; try --help" "$(answers lucet-perf)"
+check "lucet-perf, no such command" "2 lucet-perf: no-such-thing: command not found" "$(answers lucet-perf no-such-thing)"
+check "lucet-perf, no such option" "2 lucet-perf: there is no option --artefact; try --help" "$(answers lucet-perf --artefact)"
+check "lucet-perf, no argument" "2 lucet-perf: --event needs an argument" "$(answers lucet-perf --event)"
+for option in "-a nowhere" --artifact=nowhere; do
+    # shellcheck disable=SC2086 # words
+    check "lucet-perf $option" "2 lucet-perf: nowhere: No such file or directory" "$(answers lucet-perf $option true)"
+done
+
 # --- Files ---
 
 check "bindings that are a directory" "1 dir: error: Is a directory" "$(answers lucetc --bindings dir f.wasm)"

@@ -55,6 +55,9 @@ lucet__leave:
         movq    lucet__thread@GOTTPOFF(%rip), %rax
         movq    %fs:CURRENT(%rax), %rdi
         movq    HOST_SP(%rdi), %rsp
+        .globl  lucet__enter_left
+        .hidden lucet__enter_left
+lucet__enter_left:
         movq    %rsp, %fs:GUEST_FRAME(%rax)     /* not in guest code any more */
         cmpb    $0, lucet__vector_level(%rip)
         je      .Lupper_clear

@@ -27,7 +27,6 @@
 #define INSTANCE_CTX (READY + 16)
 #define EXCEPTION (READY + 24)
 #define STOP (READY + 32)
-#define LIMIT (READY + 40)
 #define VALUES (READY + 48)     /* followed by the lucet_func that is called */
 #define RESULT (READY + 64)
 #define STOP_STATE 4
@@ -83,50 +82,107 @@ FUNC_CALL:
         .cfi_startproc
         testq   %rdi, %rdi
         jz      lucet__func_call_generally
-        testq   %rsi, %rsi
-        jz      lucet__func_call_generally
-        xorl    %r11d, %r11d            /* comparing with it takes one operation less than with $0 */
-        movq    FUNC_QUICK_ID(%rdi), %r8
-        cmpq    %r8, READY(%rsi)
-        jne     lucet__func_call_generally
-        movq    STOP(%rsi), %r8
-        cmpl    %r11d, STOP_RUNNING+4(%r8)
-        jne     lucet__func_call_generally
+        /* Never NULL, and never so while the thread runs another instance. What is the same as in its last run is
+         * not written again. */
         movq    lucet__thread@GOTTPOFF(%rip), %rax
-        cmpq    %r11, %fs:CURRENT(%rax)
+        cmpq    %rsi, %fs:THREAD_BOUND(%rax)
+        jne     lucet__func_call_unbound
+        movq    STOP(%rsi), %r8
+        movq    %fs:THREAD_OWN_ABI(%rax), %r9
+        cmpq    %r9, STOP_ABI(%r8)
+        jne     lucet__func_call_unbound
+        xorl    %r11d, %r11d            /* comparing with it takes one operation less than with $0 */
+        movq    FUNC_QUICK_ID(%rdi), %r10
+        cmpq    %r10, READY(%rsi)
+        jne     lucet__func_call_generally
+        cmpl    %r11d, STOP_RUNNING+4(%r8)
         jne     lucet__func_call_generally
         cmpb    %r11b, lucet__quick_calls(%rip)
         je      lucet__func_call_generally
         testq   %rdx, %rdx
         jz      .Lno_values
 .Lvalues_checked:
-        /* Equal only on a thread that has run guests, and is attached. */
-        movq    GS(%rsi), %r9
-        cmpq    %r9, %fs:THREAD_GS(%rax)
-        jne     lucet__func_call_with_other_gs
+        movq    GS(%rsi), %r10
         /* It may fault, because somebody may have changed gs: it goes on at lucet__gs_unknown then. */
         .globl  lucet__gs_probe
         .hidden lucet__gs_probe
 lucet__gs_probe:
-        cmpq    %gs:GS_MARK, %r9
-        jne     lucet__func_call_with_other_gs
+        cmpq    %gs:GS_MARK, %r10
+        jne     lucet__func_call_unbound
         movzbl  FUNC_EFFECTS(%rdi), %r10d
-        testb   $CLOSED, %r10b
+        cmpl    $(CLOSED | QUIET), %r10d
         .cfi_remember_state
-        jnz     .Lclosed
+        jne     .Lopen
+
+        /* ---- Closed functions: they are quickest where no jump comes before ---- */
+
+.Lclosed:
+        PUSH_REGISTERS
+        movq    %rsp, HOST_SP(%rsi)
+        movq    %rdx, VALUES(%rsi)
+        movq    %rdi, VALUES+8(%rsi)
+        testq   %rcx, %rcx
+        jnz     .Lstore_closed_result
+.Lclosed_result_stored:
+        movq    INSTANCE_CTX(%rsi), %r13
+        cmpq    %r13, %fs:CTX(%rax)
+        jne     .Lset_ctx
+.Lctx_is_set:
+        movq    FUNC_CODE(%rdi), %r10
+        RUNNING
+        movq    %rsi, %fs:CURRENT(%rax)
+        .globl  lucet__closed_begin
+        .hidden lucet__closed_begin
+lucet__closed_begin:
+        cmpl    %r11d, STOP_STATE(%r8)
+        jne     .Lclosed_stopped
+        PROBE   run_begin, "8@%rsi 4@32(%rdi)"  /* instance, FUNC_INDEX */
+        CHANGE_STACKS
+        .cfi_remember_state
+        .cfi_remember_state
+        .cfi_undefined %rip
+        CLEAR_INTEGERS
+        xorl    %eax, %eax
+        call    *%r11
+        .globl  lucet__closed_end
+        .hidden lucet__closed_end
+lucet__closed_end:
+        COME_BACK
+        .globl  lucet__closed_came_back
+        .hidden lucet__closed_came_back
+lucet__closed_came_back:
+        RESTORE_STATE 56
+        POP_REGISTERS
+        movq    STOP(%rsi), %r8         /* NOT_PLAIN says what comes of runs within, or by lucet__leave */
+        RETURN
+
+        RESTORE_STATE 56
+.Lstore_closed_result:
+        movq    %rcx, RESULT(%rsi)
+        jmp     .Lclosed_result_stored
+.Lset_ctx:
+        movq    %r13, %fs:CTX(%rax)
+        jmp     .Lctx_is_set
+
+        /* ---- Others, and those that are closed but not quiet ---- */
+
+        RESTORE_STATE 8
+        .p2align 5
+.Lopen:
         movb    $1, TOUCHED(%rsi)
+        testl   $CLOSED, %r10d
+        jnz     .Lclosed
 
         PUSH_REGISTERS
         subq    $8, %rsp
         .cfi_adjust_cfa_offset 8
         stmxcsr (%rsp)
         fnstcw  4(%rsp)
-        movl    (%rsp), %r9d
-        andl    $~MXCSR_FLAGS, %r9d
-        cmpl    $MXCSR_DEFAULT, %r9d
+        movl    (%rsp), %r10d
+        andl    $~MXCSR_FLAGS, %r10d
+        cmpl    $MXCSR_DEFAULT, %r10d
         jne     .Lodd
 
-        /* What is the same as in the thread's last run, or the instance's, is not written again. */
         movq    %rsp, HOST_SP(%rsi)
         movq    %rdx, %xmm0
         movq    %rdi, %xmm1
@@ -138,20 +194,12 @@ lucet__gs_probe:
         movq    INSTANCE_CTX(%rsi), %r13
         cmpq    %r13, %fs:CTX(%rax)
         jne     .Lset_abi
-        movq    LIMIT(%rsi), %r9
-        cmpq    %r9, %fs:HOSTCALL_LIMIT(%rax)
+        cmpq    %r9, CTX_ACTIVATION(%r13)       /* another's run may have come by */
         jne     .Lset_abi
-        movq    %fs:PENDING(%rax), %r9
-        orq     %fs:CATCHER(%rax), %r9
+        movq    %fs:PENDING(%rax), %r10
+        orq     %fs:CATCHER(%rax), %r10
         jnz     .Lset_abi
 .Labi_is_set:
-        movq    %fs:THREAD_OWN_ABI(%rax), %r9
-        cmpq    %r9, CTX_ACTIVATION(%r13)
-        jne     .Lset_activation
-.Lactivation_is_set:
-        cmpq    %r9, STOP_ABI(%r8)
-        jne     .Lset_thread
-.Lthread_is_set:
         cmpq    %r11, EXCEPTION(%rsi)
         jne     .Lforget_exception
 .Lno_exception:
@@ -181,6 +229,9 @@ lucet__quick_begin:
         .hidden lucet__quick_end
 lucet__quick_end:
         COME_BACK
+        .globl  lucet__quick_came_back
+        .hidden lucet__quick_came_back
+lucet__quick_came_back:
         RESTORE_STATE 64
         addq    $8, %rsp
         .cfi_adjust_cfa_offset -8
@@ -247,7 +298,7 @@ lucet__quick_left:
         .globl  lucet__gs_unknown
         .hidden lucet__gs_unknown
 lucet__gs_unknown:
-        jmp     lucet__func_call_with_other_gs
+        jmp     lucet__func_call_unbound
 
         RESTORE_STATE 64
 .Lodd:
@@ -261,18 +312,11 @@ lucet__gs_unknown:
         movq    %rcx, RESULT(%rsi)
         jmp     .Lresult_stored
 .Lset_abi:
-        movq    LIMIT(%rsi), %r9
-        movq    %r9, %fs:HOSTCALL_LIMIT(%rax)
         movq    %r13, %fs:CTX(%rax)
+        movq    %r9, CTX_ACTIVATION(%r13)
         movq    $0, %fs:PENDING(%rax)
         movq    $0, %fs:CATCHER(%rax)
         jmp     .Labi_is_set
-.Lset_activation:
-        movq    %r9, CTX_ACTIVATION(%r13)
-        jmp     .Lactivation_is_set
-.Lset_thread:
-        movq    %r9, STOP_ABI(%r8)
-        jmp     .Lthread_is_set
 .Lforget_exception:
         movq    EXCEPTION(%rsi), %r9
         movq    $0, (%r9)
@@ -291,78 +335,6 @@ lucet__gs_unknown:
 
         .cfi_undefined %rip
         CLEAR_VECTORS 1
-
-        /* ---- Closed functions ---- */
-
-        RESTORE_STATE 8
-        .p2align 5
-.Lclosed:
-        testb   $QUIET, %r10b
-        jz      .Ltouches
-.Ltouched:
-        PUSH_REGISTERS
-        movq    %rsp, HOST_SP(%rsi)
-        movq    %rdx, VALUES(%rsi)
-        movq    %rdi, VALUES+8(%rsi)
-        testq   %rcx, %rcx
-        jnz     .Lstore_closed_result
-.Lclosed_result_stored:
-        movq    INSTANCE_CTX(%rsi), %r13
-        cmpq    %r13, %fs:CTX(%rax)
-        jne     .Lset_ctx
-.Lctx_is_set:
-        movq    %fs:THREAD_OWN_ABI(%rax), %r9
-        cmpq    %r9, STOP_ABI(%r8)
-        jne     .Lset_closed_thread
-.Lclosed_thread_is_set:
-        cmpq    %r11, %fs:GUEST_FRAME(%rax)
-        jne     .Lset_guest_frame
-.Lguest_frame_is_set:
-        movq    FUNC_CODE(%rdi), %r10
-        RUNNING
-        movq    %rsi, %fs:CURRENT(%rax)
-        .globl  lucet__closed_begin
-        .hidden lucet__closed_begin
-lucet__closed_begin:
-        cmpl    %r11d, STOP_STATE(%r8)
-        jne     .Lclosed_stopped
-        PROBE   run_begin, "8@%rsi 4@32(%rdi)"  /* instance, FUNC_INDEX */
-        CHANGE_STACKS
-        .cfi_remember_state
-        .cfi_remember_state
-        .cfi_undefined %rip
-        CLEAR_INTEGERS
-        xorl    %eax, %eax
-        call    *%r11
-        .globl  lucet__closed_end
-        .hidden lucet__closed_end
-lucet__closed_end:
-        COME_BACK
-        RESTORE_STATE 56
-        POP_REGISTERS
-        movq    STOP(%rsi), %r8         /* NOT_PLAIN says what comes of runs within, or by lucet__leave */
-        RETURN
-
-        RESTORE_STATE 56
-.Lstore_closed_result:
-        movq    %rcx, RESULT(%rsi)
-        jmp     .Lclosed_result_stored
-.Lset_ctx:
-        movq    %r13, %fs:CTX(%rax)
-        jmp     .Lctx_is_set
-.Lset_closed_thread:
-        movq    %r9, STOP_ABI(%r8)
-        jmp     .Lclosed_thread_is_set
-.Lset_guest_frame:
-        movq    $0, %fs:GUEST_FRAME(%rax)
-        jmp     .Lguest_frame_is_set
-        .cfi_adjust_cfa_offset -8*6
-        .irp    r, r15, r14, r13, r12, rbx, rbp
-        .cfi_restore %\r
-        .endr
-.Ltouches:
-        movb    $1, TOUCHED(%rsi)
-        jmp     .Ltouched
         .cfi_endproc
         .size   FUNC_CALL, .-FUNC_CALL
 

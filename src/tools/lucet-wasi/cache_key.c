@@ -3,6 +3,8 @@
  * named here, and the processor's own words. */
 #include "tools/lucet-wasi/cache.h"
 
+#include "lucet/types.h"
+
 #include "module/cpu.h"
 #include "module/format.h"
 

@@ -1,3 +1,4 @@
+#include "lucet/types.h"
 #include "tools/common/escape.h"
 #include "tools/common/finish.h"
 #include "tools/common/option.h"
@@ -236,7 +237,7 @@ static void parse_option(struct cli *cli, int id, const char *name, const char *
     case OPT_TIME: cli->time = true; break;
     case OPT_LATER: cli_usage_error("--%s is not supported by this version", name);
     case OPT_VERSION:
-        printf("lucet-wasi %s\n", LUCET_VERSION);
+        printf("lucet-wasi %s\n", lucet_version());
         tool_exit("lucet-wasi", EXIT_SUCCESS);
     case 'h': cli_print_help(); tool_exit("lucet-wasi", EXIT_SUCCESS);
     default: abort();

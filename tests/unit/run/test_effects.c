@@ -26,7 +26,10 @@ static uint32_t effects_of(const struct lucet_dl_module *m, const char *name)
     " (type $v (func)) (func $leaf (param i32) (result i32) (local.get 0))"                        \
     " (func $store (i32.store (i32.const 8) (i32.const 1)))"                                       \
     " (func $circle (call $circle)) (func $one) (func $two (call $one)) (func $three (call $two))" \
-    " (func $four (call $three)) "
+    " (func $four (call $three)) (memory $wide i64 1) (memory $bytes 100 (pagesize 1))"            \
+    " (memory $shared 1 1 shared) (data $data \"x\") (elem $elem func $leaf) (table $t64 i64 4 "   \
+    "funcref)"                                                                                     \
+    " (func $pair (result i32 i32) (i32.const 1) (i32.const 2)) "
 
 static void each_kind_of_function_is_known_for_what_it_is(void **state)
 {
@@ -49,6 +52,53 @@ static void each_kind_of_function_is_known_for_what_it_is(void **state)
         {"(result i32) (call $leaf (call $leaf (i32.const 1)))", QUIET},
         {"(call $three)", QUIET},
         {"(param i32 i32 i32 i32 i32 i32)", QUIET},
+        {"(result i64) (i64.load $wide offset=0x100000000 (i64.const 1))", QUIET},
+        {"(result i32) (i32.load8_u $bytes (i32.const 99))", QUIET},
+        {"(result i32) (i32.load16_s $shared (i32.const 8))", QUIET},
+        {"(result i64) (memory.size $wide)", QUIET},
+        {"(result i32) (memory.size $bytes)", QUIET},
+        {"(call $one) (call $one) (call $one) (call $one) (call $one) (call $one) (call $one)"
+         " (call $one) (call $one) (call $one) (call $one) (call $one) (call $one) (call $one)"
+         " (call $one) (call $one)",
+         QUIET},
+        {"(param i32) (local i64 i64) (drop (if (result i32) (i64.eqz (i64.const 0))"
+         " (then (i32.const 1)) (else (unreachable))))",
+         QUIET},
+        {"(i64.store32 $wide (i64.const 8) (i64.const 1))", CLOSED},
+        {"(i32.store8 $bytes (i32.const 8) (i32.const 1))", CLOSED},
+        {"(i32.store16 $shared (i32.const 8) (i32.const 1))", CLOSED},
+        {"(i64.add128 (i64.const 1) (i64.const 2) (i64.const 3) (i64.const 4)) (drop) (drop)", ANY},
+        {"(i64.mul_wide_s (i64.const 1) (i64.const 2)) (drop) (drop)", ANY},
+        {"(drop (i32.atomic.rmw.add $shared (i32.const 0) (i32.const 1)))", ANY},
+        {"(drop (i64.atomic.rmw.cmpxchg $shared (i32.const 0) (i64.const 1) (i64.const 2)))", ANY},
+        {"(i32.atomic.store $shared (i32.const 0) (i32.const 1))", ANY},
+        {"(atomic.fence)", ANY},
+        {"(drop (memory.atomic.notify $shared (i32.const 0) (i32.const 1)))", ANY},
+        {"(memory.copy (i32.const 0) (i32.const 1) (i32.const 2))", ANY},
+        {"(memory.init $data (i32.const 0) (i32.const 0) (i32.const 1))", ANY},
+        {"(data.drop $data)", ANY},
+        {"(table.init 0 $elem (i32.const 0) (i32.const 0) (i32.const 1))", ANY},
+        {"(elem.drop $elem)", ANY},
+        {"(table.set 0 (i32.const 0) (ref.null func))", ANY},
+        {"(drop (table.get $t64 (i64.const 0)))", ANY},
+        {"(table.fill 0 (i32.const 0) (ref.null func) (i32.const 1))", ANY},
+        {"(drop (table.grow 0 (ref.null func) (i32.const 1)))", ANY},
+        {"(drop (memory.grow $wide (i64.const 1)))", ANY},
+        {"(drop (ref.is_null (ref.null extern)))", ANY},
+        {"(drop (ref.func $leaf))", ANY},
+        {"(call $pair) (drop) (drop)", ANY},
+        {"(block (result i32 i32) (i32.const 1) (i32.const 2)) (drop) (drop)", QUIET},
+        {"(drop (block (result f32) (f32.const 1)))", ANY},
+        {"(local i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)"
+         " (local i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)"
+         " (local i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)"
+         " (local i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)",
+         QUIET},
+        {"(local i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)"
+         " (local i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)"
+         " (local i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)"
+         " (local i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)",
+         ANY},
         {"(i32.store (i32.const 0) (i32.const 1))", CLOSED},
         {"(i64.store8 (i32.const 0) (i64.const 1))", CLOSED},
         {"(call $store)", CLOSED},
@@ -201,6 +251,12 @@ static void by_heap(struct tenants *t, struct lucet_instance *i)
     memset(lucet_instance_heap(i) + 40000, 99, 100);
 }
 
+static void by_range(struct tenants *t, struct lucet_instance *i)
+{
+    assert_int_equal(tenants_call(&t->quiet, i), lucet_error_ok);
+    memset(lucet_instance_guest_range(i, 50000, 100), 99, 100);
+}
+
 static void by_memory(struct tenants *t, struct lucet_instance *i)
 {
     uint8_t *base;
@@ -218,7 +274,7 @@ static void by_nothing(struct tenants *t, struct lucet_instance *i)
 }
 
 static void (*const tenants[])(struct tenants *, struct lucet_instance *) = {
-    by_quiet, by_nothing, by_closed, by_loud, by_name, by_fault, by_heap, by_memory,
+    by_quiet, by_nothing, by_closed, by_loud, by_name, by_fault, by_heap, by_range, by_memory,
 };
 #define TENANTS (sizeof(tenants) / sizeof(*tenants))
 

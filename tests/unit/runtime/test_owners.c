@@ -96,9 +96,57 @@ static void whoever_is_last_gives_them_back(void **state)
     assert_int_equal(process_descriptors(), descriptors);
 }
 
+static uint32_t three(struct lucet_vmctx *vmctx)
+{
+    (void)vmctx;
+    return 3;
+}
+
+/* A part of the host that has retained an object uses it when the others have released it. */
+static void what_is_retained_lives_on(void **state)
+{
+    struct lucet_dl_module *module;
+    struct lucet_region *region;
+    struct lucet_linker *linker;
+    struct lucet_instance *instance;
+
+    (void)state;
+    guest_begin();
+    assert_int_equal(lucet_dl_module_load_bytes(artifact, artifact_size, &module), lucet_error_ok);
+    assert_int_equal(lucet_mmap_region_create(1, NULL, &region), lucet_error_ok);
+    assert_int_equal(lucet_linker_new(&linker), lucet_error_ok);
+    assert_int_equal(lucet_linker_func(linker, "h", "three", ":i", (void (*)(void))three),
+                     lucet_error_ok);
+    for (unsigned k = 0; k < 2; k++) {
+        lucet_dl_module_retain(module);
+        lucet_region_retain(region);
+        lucet_linker_retain(linker);
+    }
+    for (unsigned k = 0; k < 2; k++) {
+        const struct lucet_instance_options options = {.linker = linker};
+        lucet_dl_module_release(module);
+        lucet_region_release(region);
+        lucet_linker_release(linker);
+        assert_int_equal(lucet_region_new_instance_with(region, module, &options, &instance),
+                         lucet_error_ok);
+        assert_int_equal(guest_call(instance, "f", 0, NULL), 3);
+        lucet_instance_release(instance);
+    }
+    lucet_linker_release(linker);
+    lucet_region_release(region);
+    lucet_dl_module_release(module);
+    lucet_dl_module_retain(NULL);
+    lucet_region_retain(NULL);
+    lucet_linker_retain(NULL);
+    assert_int_equal(counting_counts.blocks, 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(whoever_is_last_gives_them_back)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(whoever_is_last_gives_them_back),
+        cmocka_unit_test(what_is_retained_lives_on),
+    };
 
     if (lucet_set_allocator(&counting_allocator) != lucet_error_ok)
         return 1;

@@ -233,6 +233,17 @@ static void limits_of_the_region_and_the_instance_are_kept(void **state)
     assert_false(lucet_instance_check_heap(inst, lucet_instance_heap(inst), 3 * 65536 + 1));
     assert_false(lucet_instance_check_heap(inst, lucet_instance_heap(inst) - 1, 1));
     assert_false(lucet_instance_check_heap(inst, lucet_instance_heap(inst) + 1, SIZE_MAX));
+    uint8_t *heap = lucet_instance_heap(inst);
+    assert_ptr_equal(lucet_instance_guest_range(inst, 0, 3 * 65536), heap);
+    assert_ptr_equal(lucet_instance_guest_range(inst, 65536, 2 * 65536), heap + 65536);
+    assert_ptr_equal(lucet_instance_guest_range(inst, 3 * 65536, 0), heap + 3 * 65536);
+    assert_null(lucet_instance_guest_range(inst, 0, 3 * 65536 + 1));
+    assert_null(lucet_instance_guest_range(inst, 3 * 65536, 1));
+    assert_null(lucet_instance_guest_range(inst, 3 * 65536 + 1, 0));
+    assert_null(lucet_instance_guest_range(inst, 1, UINT64_MAX));
+    assert_null(lucet_instance_guest_range(inst, UINT64_MAX, 2));
+    assert_null(lucet_instance_guest_range(inst, UINT64_MAX - 65535, 65536));
+    assert_null(lucet_instance_guest_range(NULL, 0, 0));
     lucet_instance_release(inst);
     o.heap_memory_limit = 65536;
     assert_int_equal(lucet_region_new_instance_with(region, module, &o, &inst),

@@ -1,0 +1,6 @@
+#include "lucet/types.h"
+
+const char *lucet_version(void)
+{
+    return LUCET_VERSION;
+}

@@ -1,0 +1,307 @@
+/* What calls by handle find as the last one on the thread left it (`bound` of struct thread): whose it is, and after
+ * what it is nobody's. */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "run/guest.h"
+#include "runtime/activation.h"
+#include "runtime/instance.h"
+#include "runtime/stop.h"
+
+static const char wat[] =
+    "(module (import \"h\" \"f\" (func $f)) (memory 1)"
+    " (func (export \"closed\") (result i32) (i32.const 7))"
+    " (func (export \"open\") (result i32)"
+    "   (i32.store (i32.const 0) (i32.const 8)) (call $f) (i32.load (i32.const 0)))"
+    " (func (export \"trap\") (result i32) unreachable))";
+
+static struct lucet_region *region;
+static struct lucet_linker *linker;
+static struct lucet_dl_module *module;
+static struct lucet_func closed, open_func, trap;
+static struct lucet_instance *within; /* the host function calls it */
+static bool yields;
+
+/* What holds while the host function runs. */
+static struct {
+    const struct lucet_activation *abi;
+    const uint8_t *limit;
+} seen;
+
+static int32_t call(const struct lucet_func *f, struct lucet_instance *i)
+{
+    union lucet_raw v = {.i32 = 0};
+
+    assert_int_equal(lucet_func_call(f, i, &v, NULL), lucet_error_ok);
+    return v.i32;
+}
+
+static void host(struct lucet_vmctx *ctx)
+{
+    seen.abi = atomic_load(&lucet_vmctx_instance(ctx)->stop->abi);
+    seen.limit = lucet__thread.abi.hostcall_limit;
+    if (within)
+        assert_int_equal(call(&closed, within), 7);
+    if (yields)
+        lucet_vmctx_yield(ctx, NULL);
+}
+
+/* A block that is given back is the next one of its size. */
+struct block {
+    size_t size;
+    struct block *next;
+};
+static struct block *blocks;
+static pthread_mutex_t blocks_mutex = PTHREAD_MUTEX_INITIALIZER;
+
+static void *block_new(void *context, size_t size)
+{
+    struct block **link = &blocks, *b;
+
+    (void)context;
+    pthread_mutex_lock(&blocks_mutex);
+    while (*link && (*link)->size != size)
+        link = &(*link)->next;
+    b = *link;
+    if (b)
+        *link = b->next;
+    pthread_mutex_unlock(&blocks_mutex);
+    if (!b && (b = malloc(sizeof(*b) + size)))
+        b->size = size;
+    return b ? b + 1 : NULL;
+}
+
+static void block_free(void *context, void *p)
+{
+    struct block *b = (struct block *)p - 1;
+
+    (void)context;
+    pthread_mutex_lock(&blocks_mutex);
+    b->next = blocks;
+    blocks = b;
+    pthread_mutex_unlock(&blocks_mutex);
+}
+
+static void *block_resize(void *context, void *p, size_t size)
+{
+    const struct block *b = (struct block *)p - 1;
+    void *new = block_new(context, size);
+
+    if (!new)
+        return NULL;
+    memcpy(new, p, b->size < size ? b->size : size);
+    block_free(context, p);
+    return new;
+}
+
+static struct lucet_region *region_with(uint64_t hostcall_reservation)
+{
+    struct lucet_alloc_limits limits = lucet_alloc_limits_default();
+    struct lucet_region *r;
+
+    limits.hostcall_reservation = hostcall_reservation;
+    assert_int_equal(lucet_mmap_region_create(4, &limits, &r), lucet_error_ok);
+    return r;
+}
+
+static void begin(void)
+{
+    guest_begin();
+    within = NULL;
+    yields = false;
+    region = region_with(32 << 10);
+    module = guest_module(wat, &guest_default);
+    assert_int_equal(lucet_linker_new(&linker), lucet_error_ok);
+    assert_int_equal(lucet_linker_func(linker, "h", "f", ":", (void (*)(void))host), 0);
+    assert_int_equal(lucet_dl_module_func(module, "closed", ":i", &closed), 0);
+    assert_int_equal(lucet_dl_module_func(module, "open", ":i", &open_func), 0);
+    assert_int_equal(lucet_dl_module_func(module, "trap", ":i", &trap), 0);
+    assert_int_equal(closed.effects, LUCET_FUNC_CLOSED | LUCET_FUNC_QUIET);
+}
+
+static void end(void)
+{
+    lucet_linker_release(linker);
+    lucet_dl_module_release(module);
+    lucet_region_release(region);
+}
+
+/* By calls of the closed function: it writes nothing of what the open one needs. The first on a thread goes the
+ * general way. */
+static void bind_to(struct lucet_instance *i)
+{
+    if (!lucet__thread.ready)
+        call(&closed, i);
+    assert_int_equal(call(&closed, i), 7);
+    assert_ptr_equal(lucet__thread.bound, i);
+}
+
+static void is_at_home(struct lucet_instance *i)
+{
+    memset(&seen, 0, sizeof(seen));
+    assert_int_equal(call(&open_func, i), 8);
+    assert_ptr_equal(seen.abi, &lucet__thread.abi);
+    assert_ptr_equal(seen.limit, i->hostcall_limit);
+}
+
+static void another_in_the_place_of_one_that_is_gone(void **state)
+{
+    begin();
+    (void)state;
+    struct lucet_region *first = region_with(32 << 10), *second;
+    struct lucet_instance *i = guest_instance(first, module, linker, NULL);
+    const void *place = i;
+    bind_to(i);
+    lucet_instance_release(i);
+    lucet_region_release(first);
+
+    second = region_with(16 << 10);
+    i = guest_instance(second, module, linker, NULL);
+    assert_ptr_equal(i, place);
+    assert_ptr_equal(lucet__thread.bound, i);
+    is_at_home(i);
+    lucet_instance_release(i);
+    lucet_region_release(second);
+    end();
+}
+
+static void *at_home_here(void *i)
+{
+    is_at_home(i);
+    return NULL;
+}
+
+static void one_that_was_on_another_thread(void **state)
+{
+    begin();
+    (void)state;
+    struct lucet_instance *i = guest_instance(region, module, linker, NULL);
+    for (int round = 0; round < 3; round++) {
+        pthread_t thread;
+        bind_to(i);
+        assert_int_equal(pthread_create(&thread, NULL, at_home_here, i), 0);
+        pthread_join(thread, NULL);
+        assert_ptr_equal(lucet__thread.bound, i); /* so it thinks */
+        is_at_home(i);
+    }
+    lucet_instance_release(i);
+    end();
+}
+
+static void run_by_name(struct lucet_instance *i)
+{
+    struct lucet_result r;
+
+    assert_int_equal(lucet_instance_run(i, "closed", 0, NULL, &r), lucet_error_ok);
+}
+
+static void fault(struct lucet_instance *i)
+{
+    union lucet_raw v;
+
+    assert_int_equal(lucet_func_call(&trap, i, &v, NULL), lucet_error_runtime_fault);
+    assert_int_equal(lucet_instance_reset(i), lucet_error_ok);
+}
+
+static void yield_and_go_on(struct lucet_instance *i)
+{
+    union lucet_raw v;
+    struct lucet_result r;
+
+    yields = true;
+    assert_int_equal(lucet_func_call(&open_func, i, &v, &r), lucet_error_ok);
+    yields = false;
+    assert_int_equal(r.tag, lucet_result_tag_yielded);
+    assert_ptr_equal(lucet__thread.bound, LUCET__UNBOUND);
+    assert_int_equal(lucet_instance_resume(i, NULL, &r), lucet_error_ok);
+}
+
+static void run_itself_within(struct lucet_instance *i)
+{
+    within = i;
+    assert_int_equal(call(&open_func, i), 8);
+    within = NULL;
+}
+
+static void detach(struct lucet_instance *i)
+{
+    (void)i;
+    assert_int_equal(lucet_thread_detach(), lucet_error_ok);
+}
+
+static void nobody_after_all_that_is_not_plain(void **state)
+{
+    void (*const not_plain[])(struct lucet_instance *) = {run_by_name, fault, yield_and_go_on,
+                                                          run_itself_within, detach};
+
+    begin();
+    (void)state;
+    struct lucet_instance *one = guest_instance(region, module, linker, NULL);
+    struct lucet_instance *other = guest_instance(region, module, linker, NULL);
+    for (size_t k = 0; k < sizeof(not_plain) / sizeof(*not_plain); k++) {
+        bind_to(one);
+        not_plain[k](other);
+        assert_ptr_equal(lucet__thread.bound, LUCET__UNBOUND);
+        is_at_home(one);
+        not_plain[k](one);
+        assert_ptr_equal(lucet__thread.bound, LUCET__UNBOUND);
+        bind_to(one);
+        assert_null(lucet__thread.abi.guest_frame); /* or kills would take it for the host's */
+        is_at_home(one);
+    }
+    lucet_instance_release(one);
+    lucet_instance_release(other);
+    end();
+}
+
+/* The outer one finds its memory, and where its host functions' stack ends. */
+static void an_inner_run_takes_nothing_from_the_outer_one(void **state)
+{
+    begin();
+    (void)state;
+    struct lucet_region *tight = region_with(16 << 10);
+    struct lucet_instance *outer = guest_instance(region, module, linker, NULL);
+    struct lucet_instance *inner = guest_instance(tight, module, linker, NULL);
+    for (int round = 0; round < 3; round++) {
+        bind_to(round == 1 ? outer : inner);
+        within = inner;
+        assert_int_equal(call(&open_func, outer), 8);
+        assert_ptr_equal(lucet__thread.bound, LUCET__UNBOUND);
+        within = NULL;
+        is_at_home(outer);
+        is_at_home(inner);
+    }
+    lucet_instance_release(inner);
+    lucet_instance_release(outer);
+    lucet_region_release(tight);
+    end();
+}
+
+static void nothing_is_no_instance(void **state)
+{
+    union lucet_raw v;
+
+    begin();
+    (void)state;
+    assert_int_equal(lucet_func_call(&closed, NULL, &v, NULL), lucet_error_invalid_argument);
+    assert_int_equal(lucet_thread_detach(), lucet_error_ok);
+    assert_int_equal(lucet_func_call(&closed, NULL, &v, NULL), lucet_error_invalid_argument);
+    end();
+}
+
+int main(void)
+{
+    const struct lucet_allocator allocator = {block_new, block_resize, block_free, NULL};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(another_in_the_place_of_one_that_is_gone),
+        cmocka_unit_test(one_that_was_on_another_thread),
+        cmocka_unit_test(nobody_after_all_that_is_not_plain),
+        cmocka_unit_test(an_inner_run_takes_nothing_from_the_outer_one),
+        cmocka_unit_test(nothing_is_no_instance),
+    };
+
+    if (lucet_set_allocator(&allocator) != lucet_error_ok)
+        return 1;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
