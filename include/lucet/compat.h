@@ -1,8 +1,9 @@
-/* For programs that were written for the lucet.h of the Lucet that ended in 2022: include this instead.
+/* For programs that were written for the lucet.h of the Lucet that ended in 2022: include this
+ * instead.
  *
- * Host functions were found by their names among the symbols of the program (linked with -rdynamic). Here
- * lucet_region_new_instance() and lucet_region_new_instance_with_ctx() do the same: their types are those that
- * the guest declares, and nobody checks them.
+ * Host functions were found by their names among the symbols of the program (linked with
+ * -rdynamic). Here lucet_region_new_instance() and lucet_region_new_instance_with_ctx() do the
+ * same: their types are those that the guest declares, and nobody checks them.
  *
  * It is lucet.h, the types that host functions were declared with, the macros for results, and
  * lucet_retval_gp() as it was, with a union for its value. Names that have changed are listed in

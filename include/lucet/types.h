@@ -20,7 +20,8 @@ extern "C" {
 #define LUCET_PRINTF(text, first)
 #endif
 
-/* The version of the headers. One with another MAJOR, or while that is 0 another MINOR, may be incompatible. */
+/* The version of the headers. One with another MAJOR, or while that is 0 another MINOR, may be
+ * incompatible. */
 #define LUCET_VERSION_MAJOR 0
 #define LUCET_VERSION_MINOR 1
 #define LUCET_VERSION_PATCH 0
@@ -65,9 +66,9 @@ LUCET_API const char *lucet_error_name(enum lucet_error e);
 /* "the region has no free slot"; as above. */
 LUCET_API const char *lucet_error_message(enum lucet_error e);
 
-/* The last error's detail on the calling thread, in words: what, where, what to do. Never NULL;
- * "" after success, but for calls through handles, which leave what was there. Valid until the thread's next
- * lucet call. */
+/* The last error's detail on the calling thread, in words: what, where, what to do. Never NULL; ""
+ * after success, but for calls through handles, which leave what was there. Valid until the
+ * thread's next lucet call. */
 LUCET_API const char *lucet_error_detail(void);
 
 /* Why guest code stopped. The values are those in the trap instructions (see docs/abi.md). */
@@ -89,9 +90,9 @@ enum lucet_trapcode {
     lucet_trapcode_exceptions_exhausted = 16, /* see exceptions_size of struct lucet_alloc_limits */
     lucet_trapcode_unknown = 127,
 };
-/* "stack_overflow", ...; static storage. */
+/* "stack_overflow", ...; static storage; "unknown" for other numbers. Any thread, any time. */
 LUCET_API const char *lucet_trapcode_name(enum lucet_trapcode code);
-/* The WebAssembly specification's words: "out of bounds memory access", ...; static storage. */
+/* The WebAssembly specification's words: "out of bounds memory access", ...; as above. */
 LUCET_API const char *lucet_trapcode_message(enum lucet_trapcode code);
 
 /* Types of values that cross the boundary. The small integers are for C callers' convenience:
@@ -115,9 +116,9 @@ enum lucet_val_type {
     lucet_val_type_v128,
     lucet_val_type_funcref,   /* an opaque reference: as_ref; NULL = null */
     lucet_val_type_externref, /* the host's own 64 bits: as_u64; 0 = null */
-    lucet_val_type_exnref, /* as_ref: struct lucet_exception *; NULL = null. What a call or a global gives
-                              is valid until guest code of the instance, or of one that it is linked
-                              with, runs again; or retain it */
+    /* as_ref: struct lucet_exception *; NULL = null. What a call or a global gives is valid until
+     * guest code of the instance, or of one that it is linked with, runs again; or retain it */
+    lucet_val_type_exnref,
 };
 /* "i32", "guest_ptr", ...; static storage; "unknown" for other numbers. Any thread, any time. */
 LUCET_API const char *lucet_val_type_name(enum lucet_val_type type);
@@ -145,8 +146,8 @@ struct lucet_val {
     } inner_val;
 };
 
-/* LUCET_VAL(i32, as_i32, 5), or LUCET_VAL_I32(5), is an expression. Initialisers of static objects that gcc takes without a
- * warning at -pedantic are LUCET_VAL_INIT(i32, as_i32, 5). */
+/* LUCET_VAL(i32, as_i32, 5), or LUCET_VAL_I32(5), is an expression. Initialisers of static objects
+ * that gcc takes without a warning at -pedantic are LUCET_VAL_INIT(i32, as_i32, 5). */
 #ifdef __cplusplus
 /* Captures nothing, so that it may stand outside of functions. */
 #define LUCET_VAL(t, f, x)                                                                         \
@@ -180,7 +181,9 @@ struct lucet_val {
 #define LUCET_VAL_F32(x) LUCET_VAL(f32, as_f32, x)
 #define LUCET_VAL_F64(x) LUCET_VAL(f64, as_f64, x)
 
-/* The first result of a call; read it with lucet_retval_*(). */
+/* The first result of a call, which lucet_retval_*() read, as it is (in `fp`, v128 too; 0 when
+ * there is none). An i32 is in the lower half of what lucet_retval_gp() returns, and the upper half
+ * is 0: a negative one is (int32_t)lucet_retval_gp(r). */
 struct lucet_untyped_retval {
     uint8_t fp[16];
     uint8_t gp[8];
@@ -202,9 +205,10 @@ LUCET_API const char *lucet_result_tag_name(enum lucet_result_tag tag);
 
 enum lucet_terminated_reason {
     lucet_terminated_reason_signal,
-    lucet_terminated_reason_provided, /* by lucet_vmctx_terminate(); `provided` holds its argument */
-    lucet_terminated_reason_remote,   /* by a kill switch */
-    lucet_terminated_reason_timeout,  /* by a time limit */
+    /* by lucet_vmctx_terminate(); `provided` holds its argument */
+    lucet_terminated_reason_provided,
+    lucet_terminated_reason_remote,  /* by a kill switch */
+    lucet_terminated_reason_timeout, /* by a time limit */
     lucet_terminated_reason_heap_out_of_memory,
     lucet_terminated_reason_other,
     lucet_terminated_reason_cannot_yield, /* lucet_vmctx_yield() where it is impossible */
@@ -228,8 +232,8 @@ struct lucet_frame {
     const char *function_name; /* sanitised for terminals; "" when unknown; owned by the module */
     uint32_t function_index; /* in the module's function space, UINT32_MAX for generated helpers */
     uint32_t offset;         /* of pc from the function's first byte */
-    /* Of artifacts made with lucetc -g: the instruction's offset in the WebAssembly module, and, when that
-     * had line information, where its source is. */
+    /* Of artifacts made with lucetc -g: the instruction's offset in the WebAssembly module, and,
+     * when that had line information, where its source is. */
     uint32_t wasm_offset;    /* UINT32_MAX when unknown */
     uint32_t source_line;    /* 0 when unknown */
     const char *source_file; /* sanitised for terminals; "" when unknown; owned by the module */
@@ -271,7 +275,8 @@ union lucet_raw {
 
 struct lucet_exception; /* exception.h */
 
-/* What became of a call. One member has two names: NOLINTNEXTLINE(bugprone-tagged-union-member-count) */
+/* What became of a call. One member has two names:
+ * NOLINTNEXTLINE(bugprone-tagged-union-member-count) */
 struct lucet_result {
     enum lucet_result_tag tag;
     union {
