@@ -104,6 +104,36 @@ static void keep_segments(struct emitter *e)
                     use_again(e, i);
 }
 
+/* The least number of cases for which LLVM makes a jump table. */
+#define TABLE_CASES 4u
+
+static bool is_never_reached(LLVMBasicBlockRef block)
+{
+    return LLVMGetInstructionOpcode(LLVMGetFirstInstruction(block)) == LLVMUnreachable;
+}
+
+static LLVMBasicBlockRef trap_block(struct emitter *e, LLVMValueRef func)
+{
+    LLVMBasicBlockRef block = LLVMAppendBasicBlockInContext(e->llvm, func, "trap");
+    LLVMPositionBuilderAtEnd(e->b, block);
+    trap_always(e, LUCET_TRAP_unknown);
+    return block;
+}
+
+/* Where LLVM has found that a switch is over all values there can be, it jumps by a table without a comparison: that
+ * control stays in the guest's code would be for its arithmetic to show (seen with what an unrolled loop leaves). */
+static void keep_bounds(struct emitter *e)
+{
+    for (LLVMValueRef f = LLVMGetFirstFunction(e->module); f; f = LLVMGetNextFunction(f))
+        for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(f); b; b = LLVMGetNextBasicBlock(b)) {
+            LLVMValueRef end = LLVMGetBasicBlockTerminator(b);
+            if (LLVMGetInstructionOpcode(end) == LLVMSwitch &&
+                LLVMGetNumSuccessors(end) > TABLE_CASES &&
+                is_never_reached(LLVMGetSwitchDefaultDest(end)))
+                LLVMSetSuccessor(end, 0, trap_block(e, f));
+        }
+}
+
 static enum lucet_error run(struct emitter *e, LLVMTargetMachineRef tm, const char *passes)
 {
     LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
@@ -176,5 +206,6 @@ enum lucet_error optimize(struct emitter *e, LLVMTargetMachineRef tm, enum lucet
     keep_traps(e);
     error = run_pipeline(e, tm, &pipelines[level]);
     keep_segments(e);
+    keep_bounds(e);
     return error;
 }
