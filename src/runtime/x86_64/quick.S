@@ -184,10 +184,8 @@ lucet__closed_came_back:
         jne     .Lodd
 
         movq    %rsp, HOST_SP(%rsi)
-        movq    %rdx, %xmm0
-        movq    %rdi, %xmm1
-        punpcklqdq %xmm1, %xmm0
-        movups  %xmm0, VALUES(%rsi)
+        movq    %rdx, VALUES(%rsi)
+        movq    %rdi, VALUES+8(%rsi)
         testq   %rcx, %rcx
         jnz     .Lstore_result
 .Lresult_stored:
@@ -236,9 +234,6 @@ lucet__quick_came_back:
         addq    $8, %rsp
         .cfi_adjust_cfa_offset -8
         POP_REGISTERS
-        cmpb    $0, VECTORS(%rsi)
-        je      .Lend
-        vzeroupper                      /* host functions may have left them dirty */
 .Lend:
         movq    STOP(%rsi), %r8
         cmpq    $0, NOT_PLAIN(%rsi)
