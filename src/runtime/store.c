@@ -261,8 +261,7 @@ struct lucet_instance *lucet__store_suspended_callers(const struct lucet_instanc
                 list = k;
             }
     }
-    if (first)
-        end_visit(first);
+    end_visit(first);
     pthread_mutex_unlock(&mutex);
     return list;
 }

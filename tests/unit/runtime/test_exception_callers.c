@@ -72,7 +72,7 @@ static struct lucet_dl_module *module_of(const char *wat)
     static struct {
         const char *wat;
         struct lucet_dl_module *m;
-    } known[8];
+    } known[10];
     size_t k = 0;
 
     for (; known[k].wat && known[k].wat != wat; k++)
@@ -204,7 +204,15 @@ static struct lucet_instance *add_caller(int depth)
 /* Directly, or through a third one, and however the instances become linked with others meanwhile. */
 static void frames_of_others_runs_are_searched(void **state)
 {
-    enum { NOTHING, LIB_AND_ANOTHER, LIB_AND_CALLER, CALLER_AND_ANOTHER, CHANGES };
+    enum {
+        NOTHING,
+        LIB_AND_SHARER,
+        LIB_AND_ANOTHER,
+        ANOTHER_AND_LIB,
+        LIB_AND_CALLER,
+        CALLER_AND_ANOTHER,
+        CHANGES
+    };
 
     (void)state;
     for (unsigned w = 0; w < WAYS; w++)
@@ -215,14 +223,18 @@ static void frames_of_others_runs_are_searched(void **state)
                 struct turn t;
                 put_aside(&t, caller, 7);
                 assert_int_equal(caller->state, INSTANCE_YIELDED);
-                if (change == LIB_AND_ANOTHER)
+                if (change == LIB_AND_SHARER)
                     other = add(NULL, sharer_wat);
-                if (change == LIB_AND_CALLER || change == CALLER_AND_ANOTHER) {
+                if (change > LIB_AND_SHARER) {
                     other = add(NULL, lib_wat);
                     collect(other);
-                    struct lucet_instance *with = change == LIB_AND_CALLER ? lib : other;
-                    assert_int_equal(lucet__store_link(lucet__store_of_instance(caller),
-                                                       lucet__store_of_instance(with),
+                    struct lucet_instance *const pairs[][2] = {
+                        [LIB_AND_ANOTHER] = {lib, other},
+                        [ANOTHER_AND_LIB] = {other, lib},
+                        [LIB_AND_CALLER] = {lib, caller},
+                        [CALLER_AND_ANOTHER] = {caller, other}};
+                    assert_int_equal(lucet__store_link(lucet__store_of_instance(pairs[change][0]),
+                                                       lucet__store_of_instance(pairs[change][1]),
                                                        STORE_MUTUAL),
                                      lucet_error_ok);
                 }
@@ -239,6 +251,75 @@ static void frames_of_others_runs_are_searched(void **state)
                 lucet_instance_release(other);
                 end();
             }
+}
+
+/* Each of them once, in any order, and nobody else. */
+static void expect_callers(struct lucet_instance *const *callers, size_t n)
+{
+    size_t found = 0;
+
+    for (const struct lucet_instance *i = lucet__store_suspended_callers(lib); i;
+         i = i->caller_next) {
+        assert_true(found++ < n);
+        size_t k = 0;
+        while (k < n && callers[k] != i)
+            k++;
+        assert_true(k < n);
+    }
+    assert_int_equal(found, n);
+}
+
+/* Those who go away are no callers any more, in whichever order they do. */
+static void callers_come_and_go(void **state)
+{
+    (void)state;
+    for (int order = 0; order < 4 * 3 * 2; order++) {
+        struct lucet_instance *callers[4];
+        struct turn t;
+        begin(BY_HOST);
+        for (size_t k = 0; k < 4; k++) {
+            callers[k] = add_caller(1);
+            expect_callers(callers, k);
+            put_aside(&t, callers[k], 1);
+            expect_callers(callers, k + 1);
+        }
+        for (int left = 4, o = order; left > 0; o /= left--) {
+            lucet_instance_release(callers[o % left]);
+            callers[o % left] = callers[left - 1];
+            expect_callers(callers, (size_t)left - 1);
+        }
+        end();
+    }
+}
+
+/* Who comes by two ways counts once. */
+static void several_ways_lead_to_one_caller(void **state)
+{
+    static const char both_wat[] =
+        "(module (import \"a\" \"keep\" (func $a (param i64) (result i64)))"
+        " (import \"b\" \"keep\" (func $b (param i64) (result i64)))"
+        " (import \"lib\" \"keep\" (func $lib (param i64) (result i64)))"
+        " (func (export \"keep\") (param i64) (result i64)"
+        "   (i64.add (call $a (local.get 0)) (call $b (local.get 0)))))";
+    struct turn t;
+
+    (void)state;
+    begin(BY_HOST);
+    struct lucet_instance *a = add("a", of_lib_wat), *b = add("b", of_lib_wat),
+                          *both = add(NULL, both_wat);
+    put_aside(&t, both, 5);
+    for (int k = 0; k < 3; k++)
+        expect_callers(&both, 1);
+    collect(lib);
+    assert_int_equal(lib->exceptions->count, 1);
+    finish(&t, 2010);
+    lucet_instance_release(a);
+    lucet_instance_release(b);
+    put_aside(&t, both, 5);
+    expect_callers(&both, 1);
+    finish(&t, 2010);
+    lucet_instance_release(both);
+    end();
 }
 
 /* Each holds its own, whoever goes on first; and one of them goes away as it is. */
@@ -324,6 +405,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frames_of_others_runs_are_searched),
+        cmocka_unit_test(callers_come_and_go),
+        cmocka_unit_test(several_ways_lead_to_one_caller),
         cmocka_unit_test(many_may_be_put_aside_at_once),
         cmocka_unit_test(runs_begun_by_host_functions_are_searched),
         cmocka_unit_test(who_only_uses_memories_and_tags_is_left_alone),
