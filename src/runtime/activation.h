@@ -96,8 +96,9 @@ struct thread {
     struct lucet_activation abi;      /* its values, which compiled code reads and writes */
     struct lucet_activation *own_abi; /* the address of `abi`, once the thread is ready */
     /* Whose calls by handle find `abi`, gs and, if it names this thread, their stop as they need them: set while
-     * nothing runs, and taken back by every run that is not such a call or does not simply return. Only compared:
-     * it may be gone and another in its place, but that one's stop is new. LUCET__UNBOUND: nobody's. */
+     * nothing runs, and taken back by every run that is not such a call, or does not simply return, or does not
+     * begin. Only compared: it may be gone and another in its place, but that one's stop names nobody, or has
+     * waited in the same slot. LUCET__UNBOUND: nobody's. */
     const struct lucet_instance *bound;
     uint64_t gs;                /* what was left in it, see gs.h */
     struct thread *next, *prev; /* all threads that ever ran a guest and live */

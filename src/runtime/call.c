@@ -75,7 +75,6 @@ static void push(struct activation *act, struct lucet_vmctx *ctx)
         act->outer->abi = t->abi;
         act->outer->odd = 1;
     }
-    t->bound = LUCET__UNBOUND;
     /* Not in guest code. */
     lucet__guest_frame_set(&t->abi, act);
     barrier();
@@ -361,6 +360,8 @@ enum lucet_error lucet__finish(struct lucet_instance *i, struct activation *act,
 /* Counts the run in. False: it was cancelled before. */
 static bool begin(struct lucet_instance *i, struct activation *act, struct lucet_result *result)
 {
+    /* Also if it comes to nothing: its stop names this thread then. */
+    lucet__thread.bound = LUCET__UNBOUND;
     if (i->stop->depth == 0 && !lucet__stop_begin(i->stop, act)) {
         lucet__stop_belongs(i->stop, &i->act);
         i->state = INSTANCE_TERMINATED;

@@ -262,6 +262,7 @@ enum lucet_error lucet__func_call_stopped(const struct lucet_func *f, struct luc
                                           union lucet_raw *raw, struct lucet_result *result)
 {
     lucet__stop_not_begun(i->stop);
+    lucet__thread.bound = LUCET__UNBOUND; /* guest_frame says the host's */
     __atomic_store_n(&lucet__thread.current, NULL, __ATOMIC_RELEASE);
     barrier();
     i->stop->depth = 0;

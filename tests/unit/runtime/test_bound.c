@@ -16,6 +16,11 @@ static const char wat[] =
     "   (i32.store (i32.const 0) (i32.const 8)) (call $f) (i32.load (i32.const 0)))"
     " (func (export \"trap\") (result i32) unreachable))";
 
+static const char shared_wat[] =
+    "(module (import \"h\" \"f\" (func $f)) (import \"o\" \"m\" (memory 1))"
+    " (func (export \"closed\") (result i32) (i32.const 7))"
+    " (func (export \"open\") (result i32) (call $f) (i32.const 8)))";
+
 static struct lucet_region *region;
 static struct lucet_linker *linker;
 static struct lucet_dl_module *module;
@@ -53,6 +58,7 @@ struct block {
     struct block *next;
 };
 static struct block *blocks;
+static bool no_memory;
 static pthread_mutex_t blocks_mutex = PTHREAD_MUTEX_INITIALIZER;
 
 static void *block_new(void *context, size_t size)
@@ -60,6 +66,8 @@ static void *block_new(void *context, size_t size)
     struct block **link = &blocks, *b;
 
     (void)context;
+    if (no_memory)
+        return NULL;
     pthread_mutex_lock(&blocks_mutex);
     while (*link && (*link)->size != size)
         link = &(*link)->next;
@@ -278,6 +286,104 @@ static void an_inner_run_takes_nothing_from_the_outer_one(void **state)
     end();
 }
 
+static void cancel(struct lucet_instance *i)
+{
+    struct lucet_kill_switch *k;
+
+    assert_int_equal(lucet_instance_kill_switch(i, &k), lucet_error_ok);
+    assert_int_equal(lucet_kill_switch_terminate(k), lucet_kill_cancelled);
+    lucet_kill_switch_release(k);
+}
+
+/* It stops at the last moment, when it is the host's already: the next one's faults would be, too. */
+static void one_that_was_cancelled(void **state)
+{
+    begin();
+    (void)state;
+    struct lucet_instance *i = guest_instance(region, module, linker, NULL);
+    const struct lucet_func *const ways[] = {&closed, &trap, &open_func};
+    for (size_t k = 0; k < sizeof(ways) / sizeof(*ways); k++) {
+        union lucet_raw v;
+        bind_to(i);
+        cancel(i);
+        assert_int_equal(lucet_func_call(ways[k], i, &v, NULL), lucet_error_runtime_terminated);
+        assert_ptr_equal(lucet__thread.bound, LUCET__UNBOUND);
+        assert_int_equal(lucet_instance_reset(i), lucet_error_ok);
+        fault(i);
+        is_at_home(i);
+    }
+    lucet_instance_release(i);
+    end();
+}
+
+/* Whatever keeps it from being told so. */
+static void one_that_was_cancelled_without_memory(void **state)
+{
+    static const char many_wat[] =
+        "(module (func (export \"many\")"
+        " (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)))";
+    begin();
+    (void)state;
+    union lucet_raw values[17];
+    struct lucet_func many;
+    struct lucet_dl_module *m = guest_module(many_wat, &guest_default);
+    assert_int_equal(lucet_dl_module_func(m, "many", NULL, &many), 0);
+    struct lucet_instance *i = guest_instance(region, m, NULL, NULL);
+    memset(values, 0, sizeof(values));
+    for (int round = 0; round < 2; round++)
+        assert_int_equal(lucet_func_call(&many, i, values, NULL), lucet_error_ok);
+    assert_ptr_equal(lucet__thread.bound, i);
+    cancel(i);
+    no_memory = true;
+    assert_int_equal(lucet_func_call(&many, i, values, NULL), lucet_error_no_memory);
+    no_memory = false;
+    assert_ptr_equal(lucet__thread.bound, LUCET__UNBOUND);
+    assert_int_equal(lucet_func_call(&many, i, values, NULL), lucet_error_runtime_terminated);
+    lucet_instance_release(i);
+    lucet_dl_module_release(m);
+    end();
+}
+
+/* The memory, and so gs, is that of one that stays; a run that never began has named the thread. */
+static void another_that_was_cancelled_in_the_place_of_one_that_is_gone(void **state)
+{
+    static const char owner_wat[] = "(module (memory (export \"m\") 1))";
+    begin();
+    (void)state;
+    struct lucet_dl_module *owners = guest_module(owner_wat, &guest_default);
+    struct lucet_instance *owner = guest_instance(region, owners, NULL, NULL);
+    struct lucet_region *tight = region_with(16 << 10);
+    struct lucet_dl_module *users = guest_module(shared_wat, &guest_default);
+    assert_int_equal(lucet_linker_instance(linker, "o", owner), lucet_error_ok);
+    struct lucet_func f, g;
+    assert_int_equal(lucet_dl_module_func(users, "closed", ":i", &f), 0);
+    assert_int_equal(lucet_dl_module_func(users, "open", ":i", &g), 0);
+
+    struct lucet_instance *i = guest_instance(region, users, linker, NULL);
+    const void *place = i;
+    call(&f, i);
+    call(&f, i);
+    assert_ptr_equal(lucet__thread.bound, i);
+    lucet_instance_release(i);
+    i = guest_instance(tight, users, linker, NULL);
+    assert_ptr_equal(i, place);
+    assert_ptr_equal(lucet__thread.bound, i);
+    cancel(i);
+    assert_int_equal(lucet_instance_run(i, "closed", 0, NULL, NULL),
+                     lucet_error_runtime_terminated);
+    assert_int_equal(lucet_instance_reset(i), lucet_error_ok);
+    memset(&seen, 0, sizeof(seen));
+    assert_int_equal(call(&g, i), 8);
+    assert_ptr_equal(seen.limit, i->hostcall_limit);
+
+    lucet_instance_release(i);
+    lucet_instance_release(owner);
+    lucet_dl_module_release(users);
+    lucet_dl_module_release(owners);
+    lucet_region_release(tight);
+    end();
+}
+
 static void nothing_is_no_instance(void **state)
 {
     union lucet_raw v;
@@ -298,6 +404,9 @@ int main(void)
         cmocka_unit_test(one_that_was_on_another_thread),
         cmocka_unit_test(nobody_after_all_that_is_not_plain),
         cmocka_unit_test(an_inner_run_takes_nothing_from_the_outer_one),
+        cmocka_unit_test(one_that_was_cancelled),
+        cmocka_unit_test(one_that_was_cancelled_without_memory),
+        cmocka_unit_test(another_that_was_cancelled_in_the_place_of_one_that_is_gone),
         cmocka_unit_test(nothing_is_no_instance),
     };
 
