@@ -47,10 +47,10 @@ struct lucet_vmctx;
 /* A function as a value. Immutable. Compiled code reads `code`, `type` and (in thunks and host
  * trampolines) `ctx` and `body`.
  *
- *   kind                    code                              body           ctx
- *   private to its module   the function's body               body           NULL (running instance)
- *   may be called by others thunk of the signature (owner's)  body           the owner's context
- *   host function           host trampoline of the signature  C function     NULL
+ *   kind                    code                              body        ctx
+ *   private to its module   the function's body               body        NULL (running instance)
+ *   may be called by others thunk of the signature (owner's)  body        the owner's context
+ *   host function           host trampoline of the signature  C function  NULL
  *
  * `code` is entered with the caller's context in the context register and the address of this
  * record in the scratch (nest) register. */
@@ -125,14 +125,14 @@ struct lucet_pending {
     X(table_fill, "iIII:")      /* table, dst, reference, n */                                     \
     X(table_init, "iiIii:")     /* table, segment, dst, src, n */                                  \
     X(elem_drop, "i:")          /* segment */                                                      \
-    X(stop, ":")                /* act on activation.pending; returns when there is nothing to do */ \
+    X(stop, ":")                /* act on activation.pending; returns if nothing is to do */       \
     X(set_gs, ":")              /* put gs back (artifacts that do not use FSGSBASE) */             \
     X(exn_catch, ":I")          /* the exception on its way, caught and made an exnref */          \
     X(exn_throw, "I:")          /* exnref, not null: it is on its way */                           \
     X(exn_leave, ":")           /* the exception on its way is to leave the instance, ... */       \
     X(exn_arrive, ":")          /* ... and comes to this one, or goes on further out */            \
-    X(exn_mark, "I:i")          /* called directly: fills the registers of a lucet_catcher; 0, and 1   \
-                                   when an exception has landed: returns twice */                                \
+    X(exn_mark, "I:i")          /* called directly: fills the registers of a lucet_catcher;        \
+                                   returns twice: 0, and 1 when an exception has landed */         \
     X(memory_wait32, "iIiI:i")  /* memory, address, expected, ns (< 0: no end) -> 0, 1, 2 */       \
     X(memory_wait64, "iIII:i")                                                                     \
     X(memory_notify, "iIi:i")   /* memory, address, how many at most -> how many */            \

@@ -11,8 +11,8 @@
  *
  * Rows of a function, from its beginning: each holds until the next one.
  *
- *   ULEB128 count, then count times: ULEB128 bytes of code since the last row, SLEB128 change of the
- *   offset in the module, SLEB128 change of the file's number, SLEB128 change of the line
+ *   ULEB128 count, then count times: ULEB128 bytes of code since the last row, SLEB128 change of
+ *   the offset in the module, SLEB128 change of the file's number, SLEB128 change of the line
  *
  * They begin with all four at 0. File 0 is none; file n is record n - 1. */
 #ifndef LUCET_MODULE_LINES_H

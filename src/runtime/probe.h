@@ -3,8 +3,9 @@
  * or memory its arguments are:
  *
  *   section .note.stapsdt, name "stapsdt", type 3
- *     u64 address of the nop, u64 address of _.stapsdt.base (so that tools see when addresses were changed after
- *     linking), u64 address of a counter of users (0: none), then three strings: provider, name, "SIZE@OPERAND ..."
+ *     u64 address of the nop, u64 address of _.stapsdt.base (so that tools see when addresses were
+ *     changed after linking), u64 address of a counter of users (0: none), then three strings:
+ *     provider, name, "SIZE@OPERAND ..."
  *
  * docs/debugging.md lists the probes and their arguments; tests/run/probes.sh holds the list to it. */
 #ifndef LUCET_RUNTIME_PROBE_H

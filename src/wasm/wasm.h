@@ -17,7 +17,8 @@
  * binary byte. Two things are added to it:
  *
  *     bit 7        a reference that is never null
- *     bits 8..31   WASM_REF_TYPE only: the type that is referred to, an index into the module's types
+ *     bits 8..31   WASM_REF_TYPE only: the type that is referred to, an index into the module's
+ *                  types
  */
 typedef uint32_t wasm_valtype;
 enum {

@@ -246,7 +246,7 @@ lucet__continue:
         je      .Lfxrstor
         movl    lucet__xsave_mask(%rip), %eax
         movl    lucet__xsave_mask+4(%rip), %edx
-        andl    $~1, %eax                       /* x87 is the host's, what it has raised meanwhile, too */
+        andl    $~1, %eax       /* x87 is the host's, what it has raised meanwhile, too */
         xrstor64 VECTORS(%rbx)
 .Lvectors_loaded:
         cmpw    $X87_DEFAULT, 4(%rsp)

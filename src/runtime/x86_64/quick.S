@@ -91,7 +91,7 @@ FUNC_CALL:
         movq    %fs:THREAD_OWN_ABI(%rax), %r9
         cmpq    %r9, STOP_ABI(%r8)
         jne     lucet__func_call_unbound
-        xorl    %r11d, %r11d            /* comparing with it takes one operation less than with $0 */
+        xorl    %r11d, %r11d    /* comparing with it takes one operation less than with $0 */
         movq    FUNC_QUICK_ID(%rdi), %r10
         cmpq    %r10, READY(%rsi)
         jne     lucet__func_call_generally
@@ -153,7 +153,7 @@ lucet__closed_end:
 lucet__closed_came_back:
         RESTORE_STATE 56
         POP_REGISTERS
-        movq    STOP(%rsi), %r8         /* NOT_PLAIN says what comes of runs within, or by lucet__leave */
+        movq    STOP(%rsi), %r8 /* NOT_PLAIN says what comes of runs within, or by lucet__leave */
         RETURN
 
         RESTORE_STATE 56

@@ -1,9 +1,9 @@
 /* What the audit knows of a 64-bit register or stack slot at one point of a function.
  *
  *   kind          the value is
- *   VALUE_NUMBER  a number n (signed, 64 bits), lo <= n <= hi, whose low half and low byte, as unsigned
- *                 numbers, lie in lo32..hi32 and lo8..hi8. Unknown = all of each. n differs from lo by
- *                 a multiple of `step` (0 when there is but one n).
+ *   VALUE_NUMBER  a number n (signed, 64 bits), lo <= n <= hi, whose low half and low byte, as
+ *                 unsigned numbers, lie in lo32..hi32 and lo8..hi8. Unknown = all of each. n
+ *                 differs from lo by a multiple of `step` (0 when there is but one n).
  *   VALUE_CONTEXT address of the running context + n
  *   VALUE_STACK   the stack pointer at the function's entry + n
  *   VALUE_IMAGE   base of the artifact's image + n
@@ -12,7 +12,8 @@
  *   VALUE_MEMORY  the descriptor of an imported memory, + n
  *   VALUE_RECORD  the function record that a thunk runs, + n
  *   VALUE_OWNER   the context that this record names, + n
- *   VALUE_POINTER another address that the runtime wrote (in the context or something it points to) + n
+ *   VALUE_POINTER another address that the runtime wrote (in the context or something it points
+ *                 to) + n
  *   VALUE_BUILTIN the runtime's function number n
  *   VALUE_GS      the base that gs has while the running context (n = AUDIT_GS_OWN) or the record's
  *                 (AUDIT_GS_OWNER) is the one whose code runs

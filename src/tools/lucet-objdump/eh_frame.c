@@ -1,8 +1,9 @@
 /* .eh_frame as LLVM writes it for x86-64:
  *
  *   u32 length; u32 id
- *   id 0: CIE   u8 version 1, "zR\0", uleb code alignment, sleb data alignment, uleb return register,
- *               uleb augmentation size, u8 encoding of addresses (0x1b: pc-relative, signed 32 bits)
+ *   id 0: CIE   u8 version 1, "zR\0", uleb code alignment, sleb data alignment, uleb return
+ *               register, uleb augmentation size, u8 encoding of addresses (0x1b: pc-relative,
+ *               signed 32 bits)
  *   else: FDE   i32 start relative to this field, u32 size, ...
  *   length 0: end */
 #include "tools/lucet-objdump/eh_frame.h"

@@ -2,7 +2,7 @@
  *
  *   main.c     options, the closing line
  *   select.c   which files are run
- *   pool.c     one child process per file, so that a crash or a hang is the failure of that file alone
+ *   pool.c     one child process per file, so that a crash or a hang is the failure of that alone
  *   record.c   what a child tells its parent, line by line
  *   script.c   the commands of one file
  *   modules.c  compiling, linking and instantiating the modules of a file

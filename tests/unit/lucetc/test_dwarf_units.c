@@ -17,7 +17,8 @@ static const uint8_t abbrev[] = {
     0,
 };
 static const uint8_t info[] = {
-    28, 0, 0, 0, 4, 0, 0, 0, 0, 0, 4, /* length, version 4, abbreviations at 0, addresses of 4 bytes */
+    /* length, version 4, abbreviations at 0, addresses of 4 bytes */
+    28, 0, 0, 0, 4, 0, 0, 0, 0, 0, 4,
     1, 0, 0, 0, 0, 12, 0, 'a', 0, 0x55, 0, 0, 0, 6, 0, 0, 0, 1, 2, 3, 4,
     14, 0, 0, 0, 3, 0, 0, 0, 0, 0, 4,
     7, '/', 'x', 0, 0x20, 0, 0,       /* one byte too few */

@@ -235,40 +235,25 @@ extern const char be_interrupted[], interrupted_here[];
 #define LOAD_RED(n) "mov pattern+2304+8*" #n "(%rip),%rax\n mov %rax,-128+8*" #n "(%rsp)\n"
 #define STORE_RED(n) "mov -128+8*" #n "(%rsp),%rax\n mov %rax,found+2304+8*" #n "(%rip)\n"
 
-__asm__(".pushsection .text\n"
-        "be_interrupted: mov %rsp,pattern+56(%rip)\n"
-        "cmpb $1,lucet__vector_level(%rip)\n jb 1f\n je 2f\n" EACH16(LOAD_ZMM)
-            EACH_HIGH(LOAD_ZMM)
-                EACH8(LOAD_K) "jmp 3f\n"
-                              "2:" EACH16(LOAD_YMM) "jmp 3f\n"
-                                                    "1:" EACH16(LOAD_XMM) "3:" EACH_RED(LOAD_RED) "sub $256,%rsp\n push pattern+128(%rip)\n popfq\n lea 256(%rsp),%rsp\n" EACH_INTEGER(
-                                                        LOAD_INTEGER) "mov pattern(%rip),%rax\n"
-                                                                      "interrupted_here: ud2\n"
-                                                                      "mov %rax,found(%rip)\n mov "
-                                                                      "%rsp,found+56(%rip)"
-                                                                      "\n" EACH_INTEGER(STORE_INTEGER) EACH_RED(
-                                                                          STORE_RED) "lea "
-                                                                                     "-256(%rsp),%"
-                                                                                     "rsp\n "
-                                                                                     "pushfq\n pop "
-                                                                                     "found+128(%"
-                                                                                     "rip)\n lea "
-                                                                                     "256(%rsp),%"
-                                                                                     "rsp\n"
-                                                                                     "cmpb "
-                                                                                     "$1,lucet__"
-                                                                                     "vector_level("
-                                                                                     "%rip)\n jb "
-                                                                                     "1f\n je "
-                                                                                     "2f\n" EACH16(
-                                                                                         STORE_ZMM)
-                                                                                         EACH_HIGH(STORE_ZMM) EACH8(
-                                                                                             STORE_K) "ret\n"
-                                                                                                      "2:" EACH16(
-                                                                                                          STORE_YMM) "ret\n"
-                                                                                                                     "1:" EACH16(
-                                                                                                                         STORE_XMM) "ret\n"
-                                                                                                                                    ".popsection\n");
+__asm__(
+    ".pushsection .text\n"
+    "be_interrupted: mov %rsp,pattern+56(%rip)\n"
+    "cmpb $1,lucet__vector_level(%rip)\n jb 1f\n je 2f\n"
+    EACH16(LOAD_ZMM) EACH_HIGH(LOAD_ZMM) EACH8(LOAD_K) "jmp 3f\n"
+    "2:" EACH16(LOAD_YMM) "jmp 3f\n"
+    "1:" EACH16(LOAD_XMM)
+    "3:" EACH_RED(LOAD_RED)
+    "sub $256,%rsp\n push pattern+128(%rip)\n popfq\n lea 256(%rsp),%rsp\n"
+    EACH_INTEGER(LOAD_INTEGER) "mov pattern(%rip),%rax\n"
+    "interrupted_here: ud2\n"
+    "mov %rax,found(%rip)\n mov %rsp,found+56(%rip)\n"
+    EACH_INTEGER(STORE_INTEGER) EACH_RED(STORE_RED)
+    "lea -256(%rsp),%rsp\n pushfq\n pop found+128(%rip)\n lea 256(%rsp),%rsp\n"
+    "cmpb $1,lucet__vector_level(%rip)\n jb 1f\n je 2f\n"
+    EACH16(STORE_ZMM) EACH_HIGH(STORE_ZMM) EACH8(STORE_K) "ret\n"
+    "2:" EACH16(STORE_YMM) "ret\n"
+    "1:" EACH16(STORE_XMM) "ret\n"
+    ".popsection\n");
 
 /* clang-format on */
 
