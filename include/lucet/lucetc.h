@@ -21,7 +21,8 @@ enum lucetc_emit {
     lucetc_emit_obj,
     lucetc_emit_llvm_ir,
     lucetc_emit_asm,
-    lucetc_emit_header, /* no code: a C header with typed stubs for the exported functions */
+    /* no code: a C header with typed stubs for exported, and pointers for imported functions */
+    lucetc_emit_header,
 };
 enum lucetc_opt_level {
     lucetc_opt_none = 0,

@@ -159,11 +159,11 @@ static enum lucet_error produce_header(struct compilation *c, const char *output
 
 static enum lucet_error compile_module(struct compilation *c, const char *output)
 {
-    if (c->options->emit == lucetc_emit_header)
-        return produce_header(c, output);
     enum lucet_error e = check_memory(c);
     if (!e)
         e = bindings_check(c);
+    if (c->options->emit == lucetc_emit_header)
+        return e ? e : produce_header(c, output);
     if (!e)
         e = target_resolve(c);
     if (!e)

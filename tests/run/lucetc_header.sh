@@ -1,6 +1,6 @@
 #!/bin/bash
-# lucetc --emit header: the stubs compile without warnings in C and C++, whatever the exports are called,
-# and calls through them do what calls by name do.
+# lucetc --emit header: the stubs compile without warnings in C and C++, whatever exports and imports are called;
+# calls through them do what calls by name do; host functions registered through them have the imports' types.
 # shellcheck source=tests/run/lib/base.sh
 . "$LUCET_SRC/tests/run/lib/base.sh"
 [ -x "$LUCET_BIN/lucetc" ] || skip "lucetc is not built"
@@ -96,5 +96,122 @@ if command -v g++ >/dev/null; then
     cp program.c program.cc
     g++ -std=c++17 -O2 "${flags[@]}" program.cc "$LUCET_BUILD/lib/liblucet.a" -lpthread -o program_cc
     [ "$(./program_cc)" = good ] || { ./program_cc; exit 1; }
+fi
+
+# --- What the module imports ---
+
+cat >importer.wat <<'WAT'
+(module
+  (import "env" "add" (func $add (param i32 i64) (result i64)))
+  (import "env" "add" (func $again (param i32 i64) (result i64)))
+  (import "other" "sum" (func $sum (param i32 i64) (result i64)))
+  (import "env" "mixed" (func $mixed (param f32 f64 externref) (result f64 i32 f32)))
+  (import "env" "wide" (func $wide (param v128) (result v128)))
+  (import "env" "int" (func $int))
+  (import "" "" (func)) (import "a b" "c" (func $abc)) (import "a" "b_c" (func))
+  (import "*/ \"" "\1b[31m%n" (func))
+  (import "wasi_snapshot_preview1" "fd_close" (func (param i32) (result i32)))
+  (func (export "imports") (result i64)
+    (i64.add (call $add (i32.const 1) (i64.const 2))
+      (i64.mul (i64.const 100) (call $sum (i32.const 3) (i64.const 4)))))
+  (func (export "imports_link") (result f64 i32 f32)
+    (call $mixed (f32.const 1.5) (f64.const 2.5) (ref.null extern)))
+  (func (export "wide") (param v128) (result v128) (call $wide (local.get 0)))
+  (func (export "int") (call $int) (call $abc)))
+WAT
+"$tools" parse importer.wat -o importer.wasm
+echo '{"env": {"add": "env_sum"}, "other": {"sum": "env_sum"}}' >importer.json
+options=(--wasi --bindings importer.json --allow-undefined)
+"$LUCET_BIN/lucetc" "${options[@]}" importer.wasm -o importer.so
+"$LUCET_BIN/lucetc" "${options[@]}" --emit header --header-prefix im importer.wasm -o importer.h
+if "$LUCET_BIN/lucetc" --wasi --emit header importer.wasm -o refused.h 2>said || [ -e refused.h ]; then
+    echo "a module that may not import has a header"
+    exit 1
+fi
+grep -q 'no binding for imported function' said
+cat >left.wat <<'WAT'
+(module (import "env" "nul\00nul" (func)) (import "env" "thrown" (func (param exnref))))
+WAT
+"$tools" parse left.wat -o left.wasm
+"$LUCET_BIN/lucetc" --allow-undefined --emit header left.wasm
+grep -q 'Left out: 2 imported' left.h || { echo "what is left out is not said"; exit 1; }
+! grep -q 'lucet_wasi' importer.h || { echo "WASI's functions are in the header"; exit 1; }
+if LC_ALL=C grep -q '[^ -~]' importer.h; then
+    echo "importer.h has bytes that are not printable"
+    exit 1
+fi
+cat >imports.c <<'C'
+#include "importer.h"
+#include <lucet/wasi.h>
+#include <stdio.h>
+#define CHECK(x) do { if (!(x)) { printf("line %d: %s\n", __LINE__, #x); return 1; } } while (0)
+static int called;
+static uint64_t sum(struct lucet_vmctx *vmctx, uint32_t a, uint64_t b) { (void)vmctx; return a + b; }
+static double mixed(struct lucet_vmctx *vmctx, float a, double b, uint64_t ref, uint32_t *r1, float *r2)
+{
+    (void)vmctx;
+    *r1 = ref == 0;
+    *r2 = a;
+    return b;
+}
+static __m128i wide(struct lucet_vmctx *vmctx, __m128i v) { (void)vmctx; return _mm_add_epi32(v, v); }
+static void one(struct lucet_vmctx *vmctx) { (void)vmctx; called += 1; }
+static void ten(struct lucet_vmctx *vmctx) { (void)vmctx; called += 10; }
+int main(void)
+{
+    struct lucet_dl_module *m;
+    struct lucet_region *region;
+    struct lucet_linker *linker;
+    struct lucet_instance *i;
+    struct lucet_instance_options options = {0};
+    struct im_funcs f;
+    struct im_imports imports = {0};
+    uint64_t total = 0;
+    double d = 0;
+    uint32_t u = 0;
+    float s = 0;
+    union lucet_raw v = {0};
+    CHECK(lucet_dl_module_load("importer.so", &m) == lucet_error_ok);
+    CHECK(lucet_mmap_region_create(1, NULL, &region) == lucet_error_ok);
+    CHECK(lucet_linker_new(&linker) == lucet_error_ok && lucet_wasi_link(linker) == lucet_error_ok);
+    CHECK(im_funcs_init(&f, m) == lucet_error_ok);
+    imports.f_env_sum = sum;
+    imports.f_env_mixed = mixed;
+    imports.f_env_wide = wide;
+    imports.f_env_int = one;
+    CHECK(im_imports_link(&imports, linker) == lucet_error_ok);
+    options.linker = linker;
+    CHECK(lucet_region_new_instance_with(region, m, &options, &i) == lucet_error_module);
+    imports.f__ = imports.f________31m_n__2 = imports.f_a_b_c__3 = one;
+    imports.f_a_b_c__4 = ten;
+    CHECK(im_imports_link(&imports, linker) == lucet_error_ok);
+    CHECK(lucet_region_new_instance_with(region, m, &options, &i) == lucet_error_ok);
+    CHECK(im_imports__0(&f, i, &total, NULL) == lucet_error_ok && total == 703);
+    CHECK(im_imports_link__1(&f, i, &d, &u, &s, NULL) == lucet_error_ok);
+    CHECK(d == 2.5 && u == 1 && s == 1.5f);
+    v.u32 = 21;
+    CHECK(im_wide(&f, i, v, &v, NULL) == lucet_error_ok && v.u32 == 42);
+    CHECK(im_int(&f, i, NULL) == lucet_error_ok && called == 11);
+    lucet_instance_release(i);
+    lucet_linker_release(linker);
+    lucet_dl_module_release(m);
+    lucet_region_release(region);
+    puts("good");
+    return 0;
+}
+C
+libraries=("$LUCET_BUILD/lib/liblucet-wasi.a" "$LUCET_BUILD/lib/liblucet.a" -lpthread)
+gcc -std=c11 -O2 "${flags[@]}" imports.c "${libraries[@]}" -o imports
+[ "$(./imports)" = good ] || { ./imports; exit 1; }
+# A host function of another type is an error of the compiler's.
+sed 's/uint32_t a, uint64_t b) { (void)vmctx; return a + b; }/uint32_t a, uint32_t b) { (void)vmctx; return a + b; }/' imports.c >wrong.c
+if cmp -s imports.c wrong.c || gcc -std=c11 "${flags[@]}" -fsyntax-only wrong.c 2>said; then
+    echo "a host function of another type compiles"
+    exit 1
+fi
+if command -v g++ >/dev/null; then
+    sed 's/= {0};/{};/' imports.c >imports.cc
+    g++ -std=c++17 -O2 "${flags[@]}" imports.cc "${libraries[@]}" -o imports_cc
+    [ "$(./imports_cc)" = good ] || { ./imports_cc; exit 1; }
 fi
 echo "typed stubs work"

@@ -60,7 +60,7 @@ for options in "--opt-level 0" "--opt-level 1" "--opt-level 2 --precise-traps"; 
     run 9 sequence --max-threads 2
 done
 run 1 _start --max-heap-size 64KiB
-check "memory: the limit is named" grep -q "limit" "$tmp/err"
+check "memory: the limit is named" grep -q "of 65536 allowed" "$tmp/err"
 # Without a number of threads there are none.
 run 0 many --max-threads 0
 "$LUCET_BIN/lucet-objdump" --audit "$tmp/threads.so" >"$tmp/audit" || true

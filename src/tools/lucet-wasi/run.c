@@ -14,7 +14,7 @@ enum { PAGE = 4096 };
 static void complain_error(const char *what, enum lucet_error error)
 {
     const char *detail = lucet_error_detail();
-    cli_complain("%s: %s%s%s", what, lucet_error_message(error), detail[0] ? ": " : "", detail);
+    cli_complain("%s: %s", what, detail[0] ? detail : lucet_error_message(error));
 }
 
 static uint64_t round_up(uint64_t size)

@@ -22,7 +22,7 @@ static const char help[] =
     "Output\n"
     "  -o, --output FILE            where to write; \"-\" is standard output\n"
     "      --emit KIND              so (default), obj, llvm-ir, asm, or header: typed C stubs\n"
-    "                               for the exported functions\n"
+    "                               for exports, types of host functions for imports\n"
     "      --header-prefix WORD     what their names begin with (default guest)\n"
     "      --precious DIR           keep intermediate files in DIR\n"
     "\n"
