@@ -87,7 +87,7 @@ static void reply(int client, const char *status, const void *body, size_t size)
 static void reply_error(struct server *s, int client, enum lucet_error error,
                         const struct lucet_result *result)
 {
-    const bool late = error == lucet_error_runtime_terminated &&
+    const bool late = error == lucet_error_runtime_terminated && result &&
                       result->val.terminated.reason == lucet_terminated_reason_timeout;
     const bool guests = error == lucet_error_runtime_fault || late;
     char text[512];
@@ -254,7 +254,7 @@ int main(int argc, char **argv)
     prepare(&s, argv[1]);
     s.stop = eventfd(0, EFD_CLOEXEC);
     check_system(s.stop >= 0, "eventfd");
-    s.listener = listen_at((uint16_t)atoi(argv[2]));
+    s.listener = listen_at((uint16_t)strtoul(argv[2], NULL, 10));
     for (unsigned k = 0; k < THREADS; k++)
         check_system(pthread_create(&threads[k], NULL, work, &s) == 0, "thread");
     sigwait(&ending, &signal);

@@ -97,6 +97,23 @@ check "objdump --json" "1 lucet-objdump: standard output: $full" "$(lost lucet-o
 check "what --invoke prints" "1 lucet-wasi: standard output: $full" "$(lost lucet-wasi --invoke f f.so 1)"
 check "an artifact" "1 standard output: error: $full" "$(lost lucetc f.wasm -o -)"
 check "an artifact, to a device" "1 /dev/full: error: $full" "$(answers lucetc f.wasm -o /dev/full)"
+small() { # COMMAND…: no file may have more than 8 KiB, which a signal or an error says
+    (ulimit -f 8 && answers "$@")
+}
+wasm-tools parse - -o room.wasm <<<"(module (memory 1) (data (i32.const 0) \"$(printf 'x%.0s' {1..20000})\"))"
+check "no room" "1 out.so: error: File too large" "$(small lucetc room.wasm -o out.so)"
+cat >ignoring <<'PY'
+#!/usr/bin/env python3
+# SIGNAL COMMAND…: begins it with that signal ignored
+import os, signal, sys
+signal.signal(getattr(signal, "SIG" + sys.argv[1]), signal.SIG_IGN)
+os.execvp(sys.argv[2], sys.argv[2:])
+PY
+chmod +x ignoring
+check "no room, without the signal" "1 out.so: error: File too large" "$(small ./ignoring XFSZ lucetc room.wasm -o out.so)"
+check "in JSON" '1 {"file":"out.so","severity":"error","kind":"io","message":"File too large"}' \
+    "$(small ./ignoring XFSZ lucetc --error-style json room.wasm -o out.so)"
+check "and nothing is left" "" "$(ls -d out.so* 2>&- || true)"
 closed() {
     local status=0
     "$@" >&- 2>said || status=$?
@@ -147,14 +164,6 @@ for signal in INT TERM HUP QUIT PIPE; do
         "$(ends $signal lucet-wasi --no-cache long.wasm)"
 done
 
-cat >ignoring <<'PY'
-#!/usr/bin/env python3
-# SIGNAL COMMAND…: begins it with that signal ignored
-import os, signal, sys
-signal.signal(getattr(signal, "SIG" + sys.argv[1]), signal.SIG_IGN)
-os.execvp(sys.argv[2], sys.argv[2:])
-PY
-chmod +x ignoring
 check "SIGCHLD ignored from the beginning" 0 "$(answers ./ignoring CHLD lucetc f.wasm -o chld.so)"
 check "text, too" 0 "$(answers ./ignoring CHLD lucetc f.wat -o chld.so)"
 check "and what lucet-wasi compiles" 0 "$(answers ./ignoring CHLD lucet-wasi --no-cache --invoke f f.wasm 1)"

@@ -61,6 +61,21 @@ static void report_limit(const struct cli *cli, const char *input_name, uint64_t
     report_message(cli, input_name, "limit", text);
 }
 
+/* LLVM ends the process when it cannot write, with a line of its own. */
+static bool report_no_room(const struct cli *cli, int said)
+{
+    static const char begins[] = "LLVM ERROR: IO failure on output stream: ";
+    char text[200];
+    const ssize_t n = pread(said, text, sizeof text - 1, 0);
+
+    text[n > 0 ? n : 0] = '\0';
+    if (strncmp(text, begins, sizeof begins - 1) != 0)
+        return false;
+    text[strcspn(text, "\n")] = '\0';
+    report_message(cli, cli_output_name(cli), "io", text + sizeof begins - 1);
+    return true;
+}
+
 static void report_death(const struct cli *cli, const char *input_name, int status, int said)
 {
     char text[160];
@@ -70,6 +85,12 @@ static void report_death(const struct cli *cli, const char *input_name, int stat
                      "bytes of memory; raise --memory-limit, or try --opt-level 0");
         return;
     }
+    if (signo == SIGXFSZ) {
+        report_message(cli, cli_output_name(cli), "io", strerror(EFBIG));
+        return;
+    }
+    if (signo == 0 && report_no_room(cli, said))
+        return;
     repeat_llvm(said);
     if (signo == 0)
         return; /* it has said what was wrong */
