@@ -13,12 +13,16 @@ cat >module.wat <<'WAT'
   (memory (export "memory") 1)
   (table 4 funcref)
   (elem (i32.const 0) $load $set)
-  (global $g (mut i32) (i32.const 1))
+  (global $g (mut i32) (i32.const 1)) (global $h (mut i32) (i32.const 2))
   (func $load (export "load") (param i32) (result i32)
     (i32.load offset=4 (local.get 0)))
   (func $set (export "set") (param i32) (result i32)
     (global.set $g (local.get 0))
     (local.get 0))
+  (func (export "choose") (param i32)
+    (local.set 0 (i32.and (local.get 0) (i32.const 1)))
+    (i32.store8 (local.get 0) (i32.const 7))
+    (global.set $g (i32.const 0x12345678)))
   (func $keep (export "keep") (param i32 i32) (result i32)
     (i32.add (call $f (local.get 0)) (call $f (local.get 1))))
   (func $switch (export "switch") (param i32) (result i32)
@@ -128,6 +132,20 @@ damage "return that pops"             instruction set     'r13'          c20800
 damage "store to the host's part"     memory      set     '\[r13\+'      '41897d10'
 damage "store behind the context"     memory      set     '\[r13\+'      '4189bd00007f00'
 damage "store behind what is cleared" memory     set     '\[r13\+'      '4189bdf01f0000'
+# Of globals side by side LLVM chooses one by an index sometimes: [r13 + rdi*8 + displacement], rdi is 0 or 1.
+store_of_one() { # FROM_THE_FIRST_GLOBAL
+    local at
+    at=$("$objdump" --disassemble=choose good.so | sed -n 's/.*dword ptr \[r13+0x\([0-9A-Fa-f]*\)\].*/\1/p')
+    printf '4189bcfd%08x' $((0x$at + $1)) | sed 's/\(..\)\(..\)\(..\)\(..\)$/\4\3\2\1/'
+}
+python3 "$LUCET_SRC/tests/run/objdump_patch.py" "$objdump" good.so chosen.so choose '\[r13' "$(store_of_one 0)" \
+    >patch.txt
+"$objdump" --audit=verbose chosen.so >report || {
+    cat report
+    fail "one of two globals, by an index"
+}
+damage "a global behind the last"     memory      choose  '\[r13\+'      "$(store_of_one 8)"
+damage "a global before the guest's part" memory  choose  '\[r13\+'      "$(store_of_one -0x20)"
 damage "the mark read by a guest"     memory      lookup  'gs:\['        65488b0425f8efffff
 damage "gs base written"              instruction set     '\[r13\+'      'f3480faed8'
 damage "context overwritten"          context     keep    '^add rsp'     4d31ed

@@ -132,7 +132,10 @@ static enum audit_memory classify_context(const struct audit_unit *u, const stru
 {
     const struct lucet_layout *l = &u->in->header->layout;
 
-    if (!value_is_fixed(a) || a->lo < 0 || a->hi + access_size(m) > (int64_t)l->size) {
+    /* One of several globals side by side is chosen by an index sometimes. */
+    const bool bounded = value_is_fixed(a) || a->lo >= (int64_t)l->guest_part;
+
+    if (!bounded || a->lo < 0 || a->hi < a->lo || a->hi > (int64_t)l->size - access_size(m)) {
         show_registers(s, m, why, "outside the context");
         return MEMORY_OTHER;
     }
