@@ -172,7 +172,7 @@ enum lucet_error lucet__demand_begin(struct lucet_region *r)
         return cannot_open();
     r->on_demand = true;
     if (lucet__range_add(&lucet__demand_ranges, (uintptr_t)r->base, (uintptr_t)r->base + r->size, r,
-                         &r->range))
+                         &r->on_demand_range))
         return lucet_error_ok;
     close(r->uffd);
     r->on_demand = false;
@@ -181,7 +181,7 @@ enum lucet_error lucet__demand_begin(struct lucet_region *r)
 
 void lucet__demand_end(struct lucet_region *r)
 {
-    lucet__range_remove(&lucet__demand_ranges, r->range);
+    lucet__range_remove(&lucet__demand_ranges, r->on_demand_range);
     if (r->uffd >= 0)
         close(r->uffd);
 }

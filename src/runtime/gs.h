@@ -31,10 +31,9 @@ static inline uint64_t lucet__gs_enter(struct thread *t, uint64_t base, bool nes
 {
     uint64_t now = machine_get_gs();
 
-    if (now == base)
-        return nested ? now : LUCET__GS_KEEP;
-    machine_set_gs(base);
-    if (nested || now != t->gs)
+    if (now != base)
+        machine_set_gs(base);
+    if (nested || (now != t->gs && now != base))
         return now;
     t->gs = base;
     return LUCET__GS_KEEP;

@@ -1,5 +1,5 @@
-/* Address ranges that signal handlers look things up by: where the text of loaded modules lies, and which
- * regions have pages provided on demand. Readers may be signal handlers, so there is no lock: an
+/* Address ranges that signal handlers look things up by: where the text of loaded modules lies, where regions,
+ * and which of these have pages provided on demand. Readers may be signal handlers, so there is no lock: an
  * entry carries a sequence number that is odd while it is being changed. A reader that looks for
  * an address which is in use need not wait for such an entry: what it is about is not in use.
  * Entries are never freed, only used again. */
@@ -17,6 +17,7 @@ struct entry {
 };
 
 struct ranges lucet__code_ranges = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+struct ranges lucet__region_ranges = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 struct ranges lucet__demand_ranges = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 static struct entry *entry_at(const struct ranges *r, size_t i)

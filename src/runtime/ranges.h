@@ -1,4 +1,4 @@
-/* ranges.c: what is at an address, for signal handlers. */
+/* ranges.c: what is at an address, for signal handlers and others. */
 #ifndef LUCET_RUNTIME_RANGES_H
 #define LUCET_RUNTIME_RANGES_H
 
@@ -17,6 +17,7 @@ struct ranges {
     atomic_size_t used; /* entries that ever were */
 };
 extern struct ranges lucet__code_ranges;   /* text of modules: struct lucet_dl_module */
+extern struct ranges lucet__region_ranges; /* regions: struct lucet_region */
 extern struct ranges lucet__demand_ranges; /* regions with pages on demand: struct lucet_region */
 
 /* Adds [start, end); false: out of memory. */

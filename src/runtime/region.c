@@ -12,6 +12,7 @@
 #include "runtime/free_list.h"
 #include "runtime/log.h"
 #include "runtime/park.h"
+#include "runtime/ranges.h"
 #include "runtime/signals.h"
 #include "runtime/sizes.h"
 #include "runtime/slot.h"
@@ -112,6 +113,11 @@ static enum lucet_error reserve(struct lucet_region *r, bool random)
     if (base == MAP_FAILED)
         return lucet__fail_errno(lucet_error_no_memory, "cannot reserve %llu MiB of address space",
                                  (unsigned long long)(r->size >> 20));
+    if (!lucet__range_add(&lucet__region_ranges, (uintptr_t)base, (uintptr_t)base + r->size, r,
+                          &r->range)) {
+        munmap(base, r->size);
+        return lucet__no_memory();
+    }
     r->base = base;
     r->slots = allocate_slots(r->capacity);
     if (!r->slots)
@@ -129,8 +135,10 @@ static void region_free(struct lucet_region *r)
         lucet__parked_drop(&r->slots[i]);
     if (r->on_demand)
         lucet__demand_end(r);
-    if (r->base)
+    if (r->base) {
+        lucet__range_remove(&lucet__region_ranges, r->range);
         munmap(r->base, r->size);
+    }
     lucet__aligned_free(r->slots);
     lucet__free_lists_delete(r->free);
     lucet__free(r);

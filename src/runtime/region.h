@@ -23,7 +23,8 @@ struct lucet_region {
     atomic_bool guards; /* those within slots are lucet__guard()'s, else mappings without access */
     bool on_demand;     /* pages of heaps are provided by demand.c */
     int uffd;           /* for that; -1: a fork has lost it */
-    size_t range;       /* its place among the ranges with pages on demand */
+    size_t range;       /* its place among the ranges of regions, ... */
+    size_t on_demand_range; /* ... and of those with pages on demand */
 };
 
 /* Of an instance. */

@@ -12,6 +12,7 @@
 #include "runtime/dirty.h"
 #include "runtime/error.h"
 #include "runtime/gs.h"
+#include "runtime/ranges.h"
 #include "runtime/signals.h"
 #include "runtime/sizes.h"
 #include "runtime/slice.h"
@@ -122,6 +123,15 @@ static void unblock_signals(void)
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
+/* It has what the thread that made it had: where that is a guest's, it was left there, and is no host's. */
+static void look_at_gs(struct thread *t)
+{
+    const uint64_t now = machine_get_gs();
+
+    if (lucet__range_find(&lucet__region_ranges, now))
+        t->gs = now;
+}
+
 enum lucet_error lucet__thread_prepare(size_t signal_stack_size)
 {
     struct thread *t = &lucet__thread;
@@ -146,6 +156,7 @@ enum lucet_error lucet__thread_prepare(size_t signal_stack_size)
         threads->prev = t;
     threads = t;
     pthread_mutex_unlock(&mutex);
+    look_at_gs(t);
     lucet__guest_frame_set(&t->abi, t); /* not in guest code */
     t->own_abi = &t->abi;
     t->ready = true;

@@ -8,6 +8,7 @@
 #include "runtime/activation.h"
 #include "runtime/instance.h"
 #include "runtime/stop.h"
+#include "runtime/x86_64/machine.h"
 
 static const char wat[] =
     "(module (import \"h\" \"f\" (func $f)) (memory 1)"
@@ -384,6 +385,109 @@ static void another_that_was_cancelled_in_the_place_of_one_that_is_gone(void **s
     end();
 }
 
+struct on_thread {
+    struct lucet_instance *i;
+    uint64_t gs; /* that of the thread that makes it */
+};
+
+static void *is_bound_at_once(void *p)
+{
+    const struct on_thread *o = p;
+
+    assert_true(machine_get_gs() == o->gs);
+    call(&closed, o->i);
+    call(&closed, o->i);
+    assert_ptr_equal(lucet__thread.bound, o->i);
+    is_at_home(o->i);
+    assert_int_equal(lucet_thread_detach(), lucet_error_ok);
+    assert_true(machine_get_gs() == 0);
+    return NULL;
+}
+
+static void *finds_its_gs_again(void *p)
+{
+    const struct on_thread *o = p;
+
+    for (int round = 0; round < 3; round++) {
+        is_at_home(o->i);
+        assert_true(machine_get_gs() == o->gs);
+    }
+    return NULL;
+}
+
+static void on_a_thread(void *(*what)(void *), struct lucet_instance *i)
+{
+    struct on_thread o = {i, machine_get_gs()};
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, what, &o), 0);
+    pthread_join(thread, NULL);
+}
+
+/* Threads inherit gs: what guests left in it is not taken for a value of the host's. */
+static void one_on_a_thread_made_by_one_that_ran_another(void **state)
+{
+    static uint64_t hosts[4096];
+    begin();
+    (void)state;
+    struct lucet_instance *one = guest_instance(region, module, linker, NULL);
+    struct lucet_instance *other = guest_instance(region, module, linker, NULL);
+    bind_to(one);
+    on_a_thread(is_bound_at_once, other);
+    bind_to(one);
+    on_a_thread(is_bound_at_once, one);
+    bind_to(one);
+    lucet_instance_release(one);
+    on_a_thread(is_bound_at_once, other);
+
+    assert_int_equal(lucet_thread_detach(), lucet_error_ok);
+    machine_set_gs((uintptr_t)(hosts + 2048));
+    on_a_thread(finds_its_gs_again, other);
+    machine_set_gs(0);
+    lucet_instance_release(other);
+    end();
+}
+
+struct after_it {
+    const struct lucet_func *f;
+    struct lucet_instance *i, *other;
+};
+
+static void *is_bound_after_it(void *p)
+{
+    const struct after_it *a = p;
+
+    call(a->f, a->i);
+    call(&closed, a->other);
+    assert_ptr_equal(lucet__thread.bound, a->other);
+    is_at_home(a->other);
+    return NULL;
+}
+
+/* Its memory, which is not a region's, is also that of one on the thread. */
+static void one_on_a_thread_made_by_one_that_ran_it(void **state)
+{
+    begin();
+    (void)state;
+    struct lucet_dl_module *m = guest_module(
+        "(module (memory 1 1 shared) (func (export \"f\") (result i32) (i32.const 7)))",
+        &guest_default);
+    struct lucet_func f;
+    assert_int_equal(lucet_dl_module_func(m, "f", ":i", &f), 0);
+    struct lucet_instance *i = guest_instance(region, m, NULL, NULL);
+    struct lucet_instance *other = guest_instance(region, module, linker, NULL);
+    call(&f, i);
+    call(&f, i);
+    struct after_it a = {&f, i, other};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, is_bound_after_it, &a), 0);
+    pthread_join(thread, NULL);
+    lucet_instance_release(other);
+    lucet_instance_release(i);
+    lucet_dl_module_release(m);
+    end();
+}
+
 static void nothing_is_no_instance(void **state)
 {
     union lucet_raw v;
@@ -407,6 +511,8 @@ int main(void)
         cmocka_unit_test(one_that_was_cancelled),
         cmocka_unit_test(one_that_was_cancelled_without_memory),
         cmocka_unit_test(another_that_was_cancelled_in_the_place_of_one_that_is_gone),
+        cmocka_unit_test(one_on_a_thread_made_by_one_that_ran_another),
+        cmocka_unit_test(one_on_a_thread_made_by_one_that_ran_it),
         cmocka_unit_test(nothing_is_no_instance),
     };
 
