@@ -203,12 +203,29 @@ static void registers_and_red_zones_are_searched(void **state)
     end();
 }
 
+/* A number that looks like one is none. */
+static void values_are_searched_by_their_types(void **state)
+{
+    (void)state;
+    begin();
+    guest_call(inst, "noise", 0, NULL);
+    const uint64_t inner = add_one(1), outer = add_one(inner);
+    struct lucet_exception *e = lucet__exception_find(inst->exceptions, outer);
+    lucet_exception_retain(e);
+    collect();
+    assert_null(lucet__exception_find(inst->exceptions, inner));
+    assert_ptr_equal(lucet__exception_find(inst->exceptions, outer), e);
+    lucet_exception_release(e);
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tables_and_globals_are_searched),
         cmocka_unit_test(what_a_host_function_throws_is_searched),
         cmocka_unit_test(registers_and_red_zones_are_searched),
+        cmocka_unit_test(values_are_searched_by_their_types),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* Tables of exceptions are searched in parts: whatever guests do with their entries between two of them, nothing that is in
  * use is lost, and nobody waits for a large one. */
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -10,6 +11,7 @@
 #include "runtime/exception.h"
 #include "runtime/instance.h"
 #include "runtime/slot.h"
+#include "runtime/table.h"
 #include "runtime/x86_64/machine.h"
 
 /* Two tables that are searched one after the other, and the host's, which comes last. What stands at "far" is searched
@@ -194,6 +196,25 @@ static void a_reset_meanwhile_does_no_harm(void **state)
     end();
 }
 
+/* Neither from the middle of a table on, nor with what had been found. */
+static void a_collection_given_up_begins_anew(void **state)
+{
+    (void)state;
+    begin(wat);
+    guest_call(inst, "put", ARGS(I64(7)));
+    guest_call(inst, "get one", 0, NULL);
+    guest_call(inst, "noise", 0, NULL);
+    go_into_the_first_table();
+    struct exceptions *s = inst->exceptions;
+    s->next.table = 1; /* it comes to the second */
+    assert_non_null(lucet__exception_find(s, inst->tables[0].desc->elems[0]));
+    assert_non_null(s->found);
+    s->phase = PHASE_NONE; /* as a kill while stacks are searched leaves it */
+    assert_false(lucet__exceptions_room(inst, NULL, UINT64_MAX));
+    assert_int_equal(guest_call(inst, "result", 0, NULL), 7);
+    end();
+}
+
 static uint64_t now(void)
 {
     struct timespec t;
@@ -282,38 +303,63 @@ static void time_limits_do_not_wait_for_large_tables(void **state)
 
 /* Stacks are searched at once: what that takes for each word is all that a slice waits for. */
 static const char deep_wat[] =
-    "(module (tag $n)"
+    "(module (tag $n) (global $on (mut i32) (i32.const 1))"
     " (func $make (result exnref)"
     "   (block $h (result exnref) (try_table (catch_all_ref $h) (throw $n)) unreachable))"
-    " (func $waste (loop $l (drop (call $make)) (br $l)))"
+    " (func $hold (local $e exnref)"
+    "   (local.set $e (call $make))"
+    "   (loop $l (drop (call $make)) (br_if $l (global.get $on)))"
+    "   (throw_ref (local.get $e)))"
     " (func $deep (export \"deep\") (param $n i32) (param $x i64) (result i64)"
     "   (if (result i64) (local.get $n)"
     "     (then (i64.add (local.get $x) (i64.mul (local.get $x)"
     "       (call $deep (i32.sub (local.get $n) (i32.const 1))"
     "                   (i64.mul (local.get $x) (i64.const 0x5851f42d4c957f2d))))))"
-    "     (else (call $waste) (i64.const 0)))))";
+    "     (else (call $hold) (i64.const 0)))))";
+
+static void begin_deep(uint64_t stack_size)
+{
+    struct lucet_alloc_limits limits = lucet_alloc_limits_default();
+
+    guest_begin();
+    limits.heap_memory_size = 1 << 20;
+    limits.stack_size = stack_size;
+    assert_int_equal(lucet_mmap_region_create(1, &limits, &region), lucet_error_ok);
+    module = guest_module(deep_wat, &guest_default);
+    inst = guest_instance(region, module, NULL, NULL);
+}
+
+/* In slices, the first of which has ended. */
+static void run_deep(int32_t frames)
+{
+    struct lucet_result r;
+
+    assert_int_equal(lucet_instance_set_slice(inst, SHORT), lucet_error_ok);
+    assert_int_equal(lucet_instance_run(inst, "deep", ARGS(I32(frames), I64(3)), &r),
+                     lucet_error_ok);
+}
+
+static void end_deep(void)
+{
+    lucet_instance_release(inst);
+    lucet_dl_module_release(module);
+    lucet_region_release(region);
+}
 
 static void a_slice_waits_for_a_stack_only(void **state)
 {
-    struct lucet_alloc_limits limits = lucet_alloc_limits_default();
+    enum { STACK = 8 << 20 };
     struct lucet_result r;
     uint64_t longest = 0, least = UINT64_MAX;
 
     (void)state;
-    guest_begin();
-    limits.heap_memory_size = 1 << 20;
-    limits.stack_size = UINT64_C(8) << 20;
-    assert_int_equal(lucet_mmap_region_create(1, &limits, &region), lucet_error_ok);
-    module = guest_module(deep_wat, &guest_default);
-    inst = guest_instance(region, module, NULL, NULL);
-    assert_int_equal(lucet_instance_set_slice(inst, SHORT), lucet_error_ok);
-    assert_int_equal(lucet_instance_run(inst, "deep", ARGS(I32(450000), I64(3)), &r),
-                     lucet_error_ok);
+    begin_deep(STACK);
+    run_deep(450000);
     while (!inst->exceptions)
         assert_int_equal(lucet_instance_resume(inst, NULL, &r), lucet_error_ok);
     const uintptr_t sp =
         inst->suspended.sp ? (uintptr_t)inst->suspended.sp : machine_saved_sp(inst->registers);
-    const uint64_t words = ((uintptr_t)inst->slot->stack + limits.stack_size - sp) / 8;
+    const uint64_t words = ((uintptr_t)inst->slot->stack + STACK - sp) / 8;
     for (uint32_t seen = 0; seen < 10;) {
         const uint32_t before = inst->exceptions->collections;
         const uint64_t began = now();
@@ -327,11 +373,50 @@ static void a_slice_waits_for_a_stack_only(void **state)
     }
     printf("%llu words: parts of 1 ms in which they are searched take %.2f to %.2f ms\n",
            (unsigned long long)words, (double)least / 1e6, (double)longest / 1e6);
-    assert_in_range(words, 800000, (8 << 20) / 8);
+    assert_in_range(words, 800000, STACK / 8);
     assert_true(longest < SHORT + words * 50);
-    lucet_instance_release(inst);
-    lucet_dl_module_release(module);
-    lucet_region_release(region);
+    end_deep();
+}
+
+static void *kill_soon(void *arg)
+{
+    struct lucet_kill_switch *k = arg;
+
+    usleep(1000 + (unsigned)rand() % 20000);
+    lucet_kill_switch_terminate(k);
+    return NULL;
+}
+
+/* Nor is what had been found when a search ended taken for what the next one has found. */
+static void kills_do_not_wait_for_a_stack(void **state)
+{
+    enum { ROUNDS = 16 };
+    struct lucet_kill_switch *k;
+    struct lucet_result r;
+    pthread_t thread;
+    unsigned within = 0;
+
+    (void)state;
+    begin_deep(UINT64_C(64) << 20);
+    srand(1);
+    for (int n = 0; n < ROUNDS; n++) {
+        const uint32_t before = inst->exceptions ? inst->exceptions->collections : 0;
+        run_deep(3000000);
+        while (!inst->exceptions || inst->exceptions->collections == before)
+            assert_int_equal(lucet_instance_resume(inst, NULL, &r), lucet_error_ok);
+        assert_int_equal(lucet_instance_set_slice(inst, 0), lucet_error_ok);
+        assert_int_equal(lucet_instance_kill_switch(inst, &k), lucet_error_ok);
+        assert_int_equal(pthread_create(&thread, NULL, kill_soon, k), 0);
+        assert_int_equal(lucet_instance_resume(inst, NULL, &r), lucet_error_runtime_terminated);
+        pthread_join(thread, NULL);
+        lucet_kill_switch_release(k);
+        const struct exceptions *s = inst->exceptions;
+        within += s->phase == PHASE_NONE && s->bytes + 48 > s->limit;
+        assert_int_equal(lucet_instance_reset(inst), lucet_error_ok);
+    }
+    printf("%u of %d kills ended searches of stacks\n", within, ROUNDS);
+    assert_true(within > 0);
+    end_deep();
 }
 
 int main(void)
@@ -339,8 +424,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_comes_out_of_tables_meanwhile_stays),
         cmocka_unit_test(a_reset_meanwhile_does_no_harm),
+        cmocka_unit_test(a_collection_given_up_begins_anew),
         cmocka_unit_test(slices_do_not_wait_for_large_tables),
         cmocka_unit_test(a_slice_waits_for_a_stack_only),
+        cmocka_unit_test(kills_do_not_wait_for_a_stack),
         cmocka_unit_test(time_limits_do_not_wait_for_large_tables),
     };
 
