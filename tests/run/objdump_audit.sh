@@ -133,19 +133,20 @@ damage "store to the host's part"     memory      set     '\[r13\+'      '41897d
 damage "store behind the context"     memory      set     '\[r13\+'      '4189bd00007f00'
 damage "store behind what is cleared" memory     set     '\[r13\+'      '4189bdf01f0000'
 # Of globals side by side LLVM chooses one by an index sometimes: [r13 + rdi*8 + displacement], rdi is 0 or 1.
-store_of_one() { # FROM_THE_FIRST_GLOBAL
+one_of_two() { # OPCODE FROM_THE_FIRST_GLOBAL
     local at
     at=$("$objdump" --disassemble=choose good.so | sed -n 's/.*dword ptr \[r13+0x\([0-9A-Fa-f]*\)\].*/\1/p')
-    printf '4189bcfd%08x' $((0x$at + $1)) | sed 's/\(..\)\(..\)\(..\)\(..\)$/\4\3\2\1/'
+    printf '%s%08x' "$1" $((0x$at + $2)) | sed 's/\(..\)\(..\)\(..\)\(..\)$/\4\3\2\1/'
 }
-python3 "$LUCET_SRC/tests/run/objdump_patch.py" "$objdump" good.so chosen.so choose '\[r13' "$(store_of_one 0)" \
+python3 "$LUCET_SRC/tests/run/objdump_patch.py" "$objdump" good.so chosen.so choose '\[r13' "$(one_of_two 4189bcfd 0)" \
     >patch.txt
 "$objdump" --audit=verbose chosen.so >report || {
     cat report
     fail "one of two globals, by an index"
 }
-damage "a global behind the last"     memory      choose  '\[r13\+'      "$(store_of_one 8)"
-damage "a global before the guest's part" memory  choose  '\[r13\+'      "$(store_of_one -0x20)"
+damage "a global behind the last"     memory      choose  '\[r13\+'      "$(one_of_two 4189bcfd 8)"
+damage "store before the guest's part" memory     choose  '\[r13\+'      "$(one_of_two 4189bcfd -0x20)"
+damage "load before the guest's part" memory      choose  '\[r13\+'      "$(one_of_two 418b84fd -0x20)"
 damage "the mark read by a guest"     memory      lookup  'gs:\['        65488b0425f8efffff
 damage "gs base written"              instruction set     '\[r13\+'      'f3480faed8'
 damage "context overwritten"          context     keep    '^add rsp'     4d31ed
