@@ -477,8 +477,8 @@ static void kill_switches_win_against_slices(void **state)
     set_end(&s);
 }
 
-/* A search for unused exceptions takes many slices here. Others who ran in the middle of it could throw or
- * search themselves, and it would go on with what is no more; and it may go on on another thread. */
+/* A search for unused exceptions takes several slices here, and is put aside with the guest: what it finds afterwards is
+ * what there is. (test_exception_tables.c looks at how long it keeps others waiting.) */
 static const char wat_exceptions[] =
     "(module (tag $t) (table $kept 1000000 exnref)"
     " (func (export \"catch\") (param $n i32) (result i32) (local $i i32)"
@@ -489,7 +489,7 @@ static const char wat_exceptions[] =
     "     (br_if $l (i32.lt_u (local.get $i) (local.get $n))))"
     "   (local.get $i)))";
 
-static void searches_for_exceptions_are_not_interrupted(void **state)
+static void searches_for_exceptions_go_on_after_slices(void **state)
 {
     struct lucet_alloc_limits limits = lucet_alloc_limits_default();
     struct lucet_region *region;
@@ -507,8 +507,7 @@ static void searches_for_exceptions_are_not_interrupted(void **state)
     for (; is_slice(e, &r); e = lucet_instance_resume(inst, NULL, &r))
         slices++;
     assert_int_equal(lucet_retval_gp(&r.val.returned), 600);
-    /* 600 are less than 20 times what fits; each search lasts for some dozens. */
-    assert_in_range(slices, 1, 100);
+    assert_true(slices > 5); /* there are some 20 searches */
     lucet_instance_release(inst);
     lucet_dl_module_release(m);
     lucet_region_release(region);
@@ -594,7 +593,7 @@ int main(void)
 #endif
         cmocka_unit_test(the_timer_stops),
         cmocka_unit_test(kill_switches_win_against_slices),
-        cmocka_unit_test(searches_for_exceptions_are_not_interrupted),
+        cmocka_unit_test(searches_for_exceptions_go_on_after_slices),
         cmocka_unit_test(what_is_in_transit_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
