@@ -322,6 +322,32 @@ static void several_ways_lead_to_one_caller(void **state)
     end();
 }
 
+/* Who looks for callers leaves nothing behind that others, who look for something else, take for theirs. */
+static void used_ones_become_users(void **state)
+{
+    struct turn t;
+
+    (void)state;
+    for (int depth = 1; depth < 3; depth++) {
+        begin(BY_HOST);
+        struct lucet_instance *caller = add_caller(depth);
+        collect(caller);
+        put_aside(&t, caller, 5);
+        collect(lib);
+        expect_callers(&caller, 1);
+        assert_ptr_not_equal(caller->exceptions, lib->exceptions);
+        assert_int_equal(lucet__store_link(lucet__store_of_instance(lib),
+                                           lucet__store_of_instance(caller), STORE_REFERS),
+                         lucet_error_ok);
+        assert_ptr_equal(caller->exceptions, lib->exceptions);
+        expect_callers(NULL, 0);
+        collect(lib);
+        finish(&t, 5 + 1000 * depth);
+        lucet_instance_release(caller);
+        end();
+    }
+}
+
 /* Each holds its own, whoever goes on first; and one of them goes away as it is. */
 static void many_may_be_put_aside_at_once(void **state)
 {
@@ -407,6 +433,7 @@ int main(void)
         cmocka_unit_test(frames_of_others_runs_are_searched),
         cmocka_unit_test(callers_come_and_go),
         cmocka_unit_test(several_ways_lead_to_one_caller),
+        cmocka_unit_test(used_ones_become_users),
         cmocka_unit_test(many_may_be_put_aside_at_once),
         cmocka_unit_test(runs_begun_by_host_functions_are_searched),
         cmocka_unit_test(who_only_uses_memories_and_tags_is_left_alone),
