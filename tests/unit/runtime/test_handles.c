@@ -6,6 +6,7 @@
 #include "run/guest.h"
 #include "runtime/counting.h"
 #include "runtime/instance.h"
+#include "runtime/module.h"
 
 #define I10 "i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 "
 #define TEN "IIIIIIIIII"
@@ -234,6 +235,40 @@ static void the_general_way_has_the_same_values(void **state)
     end();
 }
 
+/* lucetc makes none for what it does not export, and who knows who has made an artifact. */
+static void functions_without_an_entry_have_no_handles(void **state)
+{
+    struct lucet_func f;
+
+    (void)state;
+    begin();
+    struct lucet_artifact *a = &module->artifact;
+    const struct lucet_module_type *types = a->types;
+    const struct lucet_module_func *funcs = a->funcs;
+    const struct lucet_module_export *e = lucet_artifact_export(a, "plain", 5);
+    const uint32_t type = funcs[e->index].type;
+    for (int k = 0; k < 3; k++) {
+        struct lucet_module_type *other_types = malloc((type + 1) * sizeof(*types));
+        struct lucet_module_func *other_funcs = malloc((e->index + 1) * sizeof(*funcs));
+        memcpy(other_types, types, (type + 1) * sizeof(*types));
+        memcpy(other_funcs, funcs, (e->index + 1) * sizeof(*funcs));
+        if (k == 1)
+            other_types[type].entry = 0;
+        if (k == 2)
+            other_funcs[e->index].code = 0;
+        a->types = other_types;
+        a->funcs = other_funcs;
+        assert_int_equal(lucet_dl_module_func(module, "plain", NULL, &f),
+                         k ? lucet_error_unsupported : lucet_error_ok);
+        assert_true((f.module_id != 0) == (k == 0));
+        a->types = types;
+        a->funcs = funcs;
+        free(other_types);
+        free(other_funcs);
+    }
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -241,6 +276,7 @@ int main(void)
         cmocka_unit_test(functions_given_by_handle_are_held),
         cmocka_unit_test(signatures_are_compared_to_their_end),
         cmocka_unit_test(handles_are_of_exported_functions),
+        cmocka_unit_test(functions_without_an_entry_have_no_handles),
         cmocka_unit_test(the_general_way_has_the_same_values),
     };
 
