@@ -78,6 +78,13 @@ echo '(module (import "wasi_snapshot_preview1" "fd_close" (func (param i32) (res
 check "WASI, not allowed" "1 wasi.wat: error: no binding for imported function \"fd_close\" of module \"wasi_snapshot_preview1\": lucetc wants it in a --bindings file, or --wasi or --allow-undefined" \
     "$(answers lucetc wasi.wat)"
 
+check "too few arguments" "2 lucet-wasi: f takes 1 argument (i32), not 0" "$(answers lucet-wasi --invoke f f.so)"
+check "too many arguments" "2 lucet-wasi: f takes 1 argument (i32), not 3" \
+    "$(answers lucet-wasi --invoke f f.so 1 2 3)"
+check "an argument that is none" '2 lucet-wasi: argument 1 of f is no number of its type: "x"' \
+    "$(answers lucet-wasi --invoke f f.so x)"
+check "no such function" '1 lucet-wasi: f.so exports no function "g"' "$(answers lucet-wasi --invoke g f.so)"
+
 # --- Output that gets lost ---
 
 lost() { # COMMAND…: standard output is full

@@ -90,6 +90,27 @@ static enum lucet_val_type type_of(char letter)
     }
 }
 
+/* How many arguments a function wants, and of which types. */
+static void complain_count(const struct cli *cli, const char *name, const char *signature,
+                           const char *colon)
+{
+    char types[200] = "";
+    size_t given = 0;
+
+    while (cli->args[given]) {
+        given++;
+    }
+    for (const char *p = signature; p < colon; p++) {
+        const size_t used = strlen(types);
+        snprintf(types + used, sizeof types - used, "%s%s", used ? ", " : "",
+                 lucet_val_type_name(type_of(*p)));
+    }
+    const bool some = signature < colon;
+    cli_complain("%.200s takes %zu argument%s%s%s%s, not %zu", name, (size_t)(colon - signature),
+                 colon - signature == 1 ? "" : "s", some ? " (" : "", types, some ? ")" : "",
+                 given);
+}
+
 int invoke(const struct cli *cli, const struct lucet_dl_module *module, struct lucet_instance *inst,
            struct lucet_wasi_ctx *ctx)
 {
@@ -111,7 +132,7 @@ int invoke(const struct cli *cli, const struct lucet_dl_module *module, struct l
         }
     }
     if (signature + argc < colon || cli->args[argc]) {
-        cli_complain("%.200s takes %zu arguments", name, (size_t)(colon - signature));
+        complain_count(cli, name, signature, colon);
         return EXIT_USAGE;
     }
     for (; colon[1 + nresults] && nresults < VALUES; nresults++) {
