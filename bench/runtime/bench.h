@@ -24,6 +24,8 @@ struct engine {
     void (*call_by_handle)(unsigned n);
     void (*call_by_stub)(unsigned n);
     void (*call_handler)(unsigned n); /* by the fastest way, a function that stores and calls */
+    void (*call_limited)(unsigned n); /* the same with a time limit */
+    void (*call_limited_by_host)(unsigned n); /* which the host keeps */
     void (*call_host)(unsigned n);
     void (*call_none)(unsigned n); /* call_host's loop without the calls */
 

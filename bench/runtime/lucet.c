@@ -157,6 +157,25 @@ static void call_handler(unsigned n)
         apply_double(adding);
 }
 
+/* A minute each. */
+static void call_with_limit(unsigned n, enum lucet_timeout_source source)
+{
+    good(lucet_set_timeout_source(source), "source of time");
+    good(lucet_instance_set_timeout(adding, 60000), "time limit");
+    call_handler(n);
+    good(lucet_instance_set_timeout(adding, 0), "no time limit");
+}
+
+static void call_limited(unsigned n)
+{
+    call_with_limit(n, lucet_timeout_source_timers);
+}
+
+static void call_limited_by_host(unsigned n)
+{
+    call_with_limit(n, lucet_timeout_source_host);
+}
+
 static void call_host(unsigned n)
 {
     const struct lucet_val times = LUCET_VAL_I32((int32_t)n);
@@ -224,6 +243,8 @@ const struct engine bench_lucet = {
     .call_by_handle = call_by_handle,
     .call_by_stub = call_by_stub,
     .call_handler = call_handler,
+    .call_limited = call_limited,
+    .call_limited_by_host = call_limited_by_host,
     .call_host = call_host,
     .call_none = call_none,
     .keep_idle = keep_idle,

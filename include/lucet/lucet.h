@@ -560,6 +560,23 @@ LUCET_API void lucet_kill_switch_release(struct lucet_kill_switch *k);
  * Threads: see `thread_of`. */
 LUCET_API enum lucet_error lucet_instance_set_timeout(struct lucet_instance *inst,
                                                       uint64_t milliseconds);
+/* Who notices that a time limit is over. */
+enum lucet_timeout_source {
+    lucet_timeout_source_timers, /* the kernel: every run with a limit sets a timer of its thread and
+                                    takes it back, two system calls; the default */
+    lucet_timeout_source_host,   /* the host, by calling lucet_expire_timeouts(): runs only read the
+                                    clock */
+};
+/* "timers", "host"; static storage. Any thread. */
+LUCET_API const char *lucet_timeout_source_name(enum lucet_timeout_source source);
+/* For the whole process. Errors: invalid_argument (no such source), instance_not_returned while a
+ * guest runs. */
+LUCET_API enum lucet_error lucet_set_timeout_source(enum lucet_timeout_source source);
+/* Ends the runs whose time is over, on all threads; the host calls it as often as limits are to be
+ * kept exactly, every millisecond, say, from a thread of its own. Returns how many threads have been
+ * sent the stop signal; one that is in a host function is sent it again from time to time. With
+ * timers nothing is to be done. Any thread, also in a host function; in the child of a fork again. */
+LUCET_API size_t lucet_expire_timeouts(void);
 
 /* Time slices, for many guests on one thread. Each following part of a run of the instance (the run
  * itself, and every resumption) lasts `nanoseconds` of wall time at most and then ends as yielded,

@@ -12,6 +12,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 
 #include "lucet/types.h"
 #include "module/abi.h"
@@ -109,6 +110,7 @@ struct thread {
     void *timer, *slice_timer; /* timer_t */
     uint64_t slice_timer_at;   /* when it fires, 0 = never */
     uint32_t slice_again;      /* nanoseconds until it does when a slice cannot end yet */
+    _Atomic uint64_t deadline; /* of its runs, for lucet_expire_timeouts(): see timeout.c */
     int tid;
     bool ready, have_timer, armed, have_slice_timer;
 };
@@ -220,5 +222,7 @@ enum {
 enum lucet_error lucet__thread_prepare(size_t signal_stack_size);
 /* True when any thread is inside lucet__enter(). */
 bool lucet__threads_running(void);
+/* `visit` for every thread that is ready, none of which goes away meanwhile. */
+void lucet__threads_each(void (*visit)(struct thread *t, void *arg), void *arg);
 
 #endif

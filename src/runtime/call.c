@@ -108,7 +108,7 @@ static void pop(const struct activation *act)
         if (lucet__stop_requested(act->outer->instance->stop, &reason))
             __atomic_fetch_or(&t->abi.pending, LUCET__PENDING_STOP, __ATOMIC_RELAXED);
     }
-    if (t->armed)
+    if (lucet__timer_is_set(t))
         lucet__timer_set(t);
     if (act->slice || (act->outer && act->outer->slice))
         lucet__slice_end(t, act);
@@ -381,7 +381,8 @@ static bool begin(struct lucet_instance *i, struct activation *act, struct lucet
 static enum lucet_error set_limits(struct activation *act, uint64_t nanoseconds)
 {
     struct lucet_instance *i = act->instance;
-    enum lucet_error e = nanoseconds ? lucet__timer_prepare(&lucet__thread) : lucet_error_ok;
+    const bool by_timer = nanoseconds && !lucet__host_keeps_time();
+    enum lucet_error e = by_timer ? lucet__timer_prepare(&lucet__thread) : lucet_error_ok;
 
     if (nanoseconds && e == lucet_error_ok)
         act->deadline = lucet__now() + nanoseconds;

@@ -282,7 +282,7 @@ void lucet__stop_handler(int sig, siginfo_t *info, void *context)
 
 const char lucet__thread_mark;
 
-static void send_signal(pid_t tid)
+void lucet__stop_signal_send(pid_t tid)
 {
     siginfo_t info = {.si_signo = lucet__stop_signal(), .si_code = SI_QUEUE};
 
@@ -301,7 +301,7 @@ static enum lucet_kill_result tell(struct stop *s, int next)
     bool in_host = current != atomic_load_explicit(&s->act, memory_order_relaxed) ||
                    __atomic_load_n(&t->abi.guest_frame, __ATOMIC_RELAXED) != NULL;
 
-    send_signal(t->tid);
+    lucet__stop_signal_send(t->tid);
     atomic_store(&s->state, next);
     return in_host ? lucet_kill_pending : lucet_kill_signalled;
 }

@@ -87,6 +87,8 @@ void lucet__stop_preempt(struct stop *s);
 /* Time is up, on the thread that runs; false: someone else was first. Safe in signal handlers. */
 bool lucet__stop_expire(struct stop *s);
 void lucet__stop_handler(int sig, siginfo_t *info, void *context);
+/* To a thread of this process that exists: its handler looks what there is to stop. */
+void lucet__stop_signal_send(pid_t tid);
 /* Ends the current activation as terminated. */
 LUCET_NORETURN void lucet__terminate(struct activation *act, enum lucet_terminated_reason reason,
                                      void *provided);

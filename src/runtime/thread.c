@@ -74,6 +74,7 @@ static void in_child(void)
     t->have_timer = t->armed = t->have_slice_timer = false;
     t->slice_timer_at = 0;
     t->tid = (int)syscall(SYS_gettid);
+    lucet__deadline_in_child(t);
     lucet__stop_prepare();
 }
 
@@ -165,14 +166,24 @@ enum lucet_error lucet__thread_prepare(size_t signal_stack_size)
     return lucet_error_ok;
 }
 
+void lucet__threads_each(void (*visit)(struct thread *t, void *arg), void *arg)
+{
+    pthread_mutex_lock(&mutex);
+    for (struct thread *t = threads; t; t = t->next)
+        visit(t, arg);
+    pthread_mutex_unlock(&mutex);
+}
+
+static void note_running(struct thread *t, void *running)
+{
+    *(bool *)running |= __atomic_load_n(&t->current, __ATOMIC_ACQUIRE) != NULL;
+}
+
 bool lucet__threads_running(void)
 {
     bool running = false;
 
-    pthread_mutex_lock(&mutex);
-    for (struct thread *t = threads; t; t = t->next)
-        running |= __atomic_load_n(&t->current, __ATOMIC_ACQUIRE) != NULL;
-    pthread_mutex_unlock(&mutex);
+    lucet__threads_each(note_running, &running);
     return running;
 }
 

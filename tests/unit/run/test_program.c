@@ -306,6 +306,37 @@ static void join(struct running *r)
     assert_int_equal(r->error, lucet_error_runtime_terminated);
 }
 
+static atomic_bool time_is_kept;
+
+static void *keep_time(void *arg)
+{
+    while (atomic_load(&time_is_kept)) {
+        lucet_expire_timeouts();
+        usleep(300);
+    }
+    return arg;
+}
+
+/* By handle; the host keeps the time. */
+static void ends_at_once(struct lucet_instance *i)
+{
+    pthread_t keeper;
+    struct lucet_func f;
+    struct lucet_result r;
+
+    assert_int_equal(lucet_set_timeout_source(lucet_timeout_source_host), lucet_error_ok);
+    assert_int_equal(lucet_dl_module_func(test.module, "forever", ":", &f), lucet_error_ok);
+    atomic_store(&time_is_kept, true);
+    assert_int_equal(pthread_create(&keeper, NULL, keep_time, NULL), 0);
+    const double began = set_seconds();
+    assert_int_equal(lucet_func_call(&f, i, NULL, &r), lucet_error_runtime_terminated);
+    assert_int_equal(r.val.terminated.reason, lucet_terminated_reason_timeout);
+    assert_true(set_seconds() - began < 0.7);
+    atomic_store(&time_is_kept, false);
+    pthread_join(keeper, NULL);
+    assert_int_equal(lucet_set_timeout_source(lucet_timeout_source_timers), lucet_error_ok);
+}
+
 static void a_thread_ends_with_the_time_of_the_run_that_made_it(void **state)
 {
     (void)state;
@@ -341,6 +372,8 @@ static void a_thread_ends_with_the_time_of_the_run_that_made_it(void **state)
         assert_int_equal(b.result.val.terminated.reason, lucet_terminated_reason_timeout);
     }
     assert_true(set_seconds() - over < 5);
+    assert_int_equal(lucet_instance_reset(made), lucet_error_ok);
+    ends_at_once(made);
     /* The embedder's own word for it. */
     assert_int_equal(lucet_instance_reset(made), lucet_error_ok);
     assert_int_equal(lucet_instance_set_timeout(made, 0), lucet_error_ok);

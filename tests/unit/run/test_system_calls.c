@@ -225,6 +225,12 @@ static void set_long_limit(int g)
     GOOD(lucet_instance_set_timeout(it.inst, 60000));
 }
 
+static void set_long_limit_of_the_hosts(int g)
+{
+    set_long_limit(g);
+    GOOD(lucet_set_timeout_source(lucet_timeout_source_host));
+}
+
 static void exceed_limit(int g)
 {
     (void)g;
@@ -459,6 +465,7 @@ static const struct situation situations[] = {
     {"release of what has written much", PLAIN, grown, end_instance},
     {"run with a time limit", PLAIN, set_long_limit, keep_limit},
     {"time limit that is exceeded", PLAIN, set_limit, exceed_limit},
+    {"run with a time limit, kept by the host", PLAIN, set_long_limit_of_the_hosts, keep_limit},
     {"first time slice of a thread", PLAIN, set_slices, in_slices},
     {"time slices", PLAIN, had_slices, in_slices},
     {"`memory.atomic.wait`, `notify`", SEVERAL, instance, wait_in_guest},

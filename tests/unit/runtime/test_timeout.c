@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -335,6 +336,39 @@ static void timers_of_others_reach_their_handler(void **state)
     set_end(&s);
 }
 
+/* ---- All of it also where the host keeps the time ------------------------------------------ */
+
+static struct {
+    pthread_t thread;
+    atomic_bool stop;
+} keeper;
+
+static void *keep_time(void *arg)
+{
+    while (!atomic_load(&keeper.stop)) {
+        lucet_expire_timeouts();
+        usleep(300);
+    }
+    return arg;
+}
+
+static int begin_to_keep_time(void **state)
+{
+    (void)state;
+    others = others_and_ours = 0;
+    atomic_store(&keeper.stop, false);
+    return lucet_set_timeout_source(lucet_timeout_source_host) != lucet_error_ok ||
+           pthread_create(&keeper.thread, NULL, keep_time, NULL) != 0;
+}
+
+static int end_to_keep_time(void **state)
+{
+    (void)state;
+    atomic_store(&keeper.stop, true);
+    pthread_join(keeper.thread, NULL);
+    return lucet_set_timeout_source(lucet_timeout_source_timers) != lucet_error_ok;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -347,5 +381,8 @@ int main(void)
         cmocka_unit_test(nested_runs_have_limits_of_their_own),
         cmocka_unit_test(timers_of_others_reach_their_handler),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const int failed = cmocka_run_group_tests_name("timers", tests, NULL, NULL);
+
+    return failed + cmocka_run_group_tests_name("the host keeps the time", tests,
+                                                begin_to_keep_time, end_to_keep_time);
 }

@@ -33,7 +33,7 @@ static struct set set_up(void)
 /* Asserting is left to the main thread. */
 static struct {
     struct lucet_instance *inst;
-    enum lucet_error attached, without, with;
+    enum lucet_error attached, without, changed, by_host, with;
     bool failed, says;
     struct lucet_result result;
 } run;
@@ -46,13 +46,16 @@ static void *run_without_timer(void *arg)
     run.attached = lucet_thread_attach(0);
     run.without = lucet_instance_run(run.inst, "short", 0, NULL, &run.result);
     run.says = strstr(lucet_error_detail(), "timer") != NULL;
+    run.changed = lucet_set_timeout_source(lucet_timeout_source_host);
+    run.by_host = lucet_instance_run(run.inst, "short", 0, NULL, &r);
     failing_end();
+    lucet_set_timeout_source(lucet_timeout_source_timers);
     run.failed = failing_happened();
     run.with = lucet_instance_run(run.inst, "short", 0, NULL, &r);
     return arg;
 }
 
-/* A thread that has had none yet. */
+/* A thread that has had none yet. The host needs none for the limits it keeps. */
 static void a_limit_that_cannot_be_kept_is_an_error(void **state)
 {
     pthread_t thread;
@@ -69,6 +72,8 @@ static void a_limit_that_cannot_be_kept_is_an_error(void **state)
     assert_int_equal(run.without, lucet_error_no_memory);
     assert_int_equal(run.result.tag, lucet_result_tag_errored);
     assert_true(run.says);
+    assert_int_equal(run.changed, lucet_error_ok);
+    assert_int_equal(run.by_host, lucet_error_ok);
     assert_int_equal(run.with, lucet_error_ok);
     set_end(&s);
 }
