@@ -75,7 +75,7 @@ case $mode in
 --tsan)
     tests='^unit_(run|runtime)_'
     if [ "${LUCET_TSAN:-}" = quick ]; then
-        tests+='((kill_states|program|wasi_program|neighbours|slice|yield|shared|fresh|linking|region|stores|timeout|load)(_on_demand)?|'
+        tests+='((kill_states|program|wasi_program|neighbours|slice|yield|shared|fresh|linking|region|stores|timeout|expire|bound|load)(_on_demand)?|'
         tests+='(bulk|deep_stacks|failures|faults|host|image|kill|locked|memories|memory|owners|scanners|segments?|soak|stack|threads|traps)_on_demand)$'
     else
         export LUCET_KILLS=${LUCET_KILLS:-100000}
