@@ -274,6 +274,43 @@ static void what_comes_to_the_host_counts(void **state)
     lucet_instance_release(i);
 }
 
+/* Of one that no instance has, and of one that nobody else has. */
+static void one_lives_as_long_as_the_host_holds_it(void **state)
+{
+    struct lucet_exception *e;
+    struct lucet_val v;
+
+    (void)state;
+    begin();
+    struct lucet_instance *i = sets_instance();
+    const long blocks = counting_counts.blocks;
+    assert_null(lucet__exception_find(i->exceptions, 5)); /* it has no set */
+    assert_int_equal(lucet_exception_new(sets_tag(i, "n"), 1, &LUCET_VAL_I64(7), &e),
+                     lucet_error_ok);
+    for (int k = 0; k < 3; k++)
+        lucet_exception_retain(e);
+    for (int k = 0; k < 3; k++) {
+        lucet_exception_release(e);
+        assert_int_equal(counting_counts.blocks, blocks + 1);
+        assert_int_equal(lucet_exception_value(e, 0, &v), lucet_error_ok);
+        assert_int_equal(v.inner_val.as_i64, 7);
+    }
+    lucet_exception_release(e);
+    assert_int_equal(counting_counts.blocks, blocks);
+    e = sets_add(i, 8);
+    const uint64_t ref = e->ref;
+    lucet_exception_retain(e);
+    lucet_exception_retain(e);
+    for (int k = 0; k < 2; k++) {
+        collect(i);
+        assert_ptr_equal(lucet__exception_find(i->exceptions, ref), e);
+        lucet_exception_release(e);
+    }
+    collect(i);
+    assert_null(lucet__exception_find(i->exceptions, ref));
+    lucet_instance_release(i);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +321,7 @@ int main(void)
         cmocka_unit_test(what_is_in_use_survives_collections_of_the_set_it_comes_to),
         cmocka_unit_test(collections_may_be_as_many_as_one_likes),
         cmocka_unit_test(what_comes_to_the_host_counts),
+        cmocka_unit_test(one_lives_as_long_as_the_host_holds_it),
     };
     return cmocka_run_group_tests(tests, sets_set_up, sets_tear_down);
 }
