@@ -9,6 +9,7 @@ enum { MANY = 1500 };
 static const char wat[] =
     "(module (tag $n (export \"n\") (param i64)) (tag $in (export \"in\") (param i64 exnref "
     "funcref))"
+    " (tag (export \"references\") (param funcref exnref))"
     " (table $t (export \"t\") 100 exnref) (elem declare func $f) (func $f)"
     " (func $make (export \"make\") (param i64) (result exnref)"
     "   (block $h (result exnref)"
@@ -85,8 +86,10 @@ static void all_are_found_while_a_set_grows(void **state)
             ;
         expect_all(s, refs, MANY);
         assert_int_equal(s->count, MANY + without_memory);
-        if (!without_memory)
+        if (!without_memory) {
             assert_in_range(longest_chain(s), 1, 10);
+            assert_int_equal(s->table.bits, 12); /* no larger than they need */
+        }
         lucet_instance_release(i);
         assert_int_equal(counting_counts.blocks, blocks);
     }
@@ -274,6 +277,50 @@ static void what_comes_to_the_host_counts(void **state)
     lucet_instance_release(i);
 }
 
+/* Its first value, and its last. */
+static void what_outlives_its_instances_refers_to_nothing(void **state)
+{
+    const uint64_t values[][2] = {{0x1000, 0}, {0x2000, 0}};
+
+    (void)state;
+    begin();
+    struct lucet_instance *i = sets_instance();
+    struct lucet_exception *e = lucet__exception_new(sets_tag(i, "references"), values);
+    assert_non_null(e);
+    lucet__exception_add(lucet__exceptions_of(i), e);
+    lucet_instance_release(i);
+    assert_null(e->of);
+    assert_int_equal(e->values[0][0], 0);
+    assert_int_equal(e->values[1][0], 0);
+    lucet_exception_release(e);
+}
+
+/* All or nothing, whether the instances were linked before or not. */
+static void a_set_is_made_at_first_use(void **state)
+{
+    (void)state;
+    begin();
+    for (int linked = 0; linked < 2; linked++) {
+        const long before = counting_counts.blocks;
+        struct lucet_instance *i[2] = {sets_instance(), sets_instance()};
+        if (linked)
+            sets_link(i[0], i[1]);
+        const long blocks = counting_counts.blocks;
+        for (int n = 0; n < 2; n++) {
+            counting_counts.fails_after = n;
+            assert_null(lucet__exceptions_of(i[0]));
+            counting_counts.fails_after = -1;
+            assert_int_equal(counting_counts.blocks, blocks);
+        }
+        const struct exceptions *s = lucet__exceptions_of(i[0]);
+        assert_int_equal(s->users, 1 + linked);
+        assert_true((i[1]->exceptions == s) == linked);
+        lucet_instance_release(i[0]);
+        lucet_instance_release(i[1]);
+        assert_int_equal(counting_counts.blocks, before);
+    }
+}
+
 /* Of one that no instance has, and of one that nobody else has. */
 static void one_lives_as_long_as_the_host_holds_it(void **state)
 {
@@ -321,6 +368,8 @@ int main(void)
         cmocka_unit_test(what_is_in_use_survives_collections_of_the_set_it_comes_to),
         cmocka_unit_test(collections_may_be_as_many_as_one_likes),
         cmocka_unit_test(what_comes_to_the_host_counts),
+        cmocka_unit_test(what_outlives_its_instances_refers_to_nothing),
+        cmocka_unit_test(a_set_is_made_at_first_use),
         cmocka_unit_test(one_lives_as_long_as_the_host_holds_it),
     };
     return cmocka_run_group_tests(tests, sets_set_up, sets_tear_down);
