@@ -284,7 +284,7 @@ static bool bind(struct thread *t, struct lucet_instance *i)
 enum lucet_error lucet__func_call_unbound(const struct lucet_func *f, struct lucet_instance *i,
                                           union lucet_raw *raw, struct lucet_result *result)
 {
-    if (!i || i->stop->depth || !bind(&lucet__thread, i))
+    if (!i || i->ready != f->quick_id || i->stop->depth || !bind(&lucet__thread, i))
         return lucet__func_call_generally(f, i, raw, result);
     return lucet_func_call(f, i, raw, result);
 }

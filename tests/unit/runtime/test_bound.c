@@ -2,11 +2,11 @@
  * what it is nobody's. */
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "run/guest.h"
 #include "runtime/activation.h"
 #include "runtime/instance.h"
+#include "runtime/same_place.h"
 #include "runtime/stop.h"
 #include "runtime/x86_64/machine.h"
 
@@ -15,7 +15,8 @@ static const char wat[] =
     " (func (export \"closed\") (result i32) (i32.const 7))"
     " (func (export \"open\") (result i32)"
     "   (i32.store (i32.const 0) (i32.const 8)) (call $f) (i32.load (i32.const 0)))"
-    " (func (export \"trap\") (result i32) unreachable))";
+    " (func (export \"trap\") (result i32) unreachable)"
+    " (func (export \"open trap\") (result i32) (call $f) unreachable))";
 
 static const char shared_wat[] =
     "(module (import \"h\" \"f\" (func $f)) (import \"o\" \"m\" (memory 1))"
@@ -51,57 +52,6 @@ static void host(struct lucet_vmctx *ctx)
         assert_int_equal(call(&closed, within), 7);
     if (yields)
         lucet_vmctx_yield(ctx, NULL);
-}
-
-/* A block that is given back is the next one of its size. */
-struct block {
-    size_t size;
-    struct block *next;
-};
-static struct block *blocks;
-static bool no_memory;
-static pthread_mutex_t blocks_mutex = PTHREAD_MUTEX_INITIALIZER;
-
-static void *block_new(void *context, size_t size)
-{
-    struct block **link = &blocks, *b;
-
-    (void)context;
-    if (no_memory)
-        return NULL;
-    pthread_mutex_lock(&blocks_mutex);
-    while (*link && (*link)->size != size)
-        link = &(*link)->next;
-    b = *link;
-    if (b)
-        *link = b->next;
-    pthread_mutex_unlock(&blocks_mutex);
-    if (!b && (b = malloc(sizeof(*b) + size)))
-        b->size = size;
-    return b ? b + 1 : NULL;
-}
-
-static void block_free(void *context, void *p)
-{
-    struct block *b = (struct block *)p - 1;
-
-    (void)context;
-    pthread_mutex_lock(&blocks_mutex);
-    b->next = blocks;
-    blocks = b;
-    pthread_mutex_unlock(&blocks_mutex);
-}
-
-static void *block_resize(void *context, void *p, size_t size)
-{
-    const struct block *b = (struct block *)p - 1;
-    void *new = block_new(context, size);
-
-    if (!new)
-        return NULL;
-    memcpy(new, p, b->size < size ? b->size : size);
-    block_free(context, p);
-    return new;
 }
 
 static struct lucet_region *region_with(uint64_t hostcall_reservation)
@@ -335,9 +285,9 @@ static void one_that_was_cancelled_without_memory(void **state)
         assert_int_equal(lucet_func_call(&many, i, values, NULL), lucet_error_ok);
     assert_ptr_equal(lucet__thread.bound, i);
     cancel(i);
-    no_memory = true;
+    same_place_full = true;
     assert_int_equal(lucet_func_call(&many, i, values, NULL), lucet_error_no_memory);
-    no_memory = false;
+    same_place_full = false;
     assert_ptr_equal(lucet__thread.bound, LUCET__UNBOUND);
     assert_int_equal(lucet_func_call(&many, i, values, NULL), lucet_error_runtime_terminated);
     lucet_instance_release(i);
@@ -382,6 +332,55 @@ static void another_that_was_cancelled_in_the_place_of_one_that_is_gone(void **s
     lucet_dl_module_release(users);
     lucet_dl_module_release(owners);
     lucet_region_release(tight);
+    end();
+}
+
+/* What killers and handlers see of it while it runs. */
+static struct {
+    const struct activation *current, *act;
+    const struct lucet_activation *abi;
+    bool running, in_host;
+    uint32_t depth;
+} found;
+
+static enum lucet_signal_behavior look(struct lucet_instance *i, const enum lucet_trapcode *code,
+                                       int sig, const lucet_siginfo *info, const void *context)
+{
+    (void)code, (void)sig, (void)info, (void)context;
+    found.current = lucet__thread.current;
+    found.act = atomic_load(&i->stop->act);
+    found.abi = atomic_load(&i->stop->abi);
+    found.running = atomic_load(&i->stop->running);
+    found.in_host = lucet__thread.abi.guest_frame != NULL;
+    found.depth = i->stop->depth;
+    return lucet_signal_behavior_default;
+}
+
+static void one_that_faults_is_seen_running(void **state)
+{
+    begin();
+    (void)state;
+    struct lucet_func open_trap;
+    struct lucet_instance *i = guest_instance(region, module, linker, NULL);
+    assert_int_equal(lucet_dl_module_func(module, "open trap", ":i", &open_trap), 0);
+    assert_int_equal(open_trap.effects, 0);
+    assert_int_equal(lucet_instance_set_signal_handler(i, look), lucet_error_ok);
+    const struct lucet_func *const ways[] = {&trap, &open_trap};
+    for (size_t k = 0; k < sizeof(ways) / sizeof(*ways); k++) {
+        union lucet_raw v;
+        bind_to(i);
+        memset(&found, 0, sizeof(found));
+        assert_int_equal(lucet_func_call(ways[k], i, &v, NULL), lucet_error_runtime_fault);
+        assert_ptr_equal(found.current, &i->act);
+        assert_ptr_equal(found.act, &i->act);
+        assert_ptr_equal(found.abi, &lucet__thread.abi);
+        assert_true(found.running && !found.in_host);
+        assert_int_equal(found.depth, 1);
+        assert_int_equal(i->stop->depth, 0);
+        assert_false(atomic_load(&i->stop->running));
+        assert_int_equal(lucet_instance_reset(i), lucet_error_ok);
+    }
+    lucet_instance_release(i);
     end();
 }
 
@@ -502,7 +501,6 @@ static void nothing_is_no_instance(void **state)
 
 int main(void)
 {
-    const struct lucet_allocator allocator = {block_new, block_resize, block_free, NULL};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(another_in_the_place_of_one_that_is_gone),
         cmocka_unit_test(one_that_was_on_another_thread),
@@ -511,12 +509,13 @@ int main(void)
         cmocka_unit_test(one_that_was_cancelled),
         cmocka_unit_test(one_that_was_cancelled_without_memory),
         cmocka_unit_test(another_that_was_cancelled_in_the_place_of_one_that_is_gone),
+        cmocka_unit_test(one_that_faults_is_seen_running),
         cmocka_unit_test(one_on_a_thread_made_by_one_that_ran_another),
         cmocka_unit_test(one_on_a_thread_made_by_one_that_ran_it),
         cmocka_unit_test(nothing_is_no_instance),
     };
 
-    if (lucet_set_allocator(&allocator) != lucet_error_ok)
+    if (!same_place_allocate())
         return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
