@@ -357,6 +357,15 @@ enum lucet_error lucet__finish(struct lucet_instance *i, struct activation *act,
     return e;
 }
 
+/* What goes on, or is another thread of a run, may find its time over. Where the host keeps the time it
+ * may look between such parts only, and would never end what has short ones. */
+static void expire(const struct lucet_instance *i, const struct activation *act)
+{
+    if (act->deadline && (i->state == INSTANCE_YIELDED || i->deadline) &&
+        lucet__now() >= act->deadline)
+        lucet__stop_expire(i->stop);
+}
+
 /* Counts the run in. False: it was cancelled before. */
 static bool begin(struct lucet_instance *i, struct activation *act, struct lucet_result *result)
 {
@@ -375,6 +384,7 @@ static bool begin(struct lucet_instance *i, struct activation *act, struct lucet
     i->start_done = true;
     lucet_exception_release(i->uncaught);
     i->uncaught = NULL;
+    expire(i, act);
     return true;
 }
 

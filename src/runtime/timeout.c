@@ -97,12 +97,14 @@ static void publish(struct thread *t, uint64_t deadline)
 void lucet__timer_set(struct thread *t)
 {
     struct itimerspec when = {.it_interval = {.tv_nsec = REPEAT_NS}};
+    const bool by_host = lucet__host_keeps_time();
     uint64_t earliest = earliest_deadline(t->current);
 
-    if (lucet__host_keeps_time()) {
-        publish(t, earliest);
+    /* Also what is left there by a run that began while the source changed. */
+    if (by_host || atomic_load_explicit(&t->deadline, memory_order_relaxed) != 0)
+        publish(t, by_host ? earliest : 0);
+    if (by_host)
         earliest = 0;
-    }
     if (!t->have_timer)
         return;
     if (is_stopping(t->current))

@@ -8,6 +8,7 @@
 #include "run/set.h"
 #include "runtime/activation.h"
 #include "runtime/instance.h"
+#include "runtime/module.h"
 
 #define TELLING UINT64_MAX /* timeout.c */
 
@@ -15,7 +16,10 @@ static const char wat[] = "(module (import \"h\" \"f\" (func $f))"
                           " (func (export \"loop\") (loop (br 0)))"
                           " (func (export \"host\") (call $f))"
                           " (func (export \"host loop\") (call $f) (loop (br 0)))"
-                          " (func (export \"short\") (result i32) (i32.const 9)))";
+                          " (func (export \"host for ever\") (loop (call $f) (br 0)))"
+                          " (func (export \"short\") (result i32) (i32.const 9))"
+                          " (func (export \"fault\") (unreachable))"
+                          " (tag $t) (func (export \"throw\") (throw $t)))";
 
 static void (*in_host)(struct lucet_vmctx *ctx);
 
@@ -207,7 +211,181 @@ static void an_inner_run_gives_the_outer_ones_time_back(void **state)
     end(&s);
 }
 
+/* ---- What is cut into parts ---- */
+
+static enum lucet_error resume_until_it_ends(struct lucet_instance *i, struct lucet_result *r)
+{
+    const double began = set_seconds();
+    enum lucet_error e = lucet_error_ok;
+
+    while (e == lucet_error_ok && r->tag == lucet_result_tag_yielded) {
+        assert_true(set_seconds() - began < 10);
+        lucet_expire_timeouts(); /* never meets a run */
+        e = lucet_instance_resume(i, NULL, r);
+    }
+    return e;
+}
+
+static void time_that_is_spent_in_short_parts_is_over_without_a_signal(void **state)
+{
+    static const char *const endless[] = {"loop", "host for ever"};
+    struct set s = begin(yields);
+    struct lucet_result r;
+
+    (void)state;
+    lucet_instance_set_timeout(s.a, 5);
+    for (int k = 0; k < 2; k++) {
+        assert_int_equal(lucet_instance_set_slice(s.a, k == 0 ? 200000 : 0), lucet_error_ok);
+        assert_int_equal(lucet_instance_run(s.a, endless[k], 0, NULL, &r), lucet_error_ok);
+        assert_int_equal(resume_until_it_ends(s.a, &r), lucet_error_runtime_terminated);
+        assert_int_equal(r.tag, lucet_result_tag_terminated);
+        assert_int_equal(r.val.terminated.reason, lucet_terminated_reason_timeout);
+        assert_int_equal(lucet_instance_reset(s.a), lucet_error_ok);
+        guest_call(s.a, "short", 0, NULL); /* it has its time again */
+    }
+    end(&s);
+}
+
+/* As of a thread of a guest whose first one has had its time. */
+static void a_run_that_begins_after_its_time_is_over_at_once(void **state)
+{
+    struct set s = begin(sleeps_only);
+    struct lucet_func f;
+
+    (void)state;
+    assert_int_equal(lucet_dl_module_func(s.module, "short", ":i", &f), lucet_error_ok);
+    for (int k = 0; k < 2; k++) {
+        union lucet_raw v;
+        lucet_instance_set_timeout(s.a, 60000);
+        s.a->deadline = 1;
+        assert_int_equal(k ? lucet_func_call(&f, s.a, &v, NULL) : run(s.a, "short"),
+                         lucet_error_runtime_terminated);
+        assert_int_equal(lucet_instance_reset(s.a), lucet_error_ok);
+    }
+    lucet_instance_set_timeout(s.a, 60000);
+    guest_call(s.a, "short", 0, NULL);
+    end(&s);
+}
+
+/* ---- By handle, where something speaks against it ---- */
+
+static void expect_nothing_left(const struct set *s)
+{
+    assert_int_equal(atomic_load(&lucet__thread.deadline), 0);
+    assert_int_equal(s->a->act.deadline, 0);
+    assert_int_not_equal(s->a->ready, s->a->module->id);
+}
+
+static void whatever_becomes_of_a_call_leaves_no_deadline(void **state)
+{
+    struct set s = begin(sleeps_only);
+    struct lucet_func f, fault, throws;
+    struct lucet_kill_switch *k;
+    struct lucet_result r;
+    union lucet_raw v;
+
+    (void)state;
+    assert_int_equal(lucet_dl_module_func(s.module, "short", ":i", &f), lucet_error_ok);
+    assert_int_equal(lucet_dl_module_func(s.module, "fault", ":", &fault), lucet_error_ok);
+    assert_int_equal(lucet_dl_module_func(s.module, "throw", ":", &throws), lucet_error_ok);
+    assert_int_equal(lucet_func_call(&f, s.a, &v, NULL), lucet_error_ok);
+    lucet_instance_set_timeout(s.a, UINT64_MAX);
+    assert_int_equal(lucet_func_call(&f, s.a, &v, &r), lucet_error_ok);
+    expect_nothing_left(&s);
+    assert_int_equal(lucet_func_call(&f, s.a, NULL, &r), lucet_error_invalid_argument);
+    expect_nothing_left(&s);
+    assert_int_equal(lucet_func_call(&throws, s.a, NULL, &r), lucet_error_runtime_threw);
+    expect_nothing_left(&s);
+    assert_non_null(s.a->uncaught);
+    assert_int_equal(lucet_func_call(&f, s.a, &v, &r), lucet_error_ok);
+    assert_null(s.a->uncaught); /* it was that run's */
+    assert_int_equal(lucet_instance_kill_switch(s.a, &k), lucet_error_ok);
+    assert_int_equal(lucet_kill_switch_terminate(k), lucet_kill_cancelled);
+    lucet_kill_switch_release(k);
+    assert_int_equal(lucet_func_call(&f, s.a, &v, &r), lucet_error_runtime_terminated);
+    assert_int_equal(r.val.terminated.reason, lucet_terminated_reason_remote);
+    expect_nothing_left(&s);
+    assert_int_equal(lucet_instance_reset(s.a), lucet_error_ok);
+    assert_int_equal(lucet_func_call(&fault, s.a, NULL, &r), lucet_error_runtime_fault);
+    expect_nothing_left(&s);
+    assert_int_equal(lucet_func_call(&f, s.a, &v, &r), lucet_error_instance_not_returned);
+    expect_nothing_left(&s);
+    end(&s);
+}
+
+static void slices_end_calls_that_are_limited_too(void **state)
+{
+    struct set s = begin(sleeps_only);
+    struct lucet_func loop;
+    struct lucet_result r;
+
+    (void)state;
+    assert_int_equal(lucet_dl_module_func(s.module, "loop", ":", &loop), lucet_error_ok);
+    lucet_instance_set_timeout(s.a, 60000);
+    assert_int_equal(lucet_instance_set_slice(s.a, 1000000), lucet_error_ok);
+    assert_int_equal(lucet_func_call(&loop, s.a, NULL, &r), lucet_error_ok);
+    assert_int_equal(r.tag, lucet_result_tag_yielded);
+    assert_int_equal(r.val.yielded.reason, lucet_yield_reason_slice);
+    expect_nothing_left(&s);
+    end(&s);
+}
+
+static struct lucet_func of_host;
+static int depth;
+
+/* Its own instance again, whose limit it changes: what has begun keeps its own. */
+static void calls_itself(struct lucet_vmctx *ctx)
+{
+    const uint64_t outer = atomic_load(&lucet__thread.deadline);
+    struct lucet_instance *self = lucet_vmctx_instance(ctx);
+
+    assert_int_not_equal(outer, 0);
+    assert_int_equal(lucet_instance_reset(self), lucet_error_instance_not_returned);
+    assert_int_equal(lucet_instance_set_slice(self, 1000000), lucet_error_instance_not_returned);
+    if (depth++ < 3) {
+        lucet_instance_set_timeout(self, 20000000);
+        assert_int_equal(lucet_func_call(&of_host, self, NULL, NULL), lucet_error_ok);
+        lucet_instance_set_timeout(self, 0);
+        assert_int_equal(run(self, "short"), lucet_error_ok);
+        lucet_instance_set_timeout(self, 60000);
+        assert_int_equal(lucet_func_call(&of_host, inner, NULL, NULL), lucet_error_ok);
+    }
+    assert_int_equal(atomic_load(&lucet__thread.deadline), outer);
+}
+
+static void calls_within_calls_keep_the_first_ones_time(void **state)
+{
+    struct set s = begin(calls_itself);
+
+    (void)state;
+    inner = s.b;
+    lucet_instance_set_timeout(s.b, 20000000);
+    assert_int_equal(lucet_dl_module_func(s.module, "host", ":", &of_host), lucet_error_ok);
+    for (int k = 0; k < 3; k++) {
+        depth = 0;
+        lucet_instance_set_timeout(s.a, 30000);
+        assert_int_equal(lucet_func_call(&of_host, s.a, NULL, NULL), lucet_error_ok);
+        assert_true(depth > 3);
+        expect_nothing_left(&s);
+    }
+    end(&s);
+}
+
 /* ---- The source ---- */
+
+/* As of a run that had begun when the source changed. */
+static void no_deadline_stays_behind_when_the_source_has_changed(void **state)
+{
+    struct set s = begin(sleeps_only);
+
+    (void)state;
+    guest_call(s.a, "short", 0, NULL); /* the thread is ready */
+    assert_int_equal(lucet_set_timeout_source(lucet_timeout_source_timers), lucet_error_ok);
+    atomic_store(&lucet__thread.deadline, UINT64_MAX / 2);
+    guest_call(s.a, "short", 0, NULL);
+    assert_int_equal(lucet_expire_timeouts(), 0);
+    end(&s);
+}
 
 static enum lucet_error while_running;
 
@@ -358,6 +536,12 @@ int main(void)
         cmocka_unit_test(the_signal_comes_again_until_the_run_is_over),
         cmocka_unit_test(calls_by_handle_end_in_time_however_they_go_on),
         cmocka_unit_test(an_inner_run_gives_the_outer_ones_time_back),
+        cmocka_unit_test(time_that_is_spent_in_short_parts_is_over_without_a_signal),
+        cmocka_unit_test(a_run_that_begins_after_its_time_is_over_at_once),
+        cmocka_unit_test(whatever_becomes_of_a_call_leaves_no_deadline),
+        cmocka_unit_test(slices_end_calls_that_are_limited_too),
+        cmocka_unit_test(calls_within_calls_keep_the_first_ones_time),
+        cmocka_unit_test(no_deadline_stays_behind_when_the_source_has_changed),
         cmocka_unit_test(the_source_stays_while_a_guest_runs),
         cmocka_unit_test(no_run_is_forgotten_and_none_pays_for_another),
         cmocka_unit_test(a_run_ends_when_it_has_been_told),
