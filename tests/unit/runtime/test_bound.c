@@ -487,6 +487,58 @@ static void one_on_a_thread_made_by_one_that_ran_it(void **state)
     end();
 }
 
+/* Also where a function could have thrown. */
+static void plain_ones_leave_it_bound(void **state)
+{
+    begin();
+    (void)state;
+    struct lucet_dl_module *m =
+        guest_module("(module (tag $t) (func (export \"f\") (result i32) (i32.const 7))"
+                     " (func (export \"g\") (throw $t)))",
+                     &guest_default);
+    struct lucet_func f, g;
+    assert_int_equal(lucet_dl_module_func(m, "f", ":i", &f), 0);
+    assert_int_equal(lucet_dl_module_func(m, "g", ":", &g), 0);
+    struct lucet_instance *i = guest_instance(region, module, linker, NULL);
+    struct lucet_instance *thrower = guest_instance(region, m, NULL, NULL);
+    for (int round = 0; round < 3; round++) {
+        bind_to(i);
+        assert_int_equal(call(&open_func, i), 8);
+        assert_ptr_equal(lucet__thread.bound, i);
+        assert_int_equal(call(&f, thrower), 7);
+        assert_int_equal(call(&f, thrower), 7);
+        assert_ptr_equal(lucet__thread.bound, thrower);
+        assert_int_equal(lucet_func_call(&g, thrower, NULL, NULL), lucet_error_runtime_threw);
+        assert_ptr_equal(lucet__thread.bound, LUCET__UNBOUND);
+        assert_int_equal(lucet_instance_reset(thrower), lucet_error_ok);
+    }
+    lucet_instance_release(thrower);
+    lucet_instance_release(i);
+    lucet_dl_module_release(m);
+    end();
+}
+
+/* The next call, which wants none, writes nothing there. */
+static void a_result_is_one_calls(void **state)
+{
+    begin();
+    (void)state;
+    const struct lucet_func *const ways[] = {&closed, &open_func};
+    struct lucet_instance *i = guest_instance(region, module, linker, NULL);
+    for (size_t k = 0; k < sizeof(ways) / sizeof(*ways); k++) {
+        struct lucet_result r = {.tag = lucet_result_tag_yielded};
+        union lucet_raw v;
+        bind_to(i);
+        assert_int_equal(lucet_func_call(ways[k], i, &v, &r), lucet_error_ok);
+        assert_int_equal(r.tag, lucet_result_tag_returned);
+        r.tag = lucet_result_tag_yielded;
+        call(ways[k], i);
+        assert_int_equal(r.tag, lucet_result_tag_yielded);
+    }
+    lucet_instance_release(i);
+    end();
+}
+
 static void nothing_is_no_instance(void **state)
 {
     union lucet_raw v;
@@ -512,6 +564,8 @@ int main(void)
         cmocka_unit_test(one_that_faults_is_seen_running),
         cmocka_unit_test(one_on_a_thread_made_by_one_that_ran_another),
         cmocka_unit_test(one_on_a_thread_made_by_one_that_ran_it),
+        cmocka_unit_test(plain_ones_leave_it_bound),
+        cmocka_unit_test(a_result_is_one_calls),
         cmocka_unit_test(nothing_is_no_instance),
     };
 
