@@ -15,6 +15,7 @@ static const char wat[] =
     " (func (export \"closed\") (result i32) (i32.const 7))"
     " (func (export \"open\") (result i32)"
     "   (i32.store (i32.const 0) (i32.const 8)) (call $f) (i32.load (i32.const 0)))"
+    " (func (export \"load\") (param i32) (result i32) (i32.load (local.get 0)))"
     " (func (export \"trap\") (result i32) unreachable)"
     " (func (export \"open trap\") (result i32) (call $f) unreachable))";
 
@@ -539,6 +540,57 @@ static void a_result_is_one_calls(void **state)
     end();
 }
 
+/* Though the thread is bound, gs is that of another memory, which can be read, or points nowhere; and the host has
+ * its own again. */
+static void one_finds_its_memory_whatever_gs_is(void **state)
+{
+    begin();
+    (void)state;
+    struct lucet_func load;
+    assert_int_equal(lucet_dl_module_func(module, "load", "i:i", &load), 0);
+    struct lucet_instance *one = guest_instance(region, module, linker, NULL);
+    struct lucet_instance *other = guest_instance(region, module, linker, NULL);
+    const uint64_t values[] = {(uintptr_t)lucet_instance_heap(other), 1, UINT64_C(0x7fff00000000)};
+    *lucet_instance_heap(one) = 1;
+    *lucet_instance_heap(other) = 2;
+    for (size_t k = 0; k < sizeof(values) / sizeof(*values); k++) {
+        union lucet_raw v = {.i32 = 0};
+        bind_to(other);
+        bind_to(one);
+        machine_set_gs(values[k]);
+        assert_int_equal(lucet_func_call(&load, one, &v, NULL), lucet_error_ok);
+        assert_int_equal(v.i32, 1);
+        assert_true(machine_get_gs() == values[k]);
+        machine_set_gs(one->act.gs);
+        assert_int_equal(lucet_thread_detach(), lucet_error_ok);
+        machine_set_gs(0);
+    }
+    lucet_instance_release(one);
+    lucet_instance_release(other);
+    end();
+}
+
+/* A fault of a closed function is in its own memory, not in that of whose calls came before. */
+static void a_fault_is_in_ones_own_memory(void **state)
+{
+    begin();
+    (void)state;
+    struct lucet_func load;
+    assert_int_equal(lucet_dl_module_func(module, "load", "i:i", &load), 0);
+    struct lucet_instance *one = guest_instance(region, module, linker, NULL);
+    struct lucet_instance *other = guest_instance(region, module, linker, NULL);
+    for (int round = 0; round < 3; round++) {
+        union lucet_raw v = {.i32 = -8};
+        is_at_home(other);
+        bind_to(one);
+        assert_int_equal(lucet_func_call(&load, one, &v, NULL), lucet_error_runtime_fault);
+        assert_int_equal(lucet_instance_reset(one), lucet_error_ok);
+    }
+    lucet_instance_release(one);
+    lucet_instance_release(other);
+    end();
+}
+
 static void nothing_is_no_instance(void **state)
 {
     union lucet_raw v;
@@ -566,6 +618,8 @@ int main(void)
         cmocka_unit_test(one_on_a_thread_made_by_one_that_ran_it),
         cmocka_unit_test(plain_ones_leave_it_bound),
         cmocka_unit_test(a_result_is_one_calls),
+        cmocka_unit_test(one_finds_its_memory_whatever_gs_is),
+        cmocka_unit_test(a_fault_is_in_ones_own_memory),
         cmocka_unit_test(nothing_is_no_instance),
     };
 
