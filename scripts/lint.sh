@@ -1,5 +1,5 @@
 #!/bin/bash
-# lint.sh [--format]: checks formatting and the width of documents, compiles with gcc and clang with
+# lint.sh [--format]: checks formatting and the width of lines, compiles with gcc and clang with
 # warnings as errors, and runs clang-tidy, cppcheck and shellcheck. With --format it only rewrites
 # the sources' format.
 set -euo pipefail
@@ -13,6 +13,7 @@ sources() { # PATTERN…: tracked and new files of ours that match
     done
 }
 mapfile -t c_files < <(sources '*.c' '*.h')
+mapfile -t assembly < <(sources '*.S' '*.inc')
 mapfile -t documents < <(sources '*.md')
 mapfile -t scripts < <(sources '*.sh' '*.bash' .ci/run share/lucet-perf)
 
@@ -74,8 +75,8 @@ run_cppcheck() {
         "${files[@]}"
 }
 
-# Lines of documents, and of public headers, have at most 100 columns. Rows of tables, blocks of code and what has a web
-# address in it cannot be wrapped.
+# Lines of documents and of sources have at most 100 columns. Rows of tables, blocks of code and what
+# has a web address in it cannot be wrapped.
 columns() { # FILE…
     python3 - "$@" <<'PY'
 import sys
@@ -97,7 +98,7 @@ PY
 }
 
 check format clang-format-22 --dry-run -Werror "${c_files[@]}"
-check documents columns "${documents[@]}" include/lucet/*.h
+check columns columns "${documents[@]}" "${c_files[@]}" "${assembly[@]}"
 check shellcheck shellcheck "${scripts[@]}"
 check gcc compile gcc build-lint-gcc
 check clang compile clang-22 build-lint-clang

@@ -62,12 +62,15 @@ typedef wasm_trap *callback(void *env, caller *c, union raw *values, size_t n);
     X(void, wasmtime_error_message, (const error *, struct vec *))                                 \
     X(pool_config *, wasmtime_pooling_allocation_config_new, (void))                               \
     X(void, wasmtime_pooling_allocation_config_delete, (pool_config *))                            \
-    X(void, wasmtime_pooling_allocation_config_total_core_instances_set, (pool_config *, uint32_t)) \
+    X(void, wasmtime_pooling_allocation_config_total_core_instances_set,                           \
+      (pool_config *, uint32_t))                                                                   \
     X(void, wasmtime_pooling_allocation_config_total_memories_set, (pool_config *, uint32_t))      \
     X(void, wasmtime_pooling_allocation_config_total_tables_set, (pool_config *, uint32_t))        \
     X(void, wasmtime_pooling_allocation_config_max_memory_size_set, (pool_config *, size_t))       \
-    X(void, wasmtime_pooling_allocation_config_max_unused_warm_slots_set, (pool_config *, uint32_t)) \
-    X(void, wasmtime_pooling_allocation_config_linear_memory_keep_resident_set, (pool_config *, size_t)) \
+    X(void, wasmtime_pooling_allocation_config_max_unused_warm_slots_set,                          \
+      (pool_config *, uint32_t))                                                                   \
+    X(void, wasmtime_pooling_allocation_config_linear_memory_keep_resident_set,                    \
+      (pool_config *, size_t))                                                                     \
     X(void, wasmtime_pooling_allocation_config_table_keep_resident_set, (pool_config *, size_t))   \
     X(void, wasmtime_pooling_allocation_strategy_set, (wasm_config *, const pool_config *))        \
     X(void, wasmtime_config_memory_init_cow_set, (wasm_config *, bool))                            \
@@ -77,11 +80,16 @@ typedef wasm_trap *callback(void *env, caller *c, union raw *values, size_t n);
     X(context *, wasmtime_store_context, (store *))                                                \
     X(void, wasmtime_store_delete, (store *))                                                      \
     X(linker *, wasmtime_linker_new, (wasm_engine *))                                              \
-    X(error *, wasmtime_linker_define_func_unchecked, (linker *, const char *, size_t, const char *, size_t, const wasm_functype *, callback *, void *, void (*)(void *))) \
+    X(error *, wasmtime_linker_define_func_unchecked,                                              \
+      (linker *, const char *, size_t, const char *, size_t, const wasm_functype *, callback *,    \
+       void *, void (*)(void *)))                                                                  \
     X(error *, wasmtime_linker_instantiate_pre, (const linker *, const module *, instance_pre **)) \
-    X(error *, wasmtime_instance_pre_instantiate, (const instance_pre *, context *, struct instance *, wasm_trap **)) \
-    X(bool, wasmtime_instance_export_get, (context *, const struct instance *, const char *, size_t, struct item *)) \
-    X(error *, wasmtime_func_call_unchecked, (context *, const struct func *, union raw *, size_t, wasm_trap **)) \
+    X(error *, wasmtime_instance_pre_instantiate,                                                  \
+      (const instance_pre *, context *, struct instance *, wasm_trap **))                          \
+    X(bool, wasmtime_instance_export_get,                                                          \
+      (context *, const struct instance *, const char *, size_t, struct item *))                   \
+    X(error *, wasmtime_func_call_unchecked,                                                       \
+      (context *, const struct func *, union raw *, size_t, wasm_trap **))                         \
     X(void, wasmtime_context_set_epoch_deadline, (context *, uint64_t))                            \
     X(void, wasmtime_engine_increment_epoch, (wasm_engine *))
 /* clang-format on */
