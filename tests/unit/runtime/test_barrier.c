@@ -14,14 +14,14 @@ static struct lucet_dl_module *module;
 static struct lucet_instance *inst;
 static struct lucet_kill_switch *kill_switch;
 
-static void *terminate(void *arg)
+static void *terminate(void *heap)
 {
-    const volatile uint8_t *running = lucet_instance_heap(inst);
+    const volatile uint8_t *running = heap;
 
     while (!*running)
         usleep(1000);
     CHECK(lucet_kill_switch_terminate(kill_switch) == lucet_kill_signalled);
-    return arg;
+    return NULL;
 }
 
 static void begin(void)
@@ -43,7 +43,7 @@ static int guests_are_stopped(void)
 
     for (int round = 0; round < 3; round++) {
         CHECK(lucet_instance_kill_switch(inst, &kill_switch) == lucet_error_ok);
-        CHECK(pthread_create(&thread, NULL, terminate, NULL) == 0);
+        CHECK(pthread_create(&thread, NULL, terminate, lucet_instance_heap(inst)) == 0);
         CHECK(lucet_instance_run(inst, "loop", 0, NULL, &r) == lucet_error_runtime_terminated);
         CHECK(r.val.terminated.reason == lucet_terminated_reason_remote);
         CHECK(pthread_join(thread, NULL) == 0);
