@@ -1,5 +1,5 @@
-/* Line tables that guests bring along: whatever the bytes are, reading ends, gives at most one row a byte,
- * and what is found lies within. The first two bytes divide the input into line table and
+/* Line tables that guests bring along: whatever the bytes are, reading ends, gives at most one row
+ * a byte, and what is found lies within. The first two bytes divide the input into line table and
  * strings; units and abbreviations are the latter and the former again. */
 #include <stdlib.h>
 

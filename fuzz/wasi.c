@@ -1,10 +1,10 @@
-/* Any sequence of WASI calls with any arguments leaves the host as it was: nothing outside the given
- * directory changes or is read, no memory but the guest's is touched (AddressSanitizer sees that), no
- * descriptor leaks.
+/* Any sequence of WASI calls with any arguments leaves the host as it was: nothing outside the
+ * given directory changes or is read, no memory but the guest's is touched (AddressSanitizer sees
+ * that), no descriptor leaks.
  *
- * The input is a list of calls: a byte chooses the function, a byte says whether and how many bytes of
- * guest memory are set before it, then come those, and its arguments, each a byte that chooses among
- * interesting values or announces four or eight literal ones. */
+ * The input is a list of calls: a byte chooses the function, a byte says whether and how many bytes
+ * of guest memory are set before it, then come those, and its arguments, each a byte that chooses
+ * among interesting values or announces four or eight literal ones. */
 #include "lucet/wasi.h"
 #include "wasi/ctx.h"
 #include "wasi/functions.h"

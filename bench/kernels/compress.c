@@ -1,4 +1,5 @@
-/* Compression by references to what came before, and its undoing: unaligned bytes, hashing, copies. */
+/* Compression by references to what came before, and its undoing: unaligned bytes, hashing,
+ * copies. */
 #include "kernel.h"
 
 #define SIZE (1 << 21)

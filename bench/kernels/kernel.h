@@ -1,6 +1,6 @@
-/* What every kernel shares: `kernel()` does a fixed amount of work and returns a number that depends on
- * all of it. The best of several rounds is printed, so that neither the start of the program nor the
- * compilation of a tier counts: NAME CHECKSUM NANOSECONDS. */
+/* What every kernel shares: `kernel()` does a fixed amount of work and returns a number that
+ * depends on all of it. The best of several rounds is printed, so that neither the start of the
+ * program nor the compilation of a tier counts: NAME CHECKSUM NANOSECONDS. */
 #ifndef BENCH_KERNEL_H
 #define BENCH_KERNEL_H
 

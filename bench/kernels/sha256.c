@@ -1,5 +1,5 @@
-/* SHA-256: rotations and additions of 32-bit numbers in straight lines. The constants are computed, as
- * the standard defines them: from roots of primes. */
+/* SHA-256: rotations and additions of 32-bit numbers in straight lines. The constants are computed,
+ * as the standard defines them: from roots of primes. */
 #include <math.h>
 
 #include "kernel.h"

@@ -1,5 +1,5 @@
-/* The benchmark of the runtime: the same work on liblucet and on wasmtime's C library, in one process
- * and in turns, so that whatever else the machine does meets both alike. */
+/* The benchmark of the runtime: the same work on liblucet and on wasmtime's C library, in one
+ * process and in turns, so that whatever else the machine does meets both alike. */
 #ifndef LUCET_BENCH_H
 #define LUCET_BENCH_H
 

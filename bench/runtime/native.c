@@ -1,6 +1,6 @@
-/* What the machine itself gives, for comparison with what is measured on all cores at once: work of about the length of
- * an instance's life. Processors that are threads of one core, or are lent to others, do less of it together than
- * alone, without anybody's fault. */
+/* What the machine itself gives, for comparison with what is measured on all cores at once: work of
+ * about the length of an instance's life. Processors that are threads of one core, or are lent to
+ * others, do less of it together than alone, without anybody's fault. */
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -38,8 +38,8 @@ struct scan {
 #define SCAN _IOWR('f', 16, struct scan)
 #define IS_PRESENT (UINT64_C(1) << 3)
 
-/* One scan for dirty pages of its own, which takes the kernel's lock of the address space, and nothing else
- * that is shared. */
+/* One scan for dirty pages of its own, which takes the kernel's lock of the address space, and
+ * nothing else that is shared. */
 static bool scan_own_pages(void)
 {
     static _Thread_local int fd_plus_1;

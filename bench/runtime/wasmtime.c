@@ -1,5 +1,5 @@
-/* wasmtime's side. Its wheel carries the shared library and no headers: these are the few declarations
- * needed here, of the C interface as it is documented. */
+/* wasmtime's side. Its wheel carries the shared library and no headers: these are the few
+ * declarations needed here, of the C interface as it is documented. */
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -114,9 +114,10 @@ static void good(error *e, const char *what)
 static wasm_engine *engine, *stoppable;
 static instance_pre *small, *image, *host, *bare, *spinning;
 
-/* Its pooling allocator with copy-on-write images, sized so that nothing here is refused. It may keep
- * memory resident, which it then clears instead of giving it back: none is the fastest of what was
- * tried for both rows about fresh instances (0, 64 KiB, 256 KiB, 8 MiB); the variable is for trying. */
+/* Its pooling allocator with copy-on-write images, sized so that nothing here is refused. It may
+ * keep memory resident, which it then clears instead of giving it back: none is the fastest of what
+ * was tried for both rows about fresh instances (0, 64 KiB, 256 KiB, 8 MiB); the variable is for
+ * trying. */
 static wasm_engine *engine_new(size_t capacity, bool epochs)
 {
     wasm_config *c = w.wasm_config_new();

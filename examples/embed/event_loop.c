@@ -1,8 +1,9 @@
 /*
- * An event loop: 1,000 guests on one thread. Each has a connection and waits for it as if it had a thread for
- * itself; the host function that would block yields instead, and the loop resumes the guest when
- * epoll says that there is something to read. Those that compute do so in slices of a millisecond,
- * so that one that loops for ever, as guest 0 does, costs the others no more than its turn.
+ * An event loop: 1,000 guests on one thread. Each has a connection and waits for it as if it had a
+ * thread for itself; the host function that would block yields instead, and the loop resumes the
+ * guest when epoll says that there is something to read. Those that compute do so in slices of a
+ * millisecond, so that one that loops for ever, as guest 0 does, costs the others no more than its
+ * turn.
  *
  * In this folder:
  *
@@ -55,8 +56,8 @@ static void check(bool good, const char *what)
 
 /* ---- Host functions ----------------------------------------------------------------------- */
 
-/* Blocks, in the guest's eyes. The address of the guest says to the loop what is waited for. Nothing is held
- * here while it waits: this call may never return, when the guest is stopped. */
+/* Blocks, in the guest's eyes. The address of the guest says to the loop what is waited for.
+ * Nothing is held here while it waits: this call may never return, when the guest is stopped. */
 static int32_t events_receive(struct lucet_vmctx *vmctx)
 {
     struct guest *guest = lucet_vmctx_get_delegate(vmctx);
@@ -105,8 +106,8 @@ static struct guest *dequeue(void)
     return guest;
 }
 
-/* One slice of a guest, or less. Afterwards it is in the queue, or epoll watches its connection, or it
- * is finished. True: the last. */
+/* One slice of a guest, or less. Afterwards it is in the queue, or epoll watches its connection, or
+ * it is finished. True: the last. */
 static bool take_turn(struct guest *guest)
 {
     struct epoll_event readable = {.events = EPOLLIN, .data.ptr = guest};

@@ -1,6 +1,7 @@
 /*
- * An HTTP server, four threads with epoll, that runs every request in a fresh instance, with a limit of time.
- * What one request does, the next one cannot see; a handler that crashes or loops costs only its own request.
+ * An HTTP server, four threads with epoll, that runs every request in a fresh instance, with a
+ * limit of time. What one request does, the next one cannot see; a handler that crashes or loops
+ * costs only its own request.
  *
  * In this folder:
  *

@@ -1,7 +1,7 @@
 /*
- * A host of plug-ins. Its host function for what takes time puts the plug-in aside, with what it wants to
- * know, and goes on with the answer. Whatever a call may end with becomes an error of the host's own, and a
- * plug-in whose calls fail too often is not called any more.
+ * A host of plug-ins. Its host function for what takes time puts the plug-in aside, with what it
+ * wants to know, and goes on with the answer. Whatever a call may end with becomes an error of the
+ * host's own, and a plug-in whose calls fail too often is not called any more.
  *
  * In this folder:
  *
@@ -28,8 +28,8 @@ struct plugin {
     uint64_t allowed; /* faults and time-outs */
 };
 
-/* A plug-in at work for somebody. Host functions find it under the address of `session_key`: so each part of
- * a host can have data of its own in one instance. */
+/* A plug-in at work for somebody. Host functions find it under the address of `session_key`: so
+ * each part of a host can have data of its own in one instance. */
 static const char session_key;
 struct session {
     struct plugin *plugin;
@@ -56,9 +56,10 @@ struct answer {
     int32_t value;
 };
 
-/* int fetch(unsigned key, int *value) in the guest. `question` is on the stack of the guest, which stays as it is
- * until the run goes on; the host may let days pass, and go on in another thread. So nothing is held
- * here: no lock, no memory. If the run never goes on, this function never returns. */
+/* int fetch(unsigned key, int *value) in the guest. `question` is on the stack of the guest, which
+ * stays as it is until the run goes on; the host may let days pass, and go on in another thread. So
+ * nothing is held here: no lock, no memory. If the run never goes on, this function never
+ * returns. */
 static uint32_t plugins_fetch(struct lucet_vmctx *vmctx, uint32_t key, uint32_t value)
 {
     struct question question = {key};

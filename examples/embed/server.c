@@ -124,7 +124,8 @@ int main(int argc, char **argv)
         return 2;
     }
 
-    /* Once per guest program. The artifact is checked and mapped; the file is not needed any more. */
+    /* Once per guest program. The artifact is checked and mapped; the file is not needed any
+     * more. */
     check(lucet_dl_module_load(argv[1], &module), argv[1]);
 
     /* Once per server: address space for instances, here for at most 100 at once. The limits

@@ -1,6 +1,7 @@
 /*
- * A process with many tenants, and what it wants to keep in its own hands: where the runtime's memory comes from, what is
- * written to the log, how much memory tenants may touch, and what happens to one that wants more.
+ * A process with many tenants, and what it wants to keep in its own hands: where the runtime's
+ * memory comes from, what is written to the log, how much memory tenants may touch, and what
+ * happens to one that wants more.
  *
  * In this folder:
  *
@@ -77,7 +78,8 @@ static uint32_t tenants_number(struct lucet_vmctx *vmctx)
     return tenant->number;
 }
 
-/* Pages on demand where the kernel lets us, so that what tenants touch can be limited apart from what they may address. */
+/* Pages on demand where the kernel lets us, so that what tenants touch can be limited apart from
+ * what they may address. */
 static struct lucet_region *make_region(bool *on_demand)
 {
     struct lucet_alloc_limits limits = lucet_alloc_limits_default();

@@ -1,4 +1,5 @@
-/* Included before a csmith program: it prints nothing, so that it needs no system, and its checksum can be asked for. */
+/* Included before a csmith program: it prints nothing, so that it needs no system, and its checksum
+ * can be asked for. */
 #include <math.h>
 #include <stdarg.h>
 #include <stdint.h>

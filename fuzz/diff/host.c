@@ -1,5 +1,6 @@
-/* What modules under test may import: host.wat declares it, and every engine's runner has the same. A host function adds its
- * number and arguments to a trace, NaNs made canonical, and makes its results of the trace. */
+/* What modules under test may import: host.wat declares it, and every engine's runner has the same.
+ * A host function adds its number and arguments to a trace, NaNs made canonical, and makes its
+ * results of the trace. */
 #include "fuzz/diff/worker.h"
 
 #include <string.h>

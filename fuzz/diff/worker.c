@@ -1,12 +1,12 @@
-/* lucet-difftest: what fuzz/diff/diff.py runs modules with. Reads requests from standard input, one JSON object a
- * line, and answers each with a line:
+/* lucet-difftest: what fuzz/diff/diff.py runs modules with. Reads requests from standard input, one
+ * JSON object a line, and answers each with a line:
  *
  *   {"wasm": path, "artifact": path, "opt": 0..2, "precise": bool, "timeout": ms,
  *    "globals": [name...], "calls": [[name, [value...]]...]}
  *
- * A module is compiled in this process, instantiated with the imports of host.c, and its exports are called in order.
- * When a call traps, the state is recorded and the next call gets a fresh instance. Values are a letter of their type
- * and their bits in hexadecimal, "i2a". */
+ * A module is compiled in this process, instantiated with the imports of host.c, and its exports
+ * are called in order. When a call traps, the state is recorded and the next call gets a fresh
+ * instance. Values are a letter of their type and their bits in hexadecimal, "i2a". */
 #include "fuzz/diff/worker.h"
 
 #include <stdio.h>
@@ -180,7 +180,8 @@ static enum lucet_val_type result_type(const struct guest *g, const char *name)
     return lucet_val_type_i32;
 }
 
-/* Of functions without loops, which need no time limit; with one they are called in the general way. */
+/* Of functions without loops, which need no time limit; with one they are called in the general
+ * way. */
 static enum lucet_error call_by_handle(const struct guest *g, const struct lucet_func *f,
                                        const char *name, const struct lucet_val *values,
                                        struct lucet_val *results, struct lucet_result *result)

@@ -562,8 +562,8 @@ LUCET_API enum lucet_error lucet_instance_set_timeout(struct lucet_instance *ins
                                                       uint64_t milliseconds);
 /* Who notices that a time limit is over. */
 enum lucet_timeout_source {
-    lucet_timeout_source_timers, /* the kernel: every run with a limit sets a timer of its thread and
-                                    takes it back, two system calls; the default */
+    lucet_timeout_source_timers, /* the kernel: every run with a limit sets a timer of its thread
+                                    and takes it back, two system calls; the default */
     lucet_timeout_source_host,   /* the host, by calling lucet_expire_timeouts(): runs only read the
                                     clock */
 };
@@ -573,14 +573,14 @@ LUCET_API const char *lucet_timeout_source_name(enum lucet_timeout_source source
  * Errors: invalid_argument (no such source), instance_not_returned while a guest runs. */
 LUCET_API enum lucet_error lucet_set_timeout_source(enum lucet_timeout_source source);
 /* Ends the runs whose time is over, on all threads; the host calls it as often as limits are to be
- * kept exactly, every millisecond, say, from a thread of its own: guests do not stop for a call that
- * their own thread makes when they have ended. (One that yielded, and is resumed when its time is
- * over, ends without any call.) Returns how many threads have been sent the stop signal; as long as
- * the run lasts, because it had not quite begun or is in a host function, calls send it again every
- * 10 ms. A run that ends while its thread is being told waits for that, so the caller must not be a
- * thread that real-time priorities keep from running. With timers nothing is to be done. Any thread,
- * also in a host function; not in signal handlers (it takes a lock). The child of a fork has to have
- * a thread of its own for it. */
+ * kept exactly, every millisecond, say, from a thread of its own: guests do not stop for a call
+ * that their own thread makes when they have ended. (One that yielded, and is resumed when its time
+ * is over, ends without any call.) Returns how many threads have been sent the stop signal; as long
+ * as the run lasts, because it had not quite begun or is in a host function, calls send it again
+ * every 10 ms. A run that ends while its thread is being told waits for that, so the caller must
+ * not be a thread that real-time priorities keep from running. With timers nothing is to be done.
+ * Any thread, also in a host function; not in signal handlers (it takes a lock). The child of a
+ * fork has to have a thread of its own for it. */
 LUCET_API size_t lucet_expire_timeouts(void);
 
 /* Time slices, for many guests on one thread. Each following part of a run of the instance (the run

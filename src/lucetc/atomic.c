@@ -1,9 +1,10 @@
-/* Atomic accesses: sequentially consistent, and naturally aligned or they trap (docs/abi.md M7). The
- * alignment comes before the bounds. On memories that are not shared they are the same, but wait. */
+/* Atomic accesses: sequentially consistent, and naturally aligned or they trap (docs/abi.md M7).
+ * The alignment comes before the bounds. On memories that are not shared they are the same, but
+ * wait. */
 #include "lucetc/memory.h"
 
-/* Traps unless index + offset is a multiple of `width`, a power of two; 2^64 is one, so that it does
- * not matter whether the sum wraps. */
+/* Traps unless index + offset is a multiple of `width`, a power of two; 2^64 is one, so that it
+ * does not matter whether the sum wraps. */
 static void check_alignment(struct func *f, LLVMValueRef index, uint64_t offset, uint64_t width)
 {
     struct emitter *e = f->e;

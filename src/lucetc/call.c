@@ -46,7 +46,8 @@ static void push_results(struct func *f, const struct wasm_functype *t, LLVMValu
     f->work += t->nresults;
 }
 
-/* A call with the arguments on the operand stack; its results, or, of a tail call, the function's end. */
+/* A call with the arguments on the operand stack; its results, or, of a tail call, the function's
+ * end. */
 static void call_and_push(struct func *f, uint32_t type_index, LLVMValueRef target,
                           LLVMValueRef scratch, bool tail)
 {

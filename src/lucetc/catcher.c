@@ -1,5 +1,5 @@
-/* Catchers: calls into instances that do not look for exceptions, by a module that does (docs/abi.md E4).
- * An exception that passes the frames of such an instance goes on here. */
+/* Catchers: calls into instances that do not look for exceptions, by a module that does
+ * (docs/abi.md E4). An exception that passes the frames of such an instance goes on here. */
 #include "lucetc/helpers.h"
 
 static LLVMValueRef load_field(struct emitter *e, LLVMValueRef base, size_t offset)

@@ -10,7 +10,8 @@
 
 extern char **environ;
 
-/* The first and the last bytes that were written: errors come first in some programs, last in others. */
+/* The first and the last bytes that were written: errors come first in some programs, last in
+ * others. */
 struct said {
     char head[200], tail[140];
     size_t nhead, ntail;

@@ -1,10 +1,11 @@
 /* Counting instructions, on request (--count-instructions; docs/abi.md section 7).
  *
- * The context holds how many may still be executed. Within a function the number lives in a local variable, so
- * that loops keep it in a register; it is written back before anybody else may look, i.e. before calls and
- * returns, and read again after calls. What a piece of straight code costs is taken off at its end, by
- * WebAssembly's instructions: so the count depends neither on the optimisation nor on the machine. Whether the
- * number has become negative is looked at where code can repeat: at the beginning of functions and loops. */
+ * The context holds how many may still be executed. Within a function the number lives in a local
+ * variable, so that loops keep it in a register; it is written back before anybody else may look,
+ * i.e. before calls and returns, and read again after calls. What a piece of straight code costs is
+ * taken off at its end, by WebAssembly's instructions: so the count depends neither on the
+ * optimisation nor on the machine. Whether the number has become negative is looked at where code
+ * can repeat: at the beginning of functions and loops. */
 #include "lucetc/func.h"
 
 static uint32_t cost(enum wasm_op op)

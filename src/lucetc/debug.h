@@ -1,5 +1,5 @@
-/* Debug locations: every instruction of LLVM is told which WebAssembly instruction it is made of. The line
- * is the instruction's offset in the module; line_table.h says what becomes of it. */
+/* Debug locations: every instruction of LLVM is told which WebAssembly instruction it is made of.
+ * The line is the instruction's offset in the module; line_table.h says what becomes of it. */
 #ifndef LUCETC_DEBUG_H
 #define LUCETC_DEBUG_H
 
@@ -7,7 +7,8 @@
 
 /* Begins a module. Does nothing, as do the others, without the option for it. */
 void debug_begin(struct emitter *e);
-/* From here on instructions belong to that function; then, to its instruction at `offset` in the module. */
+/* From here on instructions belong to that function; then, to its instruction at `offset` in the
+ * module. */
 void debug_function(struct emitter *e, LLVMValueRef func, uint32_t func_index);
 void debug_at(struct emitter *e, uint32_t offset);
 /* What follows is of no function. */

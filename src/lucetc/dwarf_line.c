@@ -4,7 +4,8 @@
  *   | (>= 4: operations per instruction) | default_is_stmt | line_base | line_range | opcode_base
  *   | lengths of standard opcodes | directories | files | program
  *
- * Directories and files are lists of strings up to version 4; since 5 they are tables with a format. */
+ * Directories and files are lists of strings up to version 4; since 5 they are tables with a
+ * format. */
 #include "lucetc/dwarf_line.h"
 
 #include <stdlib.h>
@@ -90,8 +91,8 @@ static void read_old_lists(struct dwarf_unit *u)
 }
 
 enum { CONTENT_PATH = 1, CONTENT_DIRECTORY = 2 };
-/* Version 5: format, count, entries. An entry that takes no room would be a way to ask for any number of
- * them. */
+/* Version 5: format, count, entries. An entry that takes no room would be a way to ask for any
+ * number of them. */
 static void read_table(struct dwarf_unit *u, bool files)
 {
     struct {

@@ -1,8 +1,8 @@
-/* Reads DWARF line number programs, versions 2 to 5: those that a guest brings along in custom sections,
- * which are as hostile as anything in a module, and those that LLVM writes.
+/* Reads DWARF line number programs, versions 2 to 5: those that a guest brings along in custom
+ * sections, which are as hostile as anything in a module, and those that LLVM writes.
  *
- * Whatever the bytes are, it ends after one pass over them and calls back at most once for each. What is
- * malformed ends the unit that it is in. */
+ * Whatever the bytes are, it ends after one pass over them and calls back at most once for each.
+ * What is malformed ends the unit that it is in. */
 #ifndef LUCETC_DWARF_LINE_H
 #define LUCETC_DWARF_LINE_H
 
@@ -10,8 +10,8 @@
 
 #include "lucetc/dwarf_read.h"
 
-/* A name, from a directory, from the one where the compilation ran: what comes before a path that begins with '/'
- * does not count. Both are empty when unknown or of no use. */
+/* A name, from a directory, from the one where the compilation ran: what comes before a path that
+ * begins with '/' does not count. Both are empty when unknown or of no use. */
 struct dwarf_file {
     struct wasm_bytes base, directory, name;
 };

@@ -15,7 +15,8 @@ struct wasm_bytes dwarf_read_string(struct lucet_input *in)
     return (struct wasm_bytes){start, (uint32_t)(nul - start)};
 }
 
-/* Longer than any path: an entry of a few bytes must not ask for a search through all of a section. */
+/* Longer than any path: an entry of a few bytes must not ask for a search through all of a
+ * section. */
 #define NAME_LIMIT 8192u
 
 static struct wasm_bytes string_at(struct wasm_bytes section, uint64_t offset,

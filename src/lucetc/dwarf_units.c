@@ -1,13 +1,14 @@
-/* .debug_info:   length | version | offset of its abbreviations | address size | entries: abbreviation's number | values
- * .debug_abbrev: number | tag | whether it has children | pairs of attribute and form | 0 0 */
+/* .debug_info:   length | version | offset of its abbreviations | address size | entries:
+ * abbreviation's number | values .debug_abbrev: number | tag | whether it has children | pairs of
+ * attribute and form | 0 0 */
 #include "lucetc/dwarf_units.h"
 
 #include <stdlib.h>
 
 enum { AT_stmt_list = 0x10, AT_comp_dir = 0x1b };
 
-/* The attributes of a unit's first entry. Each unit looks at that many bytes of abbreviations only, lest many small
- * ones search all of them; compilers describe it first, in 20 to 50 bytes. */
+/* The attributes of a unit's first entry. Each unit looks at that many bytes of abbreviations only,
+ * lest many small ones search all of them; compilers describe it first, in 20 to 50 bytes. */
 #define ABBREVIATION_BYTES 256u
 
 static bool add(struct dwarf_directories *d, struct dwarf_unit_directory unit)

@@ -1,5 +1,6 @@
-/* Where compilations ran: up to version 4 of DWARF, line tables name files from a directory that stands in
- * .debug_info only, in the first entry of a unit (DW_AT_comp_dir, beside DW_AT_stmt_list).
+/* Where compilations ran: up to version 4 of DWARF, line tables name files from a directory that
+ * stands in .debug_info only, in the first entry of a unit (DW_AT_comp_dir, beside
+ * DW_AT_stmt_list).
  *
  * Whatever the bytes are, it ends after one pass; a unit that is not understood is left out. */
 #ifndef LUCETC_DWARF_UNITS_H

@@ -1,12 +1,13 @@
-/* Writes DWARF 4 for debuggers: one compilation unit, its functions, and one line number program. */
+/* Writes DWARF 4 for debuggers: one compilation unit, its functions, and one line number
+ * program. */
 #ifndef LUCETC_DWARF_WRITE_H
 #define LUCETC_DWARF_WRITE_H
 
 #include "lucetc/image.h"
 
-/* Zero-initialise but for `producer`, `name`, `low` and `high`; then begin, for every function: function,
- * its rows, function_end; then finish. Sections are in info, abbrev and line; release with
- * dwarf_write_free(). Addresses are the image's. Out of memory: `failed` of an image. */
+/* Zero-initialise but for `producer`, `name`, `low` and `high`; then begin, for every function:
+ * function, its rows, function_end; then finish. Sections are in info, abbrev and line; release
+ * with dwarf_write_free(). Addresses are the image's. Out of memory: `failed` of an image. */
 struct dwarf_writer {
     const char *producer, *name; /* of the compilation unit */
     uint64_t low, high;          /* of the code */

@@ -45,8 +45,8 @@ static bool all_integers(const wasm_valtype *types, uint32_t n)
     return true;
 }
 
-/* Code that counts or looks for exceptions calls the runtime everywhere; and where functions have one
- * prototype, it passes vector registers. */
+/* Code that counts or looks for exceptions calls the runtime everywhere; and where functions have
+ * one prototype, it passes vector registers. */
 static bool is_possible(const struct compilation *c)
 {
     return !c->options->count_instructions && !c->plan.exceptions && !c->plan.tail_calls;
@@ -199,7 +199,8 @@ static void want_callees(const struct effects *e, uint32_t func, uint8_t *wanted
         wanted[calls->funcs[i]] = 1;
 }
 
-/* Only what the host can call, and what that calls: others have no use of it, and may have one of vectors. */
+/* Only what the host can call, and what that calls: others have no use of it, and may have one of
+ * vectors. */
 static enum lucet_error forget_others(struct effects *e)
 {
     const struct wasm_module *m = e->module;

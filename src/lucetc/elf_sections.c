@@ -2,8 +2,8 @@
  *
  *   headers | segments | sections that are not mapped | section headers
  *
- * and the copy has the same, with the last two made anew. Sections that go away leave an empty entry in
- * the table, so that numbers of sections stay what they are. */
+ * and the copy has the same, with the last two made anew. Sections that go away leave an empty
+ * entry in the table, so that numbers of sections stay what they are. */
 #include "lucetc/elf_sections.h"
 
 #include <elf.h>

@@ -71,9 +71,9 @@ LLVMTypeRef emitter_functype_letters(const struct emitter *e, const char *letter
 LLVMValueRef emitter_declare(struct emitter *e, const char *name, LLVMTypeRef type);
 /* The function to call directly for a wasm function: its body or its import gate. */
 LLVMValueRef emitter_guest_func(struct emitter *e, uint32_t func_index);
-/* Of a closed function (effects.h), or an entry for its type: LLVM has no vector registers to use (the attribute
- * noimplicitfloat is obeyed in places only), and tells of larger frames than quiet ones may have. Once it is
- * declared. */
+/* Of a closed function (effects.h), or an entry for its type: LLVM has no vector registers to use
+ * (the attribute noimplicitfloat is obeyed in places only), and tells of larger frames than quiet
+ * ones may have. Once it is declared. */
 void emitter_keep_closed(struct emitter *e, LLVMValueRef func);
 /* Puts the builder into the entry block of a helper function. */
 void emitter_begin(struct emitter *e, LLVMValueRef func);
@@ -98,8 +98,8 @@ void tag_alias(struct emitter *e, LLVMValueRef access, enum alias_class alias);
 LLVMValueRef emitter_call(struct emitter *e, LLVMTypeRef type, LLVMValueRef func,
                           LLVMValueRef context, LLVMValueRef scratch, LLVMValueRef *args,
                           unsigned nargs);
-/* Makes a call a guaranteed tail jump and returns its result: the end of the function, whose prototype
- * must be the callee's and whose context the one that is passed. */
+/* Makes a call a guaranteed tail jump and returns its result: the end of the function, whose
+ * prototype must be the callee's and whose context the one that is passed. */
 void emitter_tail_jump(struct emitter *e, LLVMValueRef call);
 /* Returns a call's result. */
 void emitter_return(struct emitter *e, LLVMValueRef call);

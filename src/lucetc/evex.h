@@ -1,5 +1,6 @@
-/* Whether compiled code has instructions of AVX-512. Most modules that the compiler was allowed to use them for have none: those run
- * on processors without, and a call into them has half as many vector registers to clear. */
+/* Whether compiled code has instructions of AVX-512. Most modules that the compiler was allowed to
+ * use them for have none: those run on processors without, and a call into them has half as many
+ * vector registers to clear. */
 #ifndef LUCETC_EVEX_H
 #define LUCETC_EVEX_H
 

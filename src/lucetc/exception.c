@@ -1,6 +1,6 @@
-/* Throwing and catching (docs/abi.md E1 to E3). An exception on its way stands in the context; every call
- * is followed by a look at it, and by a branch to where the innermost try around the call decides, or to
- * the function's end. */
+/* Throwing and catching (docs/abi.md E1 to E3). An exception on its way stands in the context;
+ * every call is followed by a look at it, and by a branch to where the innermost try around the
+ * call decides, or to the function's end. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,8 +74,8 @@ static LLVMValueRef caught_reference(struct func *f)
 
 /* ---- Where exceptions go ---- */
 
-/* The block where an exception arrives that is thrown in code whose innermost try is number `try_label`
- * of the labels, from 1; 0 = none. Made when first needed. */
+/* The block where an exception arrives that is thrown in code whose innermost try is number
+ * `try_label` of the labels, from 1; 0 = none. Made when first needed. */
 static LLVMBasicBlockRef landing(struct func *f, uint32_t try_label)
 {
     LLVMBasicBlockRef *block = try_label ? &f->labels[try_label - 1].landing : &f->leave;
@@ -215,7 +215,8 @@ void end_try_table(struct func *f, const struct label *l)
         emit_clauses(f, l);
 }
 
-/* ---- The older form. A try's landing becomes a chain of tests, of which `unmatched` is the end. ---- */
+/* ---- The older form. A try's landing becomes a chain of tests, of which `unmatched` is the end.
+ * ---- */
 
 /* Ends the body of a try or of one of its clauses. */
 static void next_clause(struct func *f, struct label *l, enum wasm_op kind)

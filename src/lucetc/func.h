@@ -68,8 +68,8 @@ extern const struct rule rules[WASM_OP_COUNT];
 
 void push(struct func *f, LLVMValueRef v);
 LLVMValueRef pop(struct func *f);
-/* The operands of a call and the like: the upper `n` values, in order, without copying. Valid until the
- * next push. */
+/* The operands of a call and the like: the upper `n` values, in order, without copying. Valid until
+ * the next push. */
 LLVMValueRef *pop_many(struct func *f, uint32_t n);
 /* i1 -> i32 */
 void push_bool(struct func *f, LLVMValueRef condition);
@@ -82,7 +82,8 @@ void too_complex(struct func *f, const char *what);
 /* Gives up when too much was asked for, for translators of instructions that can ask for much. */
 bool work_is_left(struct func *f);
 
-/* Calls a helper function by name; `letters` as in emitter_functype_letters(); pushes the result. */
+/* Calls a helper function by name; `letters` as in emitter_functype_letters(); pushes the
+ * result. */
 void call_helper(struct func *f, const char *name, const char *letters, LLVMValueRef *args,
                  uint32_t nargs);
 

@@ -54,8 +54,9 @@ static void catch_around(struct emitter *e, LLVMValueRef func, uint32_t type, LL
     LLVMPositionBuilderAtEnd(e->b, go);
 }
 
-/* The end of a gate. In a module with tail calls, functions of the running instance get all parameters
- * as gates get them, and are jumped to; others may be of modules that know only the C function. */
+/* The end of a gate. In a module with tail calls, functions of the running instance get all
+ * parameters as gates get them, and are jumped to; others may be of modules that know only the C
+ * function. */
 static void run_record(struct emitter *e, LLVMValueRef func, uint32_t type, LLVMValueRef record)
 {
     LLVMTypeRef llvm_type = LLVMGlobalGetValueType(func);
@@ -117,8 +118,8 @@ void emit_call_gate(struct emitter *e, LLVMValueRef func, struct helper h)
     run_record(e, func, h.a, record);
 }
 
-/* A reference is of its type by validation. That is looked at all the same: what a guest passes as a
- * reference is jumped through, and nothing here relies on the compiler alone. */
+/* A reference is of its type by validation. That is looked at all the same: what a guest passes as
+ * a reference is jumped through, and nothing here relies on the compiler alone. */
 void emit_ref_gate(struct emitter *e, LLVMValueRef func, struct helper h)
 {
     LLVMValueRef record = LLVMGetParam(func, 1);

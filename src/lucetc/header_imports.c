@@ -14,7 +14,8 @@ static int compare_bytes(const struct wasm_bytes *a, const struct wasm_bytes *b)
     return order ? order : (a->size > b->size) - (a->size < b->size);
 }
 
-/* 0: the same function, by its symbol or by module and name, whatever its type: the linker knows one of each. */
+/* 0: the same function, by its symbol or by module and name, whatever its type: the linker knows
+ * one of each. */
 static int compare(const void *a, const void *b)
 {
     const struct header_stub *x = a, *y = b;

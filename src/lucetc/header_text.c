@@ -1,5 +1,6 @@
-/* What lucetc --emit header writes names and types with. Names of a module's are any bytes; they become C identifiers
- * and string literals here, and nothing else of the module gets into the text. */
+/* What lucetc --emit header writes names and types with. Names of a module's are any bytes; they
+ * become C identifiers and string literals here, and nothing else of the module gets into the
+ * text. */
 #include "lucetc/header_text.h"
 
 #include <stdlib.h>

@@ -31,8 +31,8 @@ bool header_has_c_types(const struct wasm_functype *t);
 
 /* Letters, digits and _ stay, each other byte becomes one _. */
 void header_id(char *id, const uint8_t *bytes, size_t size);
-/* Names that are no identifier of their own get the number of their stub behind two underscores, and so
- * does whatever has two underscores: then all differ. False: no memory. */
+/* Names that are no identifier of their own get the number of their stub behind two underscores,
+ * and so does whatever has two underscores: then all differ. False: no memory. */
 bool header_ids_unique(struct header_stub *stubs, uint32_t n);
 /* In quotes. */
 void header_literal(FILE *f, const struct wasm_bytes *name);

@@ -53,7 +53,8 @@ void emit_accessor(struct emitter *e, LLVMValueRef func, struct helper h);      
 /* Descriptor of a table or memory: the address of the struct in whichever context owns it. */
 LLVMValueRef table_descriptor(struct emitter *e, LLVMValueRef context, uint32_t table);
 
-/* hostcall.c: what is done on the way back to guest code, whoever ran meanwhile (docs/abi.md C8). */
+/* hostcall.c: what is done on the way back to guest code, whoever ran meanwhile (docs/abi.md
+ * C8). */
 void enter_guest(struct emitter *e, LLVMValueRef context);
 /* Calls a runtime function `void f(struct lucet_vmctx *)` directly. */
 void call_builtin_directly(struct emitter *e, LLVMValueRef context, enum lucet_builtin id);

@@ -56,8 +56,8 @@ static void write_gs(struct emitter *e, LLVMValueRef context, LLVMValueRef base)
     LLVMBuildCall2(e->b, LLVMGlobalGetValueType(wr), wr, &base, 1, "");
 }
 
-/* Step 4: a stale base would let this guest address another one's memory. When nothing can be read where the
- * mark should be, the runtime's signal handler puts gs right. */
+/* Step 4: a stale base would let this guest address another one's memory. When nothing can be read
+ * where the mark should be, the runtime's signal handler puts gs right. */
 static void restore_gs(struct emitter *e, LLVMValueRef context)
 {
     LLVMValueRef own =
@@ -72,8 +72,8 @@ static void restore_gs(struct emitter *e, LLVMValueRef context)
     LLVMPositionBuilderAtEnd(e->b, next);
 }
 
-/* Steps 4 and 5. gs comes first: once guest_frame is NULL a stop request may redirect at any moment,
- * and the test of `pending` must be the last thing on the way back. */
+/* Steps 4 and 5. gs comes first: once guest_frame is NULL a stop request may redirect at any
+ * moment, and the test of `pending` must be the last thing on the way back. */
 void enter_guest(struct emitter *e, LLVMValueRef context)
 {
     restore_gs(e, context);
@@ -138,8 +138,9 @@ static void return_host_results(struct emitter *e, const struct wasm_functype *t
     LLVMBuildAggregateRet(e->b, all, t->nresults);
 }
 
-/* Where results go that do not come in a register. The running context may be another module's, laid
- * out otherwise (references travel, and instances export what they import): it is asked itself. */
+/* Where results go that do not come in a register. The running context may be another module's,
+ * laid out otherwise (references travel, and instances export what they import): it is asked
+ * itself. */
 static void make_outs(struct emitter *e, const struct wasm_functype *t, LLVMValueRef context,
                       LLVMValueRef *outs)
 {

@@ -67,8 +67,8 @@ static LLVMValueRef difference(const struct emitter *e, LLVMValueRef func, LLVMV
     return LLVMConstTrunc(d, e->i32);
 }
 
-/* Bytes and differences in turn. Two passes, the first without values: the type must be known before
- * the global that the differences refer to exists. */
+/* Bytes and differences in turn. Two passes, the first without values: the type must be known
+ * before the global that the differences refer to exists. */
 static unsigned pieces(const struct image *m, const struct emitter *e, LLVMValueRef base,
                        LLVMValueRef *values, LLVMTypeRef *types)
 {

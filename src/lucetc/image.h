@@ -21,7 +21,8 @@ struct image {
 /* Appends `size` bytes and returns their offset. */
 uint32_t image_append(struct image *m, const void *data, size_t size);
 void image_align(struct image *m, size_t alignment);
-/* Says that the 4 bytes at `offset` will hold the address of a function; called in order of offsets. */
+/* Says that the 4 bytes at `offset` will hold the address of a function; called in order of
+ * offsets. */
 void image_fixup(struct image *m, size_t offset, LLVMValueRef func);
 void image_free(struct image *m);
 

@@ -17,7 +17,8 @@ struct line_rows {
     size_t count, capacity;
 };
 
-/* Reads all rows and sorts them. Files get their numbers in `files`, 0 without it. False: out of memory. */
+/* Reads all rows and sorts them. Files get their numbers in `files`, 0 without it. False: out of
+ * memory. */
 bool line_rows_read(struct line_rows *l, const struct dwarf_sections *s,
                     struct source_files *files);
 /* The row that says what is at `address`; NULL when none does. */

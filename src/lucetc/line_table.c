@@ -87,8 +87,8 @@ static struct dwarf_sections sections_of_guest(const struct maker *k)
     };
 }
 
-/* Where the contents of the code section begin: what a guest's DWARF counts from. The module is valid, and
- * so are the sizes of its sections. */
+/* Where the contents of the code section begin: what a guest's DWARF counts from. The module is
+ * valid, and so are the sizes of its sections. */
 static uint64_t find_code_section(const struct wasm_module *m)
 {
     struct lucet_input in = {m->bytes, m->bytes + m->size, false};
@@ -129,8 +129,8 @@ static bool find_pieces(struct maker *k)
 
 /* ---- Rows ---- */
 
-/* What stands at an offset of the module. Without sources the module itself is the source, and its bytes
- * are the lines. */
+/* What stands at an offset of the module. Without sources the module itself is the source, and its
+ * bytes are the lines. */
 static struct lucet_line line_at(const struct maker *k, uint32_t wasm_offset)
 {
     struct lucet_line line = {.wasm_offset = wasm_offset};

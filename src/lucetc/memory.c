@@ -1,6 +1,6 @@
-/* Linear memory (docs/abi.md section 4). Memory 0 is addressed through gs, others through the base in
- * their descriptors. What reservation and guard of memory 0 cannot contain, and every access to a
- * memory that has none, is compared with the memory's size. */
+/* Linear memory (docs/abi.md section 4). Memory 0 is addressed through gs, others through the base
+ * in their descriptors. What reservation and guard of memory 0 cannot contain, and every access to
+ * a memory that has none, is compared with the memory's size. */
 #include "lucetc/memory.h"
 
 static struct wasm_memory_type type_of(const struct func *f, uint32_t memory)
@@ -63,8 +63,8 @@ static bool guard_contains(const struct func *f, uint32_t memory, uint64_t reach
 }
 
 /* M6: traps unless index + reach <= size, `reach` being offset + width. With indices of 64 bits the
- * sum might wrap, so reach is taken from size instead. That cannot wrap when the size is known to be
- * no smaller, which goes for the module's own memories only: the owner of an imported one may be
+ * sum might wrap, so reach is taken from size instead. That cannot wrap when the size is known to
+ * be no smaller, which goes for the module's own memories only: the owner of an imported one may be
  * reset to a smaller size than the importer declared. */
 static void check_bounds(struct func *f, uint32_t memory, LLVMValueRef index, uint64_t reach)
 {

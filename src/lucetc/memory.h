@@ -17,7 +17,8 @@ LLVMValueRef memory_bytes(struct func *f, uint32_t memory);
 /* An index, or a number of pages or entries, as i64. */
 LLVMValueRef widen_index(struct func *f, LLVMValueRef index);
 
-/* `arg` is an ACCESS(): the type in memory; a value as that type; a value of that type as its valtype. */
+/* `arg` is an ACCESS(): the type in memory; a value as that type; a value of that type as its
+ * valtype. */
 LLVMTypeRef access_type(const struct func *f, uint32_t arg);
 LLVMValueRef narrow(struct func *f, LLVMValueRef value, LLVMTypeRef to);
 void push_extended(struct func *f, LLVMValueRef value, uint32_t arg);

@@ -1,5 +1,5 @@
-/* Sizes, growing and bulk operations of memories: the runtime does them, with indices and lengths of
- * 64 bits whatever those of the memory are. */
+/* Sizes, growing and bulk operations of memories: the runtime does them, with indices and lengths
+ * of 64 bits whatever those of the memory are. */
 #include "lucetc/memory.h"
 
 static const struct wasm_memory_type *type_of(const struct func *f, uint32_t memory)

@@ -19,8 +19,8 @@
 #include "lucetc/target.h"
 #include "module/cpu.h"
 
-/* Pieces 0 .. npartitions-1 are functions, then one of helpers, then, when what they need is known, one of
- * metadata. A text output is a single piece that holds all functions and helpers. */
+/* Pieces 0 .. npartitions-1 are functions, then one of helpers, then, when what they need is known,
+ * one of metadata. A text output is a single piece that holds all functions and helpers. */
 struct work {
     const struct compilation *c;
     const char *dir;

@@ -9,8 +9,8 @@
  * default of a thread may be small. */
 enum { OBJECT_MAX_THREADS = 64, OBJECT_THREAD_STACK = 64 << 20 };
 
-/* Compiles everything into files DIR/0.o, DIR/1.o, ... (or one text file DIR/0.ll, DIR/0.s) and says
- * how many. Diagnosed. */
+/* Compiles everything into files DIR/0.o, DIR/1.o, ... (or one text file DIR/0.ll, DIR/0.s) and
+ * says how many. Diagnosed. */
 enum lucet_error objects_make(const struct compilation *c, const char *dir, uint32_t *count);
 
 /* "o", "ll" or "s": what objects_make() writes. */

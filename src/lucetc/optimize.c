@@ -7,9 +7,9 @@
 
 /* Guests come optimised from their own compilers, so what pays off here is what the target makes
  * possible (addressing, vectors, hoisting of what wasm had to repeat), not the whole of -O2.
- * `straight` runs after the rest, and makes vectors of straight code in functions that calculate with
- * floating point only: elsewhere it found nothing that instruction selection does not find, and
- * took a quarter of the time. */
+ * `straight` runs after the rest, and makes vectors of straight code in functions that calculate
+ * with floating point only: elsewhere it found nothing that instruction selection does not find,
+ * and took a quarter of the time. */
 static const struct pipeline {
     const char *main, *straight;
 } pipelines[] = {
@@ -30,7 +30,8 @@ static const struct pipeline {
          NULL},
 };
 
-/* Of the intrinsics in use, those without a result act (ubsantrap, wrgsbase), the others compute. */
+/* Of the intrinsics in use, those without a result act (ubsantrap, wrgsbase), the others
+ * compute. */
 static bool is_pure_call(LLVMValueRef call)
 {
     LLVMValueRef callee = LLVMGetCalledValue(call);
@@ -92,9 +93,9 @@ static void use_again(struct emitter *e, LLVMValueRef v)
     LLVMBuildCall2(e->b, type, nothing, &v, 1, "");
 }
 
-/* docs/abi.md M7. LLVM (seen in 22.1.8) makes flag-setting instructions and bit tests of an atomicrmw whose only use is a
- * comparison, and forgets its address space on the way: `lock dec [index]` without gs, anywhere in
- * the host. It does not when there are two uses. */
+/* docs/abi.md M7. LLVM (seen in 22.1.8) makes flag-setting instructions and bit tests of an
+ * atomicrmw whose only use is a comparison, and forgets its address space on the way: `lock dec
+ * [index]` without gs, anywhere in the host. It does not when there are two uses. */
 static void keep_segments(struct emitter *e)
 {
     for (LLVMValueRef f = LLVMGetFirstFunction(e->module); f; f = LLVMGetNextFunction(f))
@@ -120,8 +121,9 @@ static LLVMBasicBlockRef trap_block(struct emitter *e, LLVMValueRef func)
     return block;
 }
 
-/* Where LLVM has found that a switch is over all values there can be, it jumps by a table without a comparison: that
- * control stays in the guest's code would be for its arithmetic to show (seen with what an unrolled loop leaves). */
+/* Where LLVM has found that a switch is over all values there can be, it jumps by a table without a
+ * comparison: that control stays in the guest's code would be for its arithmetic to show (seen with
+ * what an unrolled loop leaves). */
 static void keep_bounds(struct emitter *e)
 {
     for (LLVMValueRef f = LLVMGetFirstFunction(e->module); f; f = LLVMGetNextFunction(f))
@@ -162,8 +164,8 @@ static bool has_float_arithmetic(LLVMValueRef func)
     return false;
 }
 
-/* Functions with this attribute are passed by by the vectoriser of straight code. It is taken away again
- * before code is generated, where it has another meaning. */
+/* Functions with this attribute are passed by by the vectoriser of straight code. It is taken away
+ * again before code is generated, where it has another meaning. */
 static void mark_integer_funcs(struct emitter *e, bool mark)
 {
     static const char name[] = "noimplicitfloat";

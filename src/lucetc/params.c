@@ -1,5 +1,5 @@
-/* How parameters travel to the functions a module calls directly: bodies, import gates and call gates
- * (docs/abi.md C1, C10). */
+/* How parameters travel to the functions a module calls directly: bodies, import gates and call
+ * gates (docs/abi.md C1, C10). */
 #include "lucetc/params.h"
 
 /* Of the C convention: rdi, rsi, rdx, rcx, r8, r9 and xmm0 to xmm7. */

@@ -26,8 +26,8 @@ static void switch_instance(struct emitter *e, LLVMValueRef from, LLVMValueRef t
     LLVMBuildCall2(e->b, LLVMGlobalGetValueType(wr), wr, &base, 1, "");
 }
 
-/* Without FSGSBASE gs is set by a function of the runtime. It runs on the guest's stack, and were that
- * to end there, the fault would be the host's: so it must have room like any host function. */
+/* Without FSGSBASE gs is set by a function of the runtime. It runs on the guest's stack, and were
+ * that to end there, the fault would be the host's: so it must have room like any host function. */
 static void check_room(struct emitter *e, LLVMValueRef context)
 {
     if (uses_fsgsbase(e->c))
@@ -63,8 +63,8 @@ static void call_builtin(struct emitter *e, LLVMValueRef context, enum lucet_bui
     emitter_call(e, LLVMGlobalGetValueType(builtin), builtin, context, NULL, args, 2);
 }
 
-/* In a module that looks for exceptions: one that the body has left comes to the caller, who looks for it
- * too, or the runtime goes on further out (docs/abi.md E5). */
+/* In a module that looks for exceptions: one that the body has left comes to the caller, who looks
+ * for it too, or the runtime goes on further out (docs/abi.md E5). */
 static void pass_exception(struct emitter *e, LLVMTypeRef type, LLVMValueRef owner,
                            LLVMValueRef caller)
 {

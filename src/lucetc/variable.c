@@ -92,9 +92,9 @@ static LLVMValueRef float_constant(struct emitter *e, LLVMTypeRef type, LLVMValu
     return hidden ? opaque_float(e, v) : v;
 }
 
-/* 1.0, -1.0 and -0.0: arithmetic with them must still quiet signalling NaNs, so LLVM must not fold it
- * (x * 1.0 -> x, -0.0 - x -> -x). NaNs: LLVM takes one for as good as another
- * (x < 0 ? NaN : sqrt(x) -> sqrt(x)), but a guest that chooses one means its bits. */
+/* 1.0, -1.0 and -0.0: arithmetic with them must still quiet signalling NaNs, so LLVM must not fold
+ * it (x * 1.0 -> x, -0.0 - x -> -x). NaNs: LLVM takes one for as good as another (x < 0 ? NaN :
+ * sqrt(x) -> sqrt(x)), but a guest that chooses one means its bits. */
 static bool is_hidden_f32(uint32_t bits)
 {
     const uint32_t magnitude = bits & 0x7fffffffu;

@@ -1,5 +1,5 @@
-/* 128-bit vectors. On the operand stack every vector is <2 x i64>; a translator sees it in the shape
- * its instruction works on. */
+/* 128-bit vectors. On the operand stack every vector is <2 x i64>; a translator sees it in the
+ * shape its instruction works on. */
 #ifndef LUCETC_VECTOR_H
 #define LUCETC_VECTOR_H
 

@@ -28,7 +28,8 @@ TRANSLATOR(emit_v_relaxed_madd)
     push_vector(f, emitter_call_overloaded(e, "llvm.fma", LLVMTypeOf(x), args, 3));
 }
 
-/* By the upper bit of each lane, of each byte for 16-bit lanes; by bits where that is one instruction. */
+/* By the upper bit of each lane, of each byte for 16-bit lanes; by bits where that is one
+ * instruction. */
 TRANSLATOR(emit_v_relaxed_laneselect)
 {
     static const char *const names[] = {[I8X16] = "llvm.x86.sse41.pblendvb",

@@ -1,6 +1,6 @@
-/* Vector instructions that x86-64 has one instruction, or a short sequence, for which LLVM's general
- * forms do not become: it takes them apart into lanes, or uses wider registers than there is need for.
- * tests/run/vector_code.sh holds what each becomes. */
+/* Vector instructions that x86-64 has one instruction, or a short sequence, for which LLVM's
+ * general forms do not become: it takes them apart into lanes, or uses wider registers than there
+ * is need for. tests/run/vector_code.sh holds what each becomes. */
 #include <string.h>
 
 #include "lucetc/vector.h"
@@ -85,8 +85,8 @@ TRANSLATOR(emit_v_q15mulr)
     push_vector(f, product);
 }
 
-/* pmin is y < x ? y : x, pmax is x < y ? y : x: operands pass unchanged, NaNs included. That is what
- * the instructions do, their second operand being the one that stays. */
+/* pmin is y < x ? y : x, pmax is x < y ? y : x: operands pass unchanged, NaNs included. That is
+ * what the instructions do, their second operand being the one that stays. */
 LLVMValueRef x86_minmax(struct func *f, enum shape s, bool max, LLVMValueRef x, LLVMValueRef y)
 {
     static const char *const names[2][2] = {{"llvm.x86.sse.min.ps", "llvm.x86.sse.max.ps"},
@@ -108,7 +108,8 @@ static LLVMValueRef cvtt(struct func *f, LLVMValueRef x)
     return x86_call(f, "llvm.x86.sse2.cvttps2dq", &x, 1);
 }
 
-/* AVX-512 has unsigned ones, which give 0xffffffff instead; to the first two lanes of four with f64. */
+/* AVX-512 has unsigned ones, which give 0xffffffff instead; to the first two lanes of four with
+ * f64. */
 static LLVMValueRef cvtt_unsigned(struct func *f, enum shape s, LLVMValueRef x)
 {
     LLVMValueRef args[] = {x, LLVMConstNull(shape_type(f->e, I32X4)),
@@ -146,7 +147,8 @@ static LLVMValueRef trunc_f32_u(struct func *f, LLVMValueRef x)
     LLVMValueRef positive = x86_minmax(f, F32X4, true, x, floats(f, F32X4, 0));
     if (cpu_has(f, LUCET_CPU_avx512vl))
         return cvtt_unsigned(f, F32X4, positive);
-    /* What exceeds 2^31 - 1 is 2^31, as the instruction gives it, and the rest: at most 2^31 - 1. */
+    /* What exceeds 2^31 - 1 is 2^31, as the instruction gives it, and the rest: at most 2^31 -
+     * 1. */
     LLVMValueRef limit = floats(f, F32X4, 0x1p31);
     LLVMValueRef rest = LLVMBuildFSub(b, positive, limit, "");
     LLVMValueRef over = mask_of(f, LLVMRealOGE, F32X4, rest, limit);
@@ -189,8 +191,8 @@ TRANSLATOR(emit_v_trunc_sat)
         push_vector(f, V_WHAT(arg) ? trunc_f64_s(f, x) : trunc_f64_u(f, x));
 }
 
-/* What the instructions give is allowed: 0x80000000, or 0xffffffff for unsigned lanes, which may be zero too
- * where the number is negative or none. */
+/* What the instructions give is allowed: 0x80000000, or 0xffffffff for unsigned lanes, which may be
+ * zero too where the number is negative or none. */
 TRANSLATOR(emit_v_relaxed_trunc)
 {
     const enum shape s = V_SHAPE(arg);

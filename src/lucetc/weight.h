@@ -1,8 +1,8 @@
-/* Which functions are too heavy to optimise. Several of LLVM's analyses and its instruction selection take
- * time and memory that grow with the square of something a few bytes of input can make large. A
- * function over one of these budgets is compiled without optimisation, which is linear. The budgets are
- * many times what was found in real programs, and depend on nothing but the module, so that the
- * output does not depend on the machine. */
+/* Which functions are too heavy to optimise. Several of LLVM's analyses and its instruction
+ * selection take time and memory that grow with the square of something a few bytes of input can
+ * make large. A function over one of these budgets is compiled without optimisation, which is
+ * linear. The budgets are many times what was found in real programs, and depend on nothing but the
+ * module, so that the output does not depend on the machine. */
 #ifndef LUCETC_WEIGHT_H
 #define LUCETC_WEIGHT_H
 

@@ -10,8 +10,9 @@
 #define LUCET_ABI_VERSION 7u
 #define LUCET_WASM_PAGE 65536u
 
-/* Below what gs may point to, behind a guard: a word out of guests' reach that holds that address, once it
- * has been written there. Reading it says whether gs is as it should be for less than reading gs. */
+/* Below what gs may point to, behind a guard: a word out of guests' reach that holds that address,
+ * once it has been written there. Reading it says whether gs is as it should be for less than
+ * reading gs. */
 #define LUCET_GS_MARK (-0x1000 - 8)
 
 /* Trap codes as they stand in the instruction: llvm.ubsantrap(code), i.e. `ud1l code(%eax),%eax`
@@ -93,16 +94,16 @@ struct lucet_activation {
                                       do not look for it; NULL = nowhere, it leaves the run */
 };
 
-/* What helper catcher.T leaves on the guest stack before it calls into an instance that does not look
- * for exceptions: enough to go on behind the call without returning through its frames. */
+/* What helper catcher.T leaves on the guest stack before it calls into an instance that does not
+ * look for exceptions: enough to go on behind the call without returning through its frames. */
 struct lucet_catcher {
     struct lucet_catcher *outer;
     struct lucet_vmctx *ctx; /* of the caller, which does look */
     uint64_t registers[8];   /* rbx rbp r12 r13 r14 r15 rsp rip */
 };
 
-/* The exception that is on its way, of an instance that looks for exceptions; in the guest's part of
- * its context. The values are there when its module knows the tag. */
+/* The exception that is on its way, of an instance that looks for exceptions; in the guest's part
+ * of its context. The values are there when its module knows the tag. */
 struct lucet_pending {
     uint64_t tag;    /* its identity; 0 = no exception */
     uint64_t exnref; /* the exception as a value; 0 = it has not been made one */

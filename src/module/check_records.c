@@ -149,7 +149,8 @@ static bool all_integers(const uint8_t *types, uint32_t n)
     return true;
 }
 
-/* All code of such modules calls the runtime, or may pass what it does not have (docs/abi.md section 8). */
+/* All code of such modules calls the runtime, or may pass what it does not have (docs/abi.md
+ * section 8). */
 static bool code_does_more(const struct lucet_module_header *h)
 {
     return h->flags & (LUCET_MODULE_COUNTS_INSTRUCTIONS | LUCET_MODULE_TAIL_CALLS) ||

@@ -213,8 +213,8 @@ uint64_t lucet_cpu_features_of(const struct lucet_cpuid *id)
         set |= avx_features(id);
     if ((id->xcr0 & ZMM) == ZMM)
         set |= avx512_features(id);
-    /* The runtime clears xmm16 to xmm31 with instructions of VL. AVX-512 without them, as the first processors
-     * had it, is as good as none. */
+    /* The runtime clears xmm16 to xmm31 with instructions of VL. AVX-512 without them, as the first
+     * processors had it, is as good as none. */
     if (!(set & BIT(avx512vl)))
         set = lucet_cpu_without(set, LUCET_CPU_avx512f);
     return lucet_cpu_without(set, LUCET_CPU_other);

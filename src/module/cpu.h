@@ -18,7 +18,8 @@ struct lucet_cpuid {
     uint32_t leaf1_ecx, leaf7_ebx, leaf7_ecx, leaf7_1_eax, extended_ecx, xcr0;
     bool fsgsbase;
 };
-/* What artifacts may need of it, each with all that it needs itself. AVX-512 is in it as long as VL is. */
+/* What artifacts may need of it, each with all that it needs itself. AVX-512 is in it as long as VL
+ * is. */
 uint64_t lucet_cpu_features_of(const struct lucet_cpuid *id);
 
 /* The set with a feature and what that one needs; without it and what needs it. */

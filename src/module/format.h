@@ -88,8 +88,8 @@ struct lucet_layout {
     uint32_t size; /* of the whole context */
 };
 
-/* Where what guest code writes to ends: the context is whole pages, of which that is little. What is behind is not
- * cleared between tenants of one module. */
+/* Where what guest code writes to ends: the context is whole pages, of which that is little. What
+ * is behind is not cleared between tenants of one module. */
 static inline uint32_t lucet_layout_guest_end(const struct lucet_layout *l)
 {
     const uint32_t scratch = l->scratch + l->scratch_size, globals = l->globals + l->globals_size;
@@ -107,9 +107,10 @@ enum lucet_module_flags {
     LUCET_MODULE_TAIL_CALLS = 1u << 3, /* bodies have one prototype (docs/abi.md C10) */
 };
 
-/* Value types are numbers as in src/wasm/wasm.h: the binary format's bytes; references that are never null
- * have bit 7 set, and references to a type of the module are LUCET_REF_TYPE with its index from bit 8 on.
- * The plain type says how a value is represented and is one of those marked with *. */
+/* Value types are numbers as in src/wasm/wasm.h: the binary format's bytes; references that are
+ * never null have bit 7 set, and references to a type of the module are LUCET_REF_TYPE with its
+ * index from bit 8 on. The plain type says how a value is represented and is one of those marked
+ * with *. */
 enum lucet_valtype {
     LUCET_I32 = 0x7f,
     LUCET_I64 = 0x7e,
@@ -152,7 +153,8 @@ struct lucet_module_type {
     lucet_code entry; /* void (ctx, nest body, value *argv): calls `body` from the host; 0 = none */
     lucet_code thunk; /* for records that carry a context; 0 when the module is private */
     lucet_code host;  /* host trampoline; 0 when no import has this signature */
-    /* Types of a recursion group lie one behind the other: those of it that come before and after. */
+    /* Types of a recursion group lie one behind the other: those of it that come before and
+     * after. */
     uint32_t group_before, group_after;
     uint32_t is_open; /* 1: it may have subtypes, which makes it another type */
 };
@@ -180,14 +182,15 @@ struct lucet_module_func {
     uint32_t effects;      /* set of enum lucet_func_effects; 0 for imports */
 };
 
-/* What is known that a function does not do (docs/abi.md section 8); the runtime leaves out what would be for
- * nothing. Only functions without loops whose parameters and results are few integers. */
+/* What is known that a function does not do (docs/abi.md section 8); the runtime leaves out what
+ * would be for nothing. Only functions without loops whose parameters and results are few
+ * integers. */
 enum lucet_func_effects {
-    /* It calls nothing but closed functions of the module, and all of these uses no vector registers, no
-     * floating point and nothing of the runtime. */
+    /* It calls nothing but closed functions of the module, and all of these uses no vector
+     * registers, no floating point and nothing of the runtime. */
     LUCET_FUNC_CLOSED = 1u << 0,
-    /* It writes to no memory, and to LUCET_QUIET_STACK bytes of the stack at most, its entry's frame included.
-     * Only together with the former. */
+    /* It writes to no memory, and to LUCET_QUIET_STACK bytes of the stack at most, its entry's
+     * frame included. Only together with the former. */
     LUCET_FUNC_QUIET = 1u << 1,
 };
 #define LUCET_QUIET_STACK 704u

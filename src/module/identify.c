@@ -1,6 +1,7 @@
-/* What a file is, in words, before it is judged as an artifact, or when it is no module: people give the wrong file
- * more often than a damaged one. Class, byte order, type and machine are decided here; for the rest what is found is a guess,
- * which the reader's other files do not rely upon. */
+/* What a file is, in words, before it is judged as an artifact, or when it is no module: people
+ * give the wrong file more often than a damaged one. Class, byte order, type and machine are
+ * decided here; for the rest what is found is a guess, which the reader's other files do not rely
+ * upon. */
 #include <elf.h>
 #include <string.h>
 

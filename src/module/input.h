@@ -1,6 +1,6 @@
-/* Bytes that are read once, from the first to the last, and may be anything: .eh_frame, .lucet.lines, DWARF. Behind
- * the end there are zeros, and `bad` stays set. Safe in signal handlers. (Modules have a stricter reader of their
- * own, src/wasm/cursor.h.) */
+/* Bytes that are read once, from the first to the last, and may be anything: .eh_frame,
+ * .lucet.lines, DWARF. Behind the end there are zeros, and `bad` stays set. Safe in signal
+ * handlers. (Modules have a stricter reader of their own, src/wasm/cursor.h.) */
 #ifndef LUCET_MODULE_INPUT_H
 #define LUCET_MODULE_INPUT_H
 

@@ -1,5 +1,5 @@
-/* Section .lucet.lines: from machine code to bytes of the WebAssembly module and lines of its sources.
- * Written by `lucetc -g`; not mapped, read only when somebody asks.
+/* Section .lucet.lines: from machine code to bytes of the WebAssembly module and lines of its
+ * sources. Written by `lucetc -g`; not mapped, read only when somebody asks.
  *
  *   +---------------------+ 0
  *   | lucet_lines_header  |
@@ -44,7 +44,8 @@ struct lucet_line {
 /* What stands at `code`, bytes from the image's base. False: unknown, or the section is absent or
  * damaged. Bounds are checked here, on the way. */
 bool lucet_artifact_line(const struct lucet_artifact *a, uint32_t code, struct lucet_line *out);
-/* The name of file `file` >= 1: *size bytes, of any content, not NUL-terminated. NULL: there is none. */
+/* The name of file `file` >= 1: *size bytes, of any content, not NUL-terminated. NULL: there is
+ * none. */
 const char *lucet_artifact_source_file(const struct lucet_artifact *a, uint32_t file,
                                        uint32_t *size);
 

@@ -1,4 +1,5 @@
-/* Reads an artifact: what kind of file it is, the ELF file, the header of .lucet.module, its tables, then every record. */
+/* Reads an artifact: what kind of file it is, the ELF file, the header of .lucet.module, its
+ * tables, then every record. */
 #include "module/reader.h"
 
 #include <stdarg.h>

@@ -39,7 +39,8 @@ struct lucet_artifact {
     struct lucet_artifact_section lines; /* not mapped: no vaddr. Contents: lines.h, which checks */
 
     const struct lucet_module_header *header;
-    /* One array and count per table of format.h: types, ntypes, valtypes, nvaltypes, imports, ... */
+    /* One array and count per table of format.h: types, ntypes, valtypes, nvaltypes, imports,
+     * ... */
 #define X(name, type)                                                                              \
     const type *name;                                                                              \
     uint32_t n##name;
@@ -52,8 +53,9 @@ struct lucet_artifact_error {
     char text[256]; /* what the file is, or what is wrong and where; printable */
 };
 
-/* What a file is that is no WebAssembly module, in words that say so: "a zip archive, not a WebAssembly module". False:
- * it begins like a module, or is nothing known. `bytes` of any alignment. */
+/* What a file is that is no WebAssembly module, in words that say so: "a zip archive, not a
+ * WebAssembly module". False: it begins like a module, or is nothing known. `bytes` of any
+ * alignment. */
 bool lucet_module_identify(const void *bytes, size_t size, struct lucet_artifact_error *what);
 
 /* False: *out is not usable and err->text says why. `bytes` must be 8-byte aligned. */

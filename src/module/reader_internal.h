@@ -15,7 +15,8 @@ struct reader {
 /* Writes the message and returns false. */
 __attribute__((format(printf, 2, 3))) bool reader_fail(struct reader *r, const char *format, ...);
 
-/* identify.c: false, with what the file is, unless it looks like a whole artifact of this version. */
+/* identify.c: false, with what the file is, unless it looks like a whole artifact of this
+ * version. */
 bool reader_identify(struct reader *r);
 /* The first fields of the header, at any alignment. */
 bool reader_versions(struct reader *r, const uint8_t *header, uint64_t size);

@@ -1,4 +1,5 @@
-/* Binary search among records that begin with a uint32_t, by which they are sorted: where something starts. */
+/* Binary search among records that begin with a uint32_t, by which they are sorted: where something
+ * starts. */
 #ifndef LUCET_MODULE_SEARCH_H
 #define LUCET_MODULE_SEARCH_H
 
@@ -6,7 +7,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* How many of the n records of `size` bytes start at `at` or before: the last of them holds what is at `at`. */
+/* How many of the n records of `size` bytes start at `at` or before: the last of them holds what is
+ * at `at`. */
 static inline size_t lucet_count_started(const void *records, size_t n, size_t size, uint64_t at)
 {
     size_t low = 0, high = n;

@@ -1,5 +1,5 @@
-/* SipHash-2-4: for hash tables whose keys somebody chose who must not be able to make them collide. The key is to be
- * random, from lucet_siphash_key(). */
+/* SipHash-2-4: for hash tables whose keys somebody chose who must not be able to make them collide.
+ * The key is to be random, from lucet_siphash_key(). */
 #ifndef LUCET_MODULE_SIPHASH_H
 #define LUCET_MODULE_SIPHASH_H
 

@@ -96,10 +96,11 @@ struct thread {
     struct activation *current;       /* the innermost */
     struct lucet_activation abi;      /* its values, which compiled code reads and writes */
     struct lucet_activation *own_abi; /* the address of `abi`, once the thread is ready */
-    /* Whose calls by handle find `abi`, gs and, if it names this thread, their stop as they need them: set while
-     * nothing runs, and taken back by every run that is not such a call, or does not simply return, or does not
-     * begin. Only compared: it may be gone and another in its place, but that one's stop names nobody, or has
-     * waited in the same slot. LUCET__UNBOUND: nobody's. */
+    /* Whose calls by handle find `abi`, gs and, if it names this thread, their stop as they need
+     * them: set while nothing runs, and taken back by every run that is not such a call, or does
+     * not simply return, or does not begin. Only compared: it may be gone and another in its place,
+     * but that one's stop names nobody, or has waited in the same slot. LUCET__UNBOUND:
+     * nobody's. */
     const struct lucet_instance *bound;
     uint64_t gs;                /* what was left in it, see gs.h */
     struct thread *next, *prev; /* all threads that ever ran a guest and live */
@@ -126,8 +127,8 @@ extern const char lucet__thread_mark; /* its address marks signals of ours, too 
 extern _Thread_local struct thread lucet__thread
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
-/* The thread that an activation's values belong to. After a run was put aside, builtins find it by their
- * context's `activation` only: the address of lucet__thread may be one kept from before. */
+/* The thread that an activation's values belong to. After a run was put aside, builtins find it by
+ * their context's `activation` only: the address of lucet__thread may be one kept from before. */
 static inline struct thread *lucet__activation_thread(const struct lucet_activation *abi)
 {
     return (struct thread *)((uintptr_t)abi - offsetof(struct thread, abi));
@@ -163,7 +164,8 @@ static inline pthread_t lucet__self(void)
 /* enter.S: switches to the guest stack, clears all registers, calls entry(ctx, callee, cell);
  * returns when that returns or when lucet__leave() is reached. */
 void lucet__enter(struct activation *act);
-/* quick.S. From here to lucet__quick_end the guest counts as running though its code is not reached yet. */
+/* quick.S. From here to lucet__quick_end the guest counts as running though its code is not reached
+ * yet. */
 extern const char lucet__quick_begin[], lucet__quick_end[], lucet__quick_left[];
 extern const char lucet__closed_begin[], lucet__closed_end[]; /* the same, of closed functions */
 /* The instruction that may fault, because gs may be anything, and where it goes on then. */
@@ -173,19 +175,21 @@ extern const char lucet__gs_probe[], lucet__gs_unknown[];
 LUCET_NORETURN void lucet__leave(void);
 /* The same for functions of the host. */
 LUCET_NORETURN void lucet__leave_host(void);
-/* Puts the host function that called it, on a guest's stack, aside for lucet__resume(): stores where
- * to *sp and ends the current activation. Returns the resumed activation's `cell`, on whichever thread
- * that is: addresses of thread-local variables taken before are another thread's. */
+/* Puts the host function that called it, on a guest's stack, aside for lucet__resume(): stores
+ * where to *sp and ends the current activation. Returns the resumed activation's `cell`, on
+ * whichever thread that is: addresses of thread-local variables taken before are another
+ * thread's. */
 void *lucet__suspend(void **sp);
-/* Like lucet__enter() for a guest that was suspended, act->guest_sp saying where; it is in the host function. */
+/* Like lucet__enter() for a guest that was suspended, act->guest_sp saying where; it is in the host
+ * function. */
 void lucet__resume(struct activation *act);
-/* Like lucet__enter() for a guest that was preempted: act->cell has its registers; act->guest_sp is NULL, or where eight bytes
- * directly below the guest's red zone may be written. */
+/* Like lucet__enter() for a guest that was preempted: act->cell has its registers; act->guest_sp is
+ * NULL, or where eight bytes directly below the guest's red zone may be written. */
 void lucet__continue(struct activation *act);
 /* Where handlers send a preempted guest, on its host's stack: rdi = struct registers *. */
 extern const char lucet__preempted[];
-/* In a signal handler, instead of returning to lucet__leave(): with the signal mask *mask, for the thread's current
- * activation. Returns when the mask cannot be set. */
+/* In a signal handler, instead of returning to lucet__leave(): with the signal mask *mask, for the
+ * thread's current activation. Returns when the mask cannot be set. */
 void lucet__leave_handler(const sigset_t *mask);
 /* From here to lucet__continue_end the guest counts as running. */
 extern const char lucet__continue_begin[], lucet__continue_end[];
@@ -196,8 +200,8 @@ extern const char lucet__enter_begin[], lucet__enter_end[];
 extern const char lucet__enter_left[], lucet__quick_came_back[], lucet__closed_came_back[];
 /* 0 = SSE, 1 = AVX, 2 = AVX-512: which registers there are to clear. */
 extern uint8_t lucet__vector_level;
-/* How the vector registers are saved: by 0 = FXSAVE, 1 = XSAVE, 2 = XSAVEC; which of them; in how many
- * bytes. */
+/* How the vector registers are saved: by 0 = FXSAVE, 1 = XSAVE, 2 = XSAVEC; which of them; in how
+ * many bytes. */
 extern uint8_t lucet__xsave_kind;
 extern uint64_t lucet__xsave_mask;
 extern uint32_t lucet__xsave_size;

@@ -1,4 +1,5 @@
-/* Where the runtime's own memory comes from. The memory of guests, their stacks and images, comes from mmap() in any case. */
+/* Where the runtime's own memory comes from. The memory of guests, their stacks and images, comes
+ * from mmap() in any case. */
 #include "runtime/allocate.h"
 
 #include <pthread.h>

@@ -1,5 +1,5 @@
-/* allocate.c: memory for the runtime itself, from the embedder's allocator when there is one. As the C library's functions
- * of these names; what one of these gave is for the others only. */
+/* allocate.c: memory for the runtime itself, from the embedder's allocator when there is one. As
+ * the C library's functions of these names; what one of these gave is for the others only. */
 #ifndef LUCET_RUNTIME_ALLOCATE_H
 #define LUCET_RUNTIME_ALLOCATE_H
 

@@ -1,5 +1,6 @@
-/* How much of something the own entities of an instance may have together: bytes of memories, entries of tables. The instances
- * of a program's threads draw on the allowance of its first one, from any thread. */
+/* How much of something the own entities of an instance may have together: bytes of memories,
+ * entries of tables. The instances of a program's threads draw on the allowance of its first one,
+ * from any thread. */
 #ifndef LUCET_RUNTIME_ALLOWANCE_H
 #define LUCET_RUNTIME_ALLOWANCE_H
 
@@ -43,7 +44,8 @@ static inline void lucet__allowance_give(struct allowance *a, uint64_t n)
     atomic_fetch_add(&a->of->left, n);
 }
 
-/* From now on it draws on another one, also for what is taken already. False: there is not so much left. */
+/* From now on it draws on another one, also for what is taken already. False: there is not so much
+ * left. */
 static inline bool lucet__allowance_join(struct allowance *a, struct allowance *of)
 {
     const uint64_t n = atomic_exchange(&a->taken, 0);

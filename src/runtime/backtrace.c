@@ -13,7 +13,8 @@
 #include "runtime/module_names.h"
 #include "runtime/ranges.h"
 
-/* A stack of 128 KiB holds 16,384 frames of 8 bytes; beyond this the outer end is not looked for. */
+/* A stack of 128 KiB holds 16,384 frames of 8 bytes; beyond this the outer end is not looked
+ * for. */
 #define WALK_LIMIT 100000u
 
 struct walk {

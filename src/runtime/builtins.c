@@ -1,6 +1,6 @@
 /* Memory operations that compiled code calls. They run in host state on the guest's stack: nothing
- * interrupts them, so long ones look at stop requests themselves. They may be put aside there for others, who
- * may change what was checked: it is checked again. */
+ * interrupts them, so long ones look at stop requests themselves. They may be put aside there for
+ * others, who may change what was checked: it is checked again. */
 #include "runtime/builtins.h"
 
 #include <stdatomic.h>
@@ -169,8 +169,8 @@ static void data_drop(struct lucet_vmctx *ctx, uint32_t segment)
     lucet__drop(i, i->module->artifact.nelems + segment);
 }
 
-/* The last thing before guest code goes on: called in guest state, unlike the others. After a slice it
- * may be on another thread. */
+/* The last thing before guest code goes on: called in guest state, unlike the others. After a slice
+ * it may be on another thread. */
 static void stop(struct lucet_vmctx *ctx)
 {
     struct activation *act;

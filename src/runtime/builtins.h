@@ -22,8 +22,8 @@ extern const void *const lucet__builtins[LUCET_BUILTIN_SLOTS];
 
 /* Whether the current run was asked to stop. */
 bool lucet__stop_pending(void);
-/* Between chunks of long work: ends the run when a stop was requested, and puts it aside when its slice is
- * over; it may go on on another thread, after others have run. */
+/* Between chunks of long work: ends the run when a stop was requested, and puts it aside when its
+ * slice is over; it may go on on another thread, after others have run. */
 void lucet__poll(struct lucet_vmctx *ctx);
 /* The same for work during which nobody else may run: it only ends. */
 void lucet__poll_stop(struct lucet_vmctx *ctx);

@@ -357,8 +357,8 @@ enum lucet_error lucet__finish(struct lucet_instance *i, struct activation *act,
     return e;
 }
 
-/* What goes on, or is another thread of a run, may find its time over. Where the host keeps the time it
- * may look between such parts only, and would never end what has short ones. */
+/* What goes on, or is another thread of a run, may find its time over. Where the host keeps the
+ * time it may look between such parts only, and would never end what has short ones. */
 static void expire(const struct lucet_instance *i, const struct activation *act)
 {
     if (act->deadline && (i->state == INSTANCE_YIELDED || i->deadline) &&

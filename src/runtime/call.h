@@ -21,14 +21,14 @@ enum lucet_error lucet__call(const struct call *c, struct lucet_result *result);
 /* Goes on with a run that yielded; of `c`, instance, nresults and results count. */
 enum lucet_error lucet__call_resume(const struct call *c, void *value, struct lucet_result *result);
 
-/* What became of a run; its depth does not count any more. A stop request that was accepted wins over
- * everything. */
+/* What became of a run; its depth does not count any more. A stop request that was accepted wins
+ * over everything. */
 enum lucet_error lucet__finish(struct lucet_instance *i, struct activation *act,
                                struct lucet_result *result);
 
 #define LUCET__NOT_READY UINT64_MAX /* not 0, which a handle that was never set has */
-/* func.c, where quick.S goes on when a call is not plain: before anything has happened; because gs may be another's;
- * when somebody wants it to stop as it begins; at its end. */
+/* func.c, where quick.S goes on when a call is not plain: before anything has happened; because gs
+ * may be another's; when somebody wants it to stop as it begins; at its end. */
 enum lucet_error lucet__func_call_generally(const struct lucet_func *f, struct lucet_instance *i,
                                             union lucet_raw *raw, struct lucet_result *result);
 enum lucet_error lucet__func_call_unbound(const struct lucet_func *f, struct lucet_instance *i,
@@ -37,8 +37,8 @@ enum lucet_error lucet__func_call_stopped(const struct lucet_func *f, struct luc
                                           union lucet_raw *raw, struct lucet_result *result);
 enum lucet_error lucet__func_call_ended(const struct lucet_func *f, struct lucet_instance *i,
                                         struct lucet_result *result);
-/* func.c: sets i->ready to the module's id, or to LUCET__NOT_READY when something speaks against a plain
- * run. That it is running is not among it. */
+/* func.c: sets i->ready to the module's id, or to LUCET__NOT_READY when something speaks against a
+ * plain run. That it is running is not among it. */
 void lucet__callable_update(struct lucet_instance *i);
 /* Once the instance has its slot. */
 void lucet__activation_prepare(struct lucet_instance *i);

@@ -1,5 +1,5 @@
-/* Counting the instructions of guests that were compiled for it: what lucetc's count.c leaves in the context is how
- * many may still be executed, counted down. */
+/* Counting the instructions of guests that were compiled for it: what lucetc's count.c leaves in
+ * the context is how many may still be executed, counted down. */
 #include "runtime/count.h"
 
 #include "runtime/builtins.h"

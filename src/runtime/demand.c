@@ -1,11 +1,12 @@
-/* Pages on demand. The kernel tells of each access to a page that is missing in a heap (userfaultfd), and the
- * runtime puts the page there: of the image, or zero.
+/* Pages on demand. The kernel tells of each access to a page that is missing in a heap
+ * (userfaultfd), and the runtime puts the page there: of the image, or zero.
  *
- * It tells the thread that faults, by SIGBUS (UFFD_FEATURE_SIGBUS), and that thread provides the page in the
- * handler and goes on. The other way, a thread that reads the faults of all others from the descriptor, costs
- * two switches of threads for each, makes of that thread a bottleneck and an extra thing to die, and needs
- * privileges. This one needs none, because the kernel's own accesses are not waited for: system calls that are
- * given a missing page fail with EFAULT. So lucet_vmctx_guest_range() and its like touch what they hand out. */
+ * It tells the thread that faults, by SIGBUS (UFFD_FEATURE_SIGBUS), and that thread provides the
+ * page in the handler and goes on. The other way, a thread that reads the faults of all others from
+ * the descriptor, costs two switches of threads for each, makes of that thread a bottleneck and an
+ * extra thing to die, and needs privileges. This one needs none, because the kernel's own accesses
+ * are not waited for: system calls that are given a missing page fail with EFAULT. So
+ * lucet_vmctx_guest_range() and its like touch what they hand out. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
@@ -103,8 +104,9 @@ bool lucet__demand_heap(struct slot *s)
 
 /* ---- Forks ----
  *
- * A child's mappings are its own, and its parent's descriptor does nothing for them: pages that were missing would
- * come to be zero instead of what the image says. So a child gets a descriptor of its own at once. */
+ * A child's mappings are its own, and its parent's descriptor does nothing for them: pages that
+ * were missing would come to be zero instead of what the image says. So a child gets a descriptor
+ * of its own at once. */
 
 static void before_fork(void)
 {
@@ -124,7 +126,8 @@ static bool register_all(const struct lucet_region *r)
     return true;
 }
 
-/* Better no memory than another one, and none for good: what is inaccessible now is nowhere noted. */
+/* Better no memory than another one, and none for good: what is inaccessible now is nowhere
+ * noted. */
 static void renew(struct lucet_region *r)
 {
     if (r->uffd < 0)
@@ -198,7 +201,8 @@ bool lucet__demand_exists(void)
 
 /* ---- Faults ---- */
 
-/* 0 or errno, and how many bytes were put: others may have been quicker, for some of the pages or all. */
+/* 0 or errno, and how many bytes were put: others may have been quicker, for some of the pages or
+ * all. */
 static int outcome(int failed, int64_t put, uint64_t *size)
 {
     if (failed && put <= 0)
@@ -223,7 +227,8 @@ static int put_copies(int fd, uint64_t address, const uint8_t *from, uint64_t *s
     return outcome(failed, c.copy, size);
 }
 
-/* From the page at `offset` to the end of its block, as far as it is of one kind, but at most `most` bytes. */
+/* From the page at `offset` to the end of its block, as far as it is of one kind, but at most
+ * `most` bytes. */
 static int put_pages(struct slot *s, uint64_t offset, uint64_t most, uint64_t *size)
 {
     const uint64_t begin = s->image_offset, end = begin + s->image_size;
@@ -271,8 +276,8 @@ enum demand lucet__demand_fault(const siginfo_t *info, bool in_guest)
     if (in_guest && limit && atomic_load_explicit(&s->resident, memory_order_relaxed) >= limit)
         return DEMAND_REFUSED;
     int error = put_pages(s, offset, UINT64_MAX, &size);
-    if (error ==
-        ENOENT) /* the block goes on in another mapping: a host has locked a part of the heap, say */
+    if (error == ENOENT) /* the block goes on in another mapping: a host has locked a part of the
+                            heap, say */
         error = put_pages(s, offset, LUCET__PAGE, &size);
     switch (error) {
     case 0:

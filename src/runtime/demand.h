@@ -7,13 +7,14 @@
 #include "runtime/memory.h"
 #include "runtime/region.h"
 
-/* Makes the region one with pages on demand, and ends that; the latter while it is still mapped. unsupported,
- * no_memory. */
+/* Makes the region one with pages on demand, and ends that; the latter while it is still mapped.
+ * unsupported, no_memory. */
 enum lucet_error lucet__demand_begin(struct lucet_region *r);
 void lucet__demand_end(struct lucet_region *r);
 /* Whether there is such a region. */
 bool lucet__demand_exists(void);
-/* Pages of the slot's heap are provided from now on, also when a new mapping has taken its place. */
+/* Pages of the slot's heap are provided from now on, also when a new mapping has taken its
+ * place. */
 bool lucet__demand_heap(struct slot *s);
 /* A fork has lost the means: nothing of its heaps can be used any more. */
 static inline bool lucet__demand_lost(const struct lucet_region *r)
@@ -41,8 +42,8 @@ static inline bool lucet__demand_exceeded(const struct memory *m)
     return m->slot && lucet__demand_slot_exceeded(m->slot);
 }
 
-/* Touches [from, from + size), accessible memory of `m`, so that the kernel finds it all there. False: it would
- * be more than the instance may have. */
+/* Touches [from, from + size), accessible memory of `m`, so that the kernel finds it all there.
+ * False: it would be more than the instance may have. */
 bool lucet__demand_touch_heap(struct slot *s, const uint8_t *from, uint64_t size);
 static inline bool lucet__demand_touch(const struct memory *m, const uint8_t *from, uint64_t size)
 {

@@ -1,6 +1,6 @@
-/* Which pages of a range hold something of their own: written since they were last given back. The kernel
- * says it (PAGEMAP_SCAN, since 6.7) for a third of what giving one page back and touching it again
- * costs; where it does not, everything is given back. */
+/* Which pages of a range hold something of their own: written since they were last given back. The
+ * kernel says it (PAGEMAP_SCAN, since 6.7) for a third of what giving one page back and touching it
+ * again costs; where it does not, everything is given back. */
 #include "runtime/dirty.h"
 
 #include <errno.h>
@@ -31,9 +31,10 @@ struct scan {
 #define GUARD_REMOVE 103
 _Static_assert(sizeof(struct lucet__page_range) == 24, "the kernel's struct page_region");
 
-/* The descriptor stands for the memory of the process that opened it. It is known from a page that a
- * child finds cleared, however it came into being: a child that asked about its parent's pages
- * would leave a tenant's data in its own. The kernel counts who is using a descriptor, so threads have several. */
+/* The descriptor stands for the memory of the process that opened it. It is known from a page that
+ * a child finds cleared, however it came into being: a child that asked about its parent's pages
+ * would leave a tenant's data in its own. The kernel counts who is using a descriptor, so threads
+ * have several. */
 struct shared_page {
     atomic_int fd_plus_1[LUCET__SHARDS]; /* 0: not opened here; -1: cannot be */
 };
@@ -83,7 +84,8 @@ static bool works(int fd, bool guards)
            found[0].start == (uintptr_t)page;
 }
 
-/* If it fails by chance, guards that are known stay so: they would be taken for pages to put back. */
+/* If it fails by chance, guards that are known stay so: they would be taken for pages to put
+ * back. */
 static bool try_out(int fd)
 {
     if (works(fd, true))

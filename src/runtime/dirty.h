@@ -10,7 +10,8 @@ struct lucet__page_range {
     uint64_t start, end; /* addresses */
     uint64_t categories;
 };
-/* Ranges of pages in [from, to) that are not as the kernel would make them. -1: unknown, or more than `max`. */
+/* Ranges of pages in [from, to) that are not as the kernel would make them. -1: unknown, or more
+ * than `max`. */
 long lucet__dirty(const uint8_t *from, const uint8_t *to, struct lucet__page_range *out,
                   size_t max);
 /* Once in a while: whether the kernel can say so. */

@@ -150,8 +150,9 @@ static struct lucet_exception **new_chains(unsigned bits)
     return lucet__calloc((size_t)1 << bits, sizeof(struct lucet_exception *));
 }
 
-/* Bit by bit, so that none takes long: all of the smaller table has moved long before the larger one is full. Longer
- * chains will do when there is no memory, or while somebody goes through them. */
+/* Bit by bit, so that none takes long: all of the smaller table has moved long before the larger
+ * one is full. Longer chains will do when there is no memory, or while somebody goes through
+ * them. */
 static void make_room(struct exceptions *s)
 {
     struct lucet_exception **larger;
@@ -282,8 +283,9 @@ static void take_over(struct exceptions *s, struct exceptions *t)
         t->into = s;
 }
 
-/* Two stores become one: instances of a store have one set, or none yet. This may be within a guest's run, and with the
- * mutex of all stores: it takes no longer for large sets than for small ones. */
+/* Two stores become one: instances of a store have one set, or none yet. This may be within a
+ * guest's run, and with the mutex of all stores: it takes no longer for large sets than for small
+ * ones. */
 void lucet__exceptions_unite(struct lucet_instance *one, struct lucet_instance *two)
 {
     struct exceptions *s = one ? one->exceptions : NULL, *t = two ? two->exceptions : NULL;

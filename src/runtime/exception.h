@@ -1,11 +1,11 @@
-/* Exceptions in the runtime: tag.c (what they are), exception.c (objects, and the set of them that a
- * store has), exception_collect.c (which of them are still in use), throw.c (on their way).
+/* Exceptions in the runtime: tag.c (what they are), exception.c (objects, and the set of them that
+ * a store has), exception_collect.c (which of them are still in use), throw.c (on their way).
  *
  * An exception on its way through guest frames is no object: tag and values stand in the context of
- * the instance whose frames it passes (struct lucet_pending). It becomes an object when a guest wants
- * to keep it (catch_ref), when it reaches the host, and while it passes an instance that does not know
- * its tag. Guests hold objects by numbers that are never used again, and that mean nothing outside the
- * instances that may exchange references; they are looked up at each use. */
+ * the instance whose frames it passes (struct lucet_pending). It becomes an object when a guest
+ * wants to keep it (catch_ref), when it reaches the host, and while it passes an instance that does
+ * not know its tag. Guests hold objects by numbers that are never used again, and that mean nothing
+ * outside the instances that may exchange references; they are looked up at each use. */
 #ifndef LUCET_RUNTIME_EXCEPTION_H
 #define LUCET_RUNTIME_EXCEPTION_H
 
@@ -27,7 +27,8 @@ struct lucet_tag {
     uint32_t nvalues;
     bool has_references; /* to functions or exceptions, among its values */
     char *letters;       /* behind types */
-    /* What the values are exactly, and the ids of types they name; NULL: no more than `types` says. */
+    /* What the values are exactly, and the ids of types they name; NULL: no more than `types`
+     * says. */
     struct exact_value {
         uint32_t type;
         uint64_t id;
@@ -110,8 +111,8 @@ static inline struct exceptions *lucet__exception_set(const struct lucet_excepti
 {
     return e->of && e->of->into ? e->of->into : e->of;
 }
-/* Numbers count up, and are spread over 64 bits, so that hardly any other word on a stack looks like one: which do is seen
- * without a look at any table. */
+/* Numbers count up, and are spread over 64 bits, so that hardly any other word on a stack looks
+ * like one: which do is seen without a look at any table. */
 #define LUCET__REF_SPREAD 0x9e3779b97f4a7c15u
 #define LUCET__REF_UNSPREAD 0xf1de83e19937733du
 _Static_assert(LUCET__REF_SPREAD *LUCET__REF_UNSPREAD == 1, "the inverse");
@@ -132,8 +133,8 @@ enum lucet_error lucet__exception_hold(struct lucet_instance *i, const struct lu
 /* The same, and gives it a number that means something to `i`. For room the caller has cared. */
 enum lucet_error lucet__exception_admit(struct lucet_instance *i, struct lucet_exception *e,
                                         uint64_t *ref);
-/* The values come from `from`, by a way that does not show in its module's types: what they refer to
- * is to live as long as `to`. no_memory. */
+/* The values come from `from`, by a way that does not show in its module's types: what they refer
+ * to is to live as long as `to`. no_memory. */
 enum lucet_error lucet__exception_share(const struct lucet_tag *tag, const uint64_t (*values)[2],
                                         struct lucet_instance *from, struct lucet_instance *to);
 
@@ -144,14 +145,17 @@ void lucet__exceptions_unite(struct lucet_instance *one, struct lucet_instance *
 
 /* ---- exception_collect.c ---- */
 
-/* Room for `size` more bytes of exceptions. False: too many are in use, or `act` (NULL: none) was asked to stop, and does not
- * wait for that. */
+/* Room for `size` more bytes of exceptions. False: too many are in use, or `act` (NULL: none) was
+ * asked to stop, and does not wait for that. */
 bool lucet__exceptions_room(struct lucet_instance *i, const struct activation *act, uint64_t size);
-/* The same for a builtin that `ctx` called: when its slice is over it is put aside meanwhile, and goes on as lucet__slice_yield() says. */
+/* The same for a builtin that `ctx` called: when its slice is over it is put aside meanwhile, and
+ * goes on as lucet__slice_yield() says. */
 bool lucet__exceptions_room_in_slices(struct lucet_vmctx *ctx, uint64_t size);
-/* For one more that comes whether there is room or not, as a run ends: does a part of what makes room. */
+/* For one more that comes whether there is room or not, as a run ends: does a part of what makes
+ * room. */
 void lucet__exceptions_tidy(struct lucet_instance *i, const struct activation *act, uint64_t size);
-/* Entries of a table of exceptions are copied to somewhere else, which may have been searched already. */
+/* Entries of a table of exceptions are copied to somewhere else, which may have been searched
+ * already. */
 void lucet__exceptions_come_out(struct exceptions *s, const uint64_t *entries, uint64_t n);
 /* It is in use, as a collection in progress is to know. */
 void lucet__exception_mark(struct exceptions *s, struct lucet_exception *e);

@@ -1,11 +1,12 @@
 /* Which exceptions guests still hold. There is no other garbage in WebAssembly as it is implemented
- * here, so nothing is counted or traced while guests run: when the set of a store is full, all places
- * where a reference can be are searched, and what is not found goes. That is done in parts, between which the run may
- * be put aside and others run, who go on with it when they need room.
+ * here, so nothing is counted or traced while guests run: when the set of a store is full, all
+ * places where a reference can be are searched, and what is not found goes. That is done in parts,
+ * between which the run may be put aside and others run, who go on with it when they need room.
  *
- * References are in tables and globals of type exnref, in values of other exceptions, and in frames and
- * saved registers on guest stacks. Stacks and the guest's parts of contexts are searched word by word:
- * what looks like the number of an exception counts as one, which can only keep too much. */
+ * References are in tables and globals of type exnref, in values of other exceptions, and in frames
+ * and saved registers on guest stacks. Stacks and the guest's parts of contexts are searched word
+ * by word: what looks like the number of an exception counts as one, which can only keep too
+ * much. */
 
 #include "runtime/activation.h"
 #include "runtime/allocate.h"
@@ -102,7 +103,8 @@ static void search_suspended(struct search *w, const struct lucet_instance *i)
     search_values(w, s->throwing);
     search_values(w, s->passing);
     search_words(w, s->in_transit, s->in_transit + s->in_transit_size);
-    /* A call by handle leaves none of its arguments in `few`, which has no room for more of them either. */
+    /* A call by handle leaves none of its arguments in `few`, which has no room for more of them
+     * either. */
     const uint32_t n = lucet__func_type(s->module, s->func)->nparams;
     search_words(w, i->values, i->values + (s->many || n <= LUCET__FEW ? n : 0));
 }
@@ -128,8 +130,9 @@ static bool within(const struct activation *act, uintptr_t sp)
     return sp >= (uintptr_t)act->stack_low && sp <= (uintptr_t)act->stack_high;
 }
 
-/* Guests' frames of all runs on this thread, whoever's they are, host functions above them included. A
- * run's own end of the stack is where the next inner one, or this function, was called. */
+/* Guests' frames of all runs on this thread, whoever's they are, host functions above them
+ * included. A run's own end of the stack is where the next inner one, or this function, was
+ * called. */
 static void search_stacks(struct search *w)
 {
     uintptr_t sp = (uintptr_t)__builtin_frame_address(0);
@@ -150,9 +153,10 @@ __attribute__((noinline)) static void search_registers_and_stacks(struct search 
     __asm__ volatile("" ::: "memory"); /* not a jump: this frame must be there */
 }
 
-/* All but tables at once: who can run meanwhile could move a reference from where has not been looked to where has been.
- * What comes out of tables is reported (lucet__exceptions_come_out()), so these may take their time. What is neither found
- * now nor there, directly or through values, which never change, cannot be found by guests later either. */
+/* All but tables at once: who can run meanwhile could move a reference from where has not been
+ * looked to where has been. What comes out of tables is reported (lucet__exceptions_come_out()), so
+ * these may take their time. What is neither found now nor there, directly or through values, which
+ * never change, cannot be found by guests later either. */
 static void search_roots(struct search *w, struct lucet_instance *i)
 {
     const struct store_members m = lucet__store_members(i);
@@ -186,8 +190,8 @@ static void begin(struct search *w, struct lucet_instance *i, const struct activ
     s->phase = w->stopped ? PHASE_NONE : PHASE_TABLES;
 }
 
-/* Of the table that is searched next; NULL: there is none. Tables that come to the store meanwhile have nothing that was
- * anywhere when it began. */
+/* Of the table that is searched next; NULL: there is none. Tables that come to the store meanwhile
+ * have nothing that was anywhere when it began. */
 static const struct table *next_table(struct exceptions *s)
 {
     for (; s->next.instance; s->next.instance = s->next.instance->store_next, s->next.table = 0) {
@@ -304,8 +308,8 @@ static bool has_room(const struct exceptions *s, uint64_t size)
     return s->bytes <= s->limit && size <= s->limit - s->bytes;
 }
 
-/* What somebody does until there is room. Others may do a part of it, or what makes it vain: only who has seen a
- * collection from its beginning to its end knows that nothing more can go. */
+/* What somebody does until there is room. Others may do a part of it, or what makes it vain: only
+ * who has seen a collection from its beginning to its end knows that nothing more can go. */
 struct effort {
     const struct exceptions *s;
     uint32_t began; /* number of the collection, 0: none yet */

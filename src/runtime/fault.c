@@ -29,8 +29,9 @@ static bool within(uintptr_t address, const uint8_t *from, uint64_t size)
     return address - (uintptr_t)from < size;
 }
 
-/* In a memory of the instance or its guards. Only memory 0 is expected to fault: accesses to others are
- * compared with the size before. But a host may reset the owner of an imported one in between. */
+/* In a memory of the instance or its guards. Only memory 0 is expected to fault: accesses to others
+ * are compared with the size before. But a host may reset the owner of an imported one in
+ * between. */
 static bool in_memories(const struct lucet_instance *i, uintptr_t address)
 {
     const uint32_t n = i->module->artifact.nmemories;
@@ -140,8 +141,8 @@ static bool settle(struct activation *act, const struct fault *fault, int sig,
     }
 }
 
-/* Nothing could be read where gs pointed, because a host function, or the host before a call by handle, has
- * changed it. */
+/* Nothing could be read where gs pointed, because a host function, or the host before a call by
+ * handle, has changed it. */
 static bool gs_was_probed(const struct activation *act, uintptr_t pc, const siginfo_t *info,
                           ucontext_t *u)
 {
@@ -160,7 +161,8 @@ static bool gs_was_probed(const struct activation *act, uintptr_t pc, const sigi
     return true;
 }
 
-/* A handler without SA_ONSTACK did not fit on the guest's stack, in steps of ours to its code or from there. */
+/* A handler without SA_ONSTACK did not fit on the guest's stack, in steps of ours to its code or
+ * from there. */
 static bool handler_did_not_fit(const struct activation *act, int sig, const siginfo_t *info,
                                 const ucontext_t *u)
 {

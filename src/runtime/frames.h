@@ -15,7 +15,8 @@ enum lucet_error lucet__frames_index(struct lucet_dl_module *m);
 /* The canonical frame address of the frame at pc is register + *offset; the register is sp, or
  * the probe register when *probe. False: unknown. Safe in signal handlers. */
 bool lucet__frame_cfa(const struct lucet_dl_module *m, uintptr_t pc, int64_t *offset, bool *probe);
-/* Whether a run may be put aside at pc and go on elsewhere (docs/abi.md T7). Safe in signal handlers. */
+/* Whether a run may be put aside at pc and go on elsewhere (docs/abi.md T7). Safe in signal
+ * handlers. */
 bool lucet__preemptible(const struct lucet_dl_module *m, uintptr_t pc);
 
 #endif

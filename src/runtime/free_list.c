@@ -1,7 +1,7 @@
-/* Which slots are free. Threads have lists of their own (a few threads share one when there are many), so that
- * handing a slot out and taking it back meets nobody; one whose list is empty looks at the others'. A
- * slot comes back with what its last tenant's module needs prepared in it, so lists are stacks, and
- * a slot that last held the wanted module is looked for among the uppermost.
+/* Which slots are free. Threads have lists of their own (a few threads share one when there are
+ * many), so that handing a slot out and taking it back meets nobody; one whose list is empty looks
+ * at the others'. A slot comes back with what its last tenant's module needs prepared in it, so
+ * lists are stacks, and a slot that last held the wanted module is looked for among the uppermost.
  *
  * With the random strategy all are in one array, from which each free slot is taken with equal
  * probability: where an instance lies tells nothing about where the next will. */
@@ -154,8 +154,8 @@ static void unlink_slot(struct free_lists *f, struct free_list *l, uint32_t befo
     set_count(l, count_of(l) - 1);
 }
 
-/* With the list's mutex held. One that held the module, else (`any`) another: of those seen the one that has
- * been free longest, since the others' modules are in use more. */
+/* With the list's mutex held. One that held the module, else (`any`) another: of those seen the one
+ * that has been free longest, since the others' modules are in use more. */
 static struct slot *take_from(struct free_lists *f, struct free_list *l, uint64_t module_id,
                               bool any)
 {

@@ -1,6 +1,6 @@
-/* Calls through handles: what a call by name looks up and checks, done once per module, and what a run
- * needs, kept in the instance. A run that is anything but plain (nested, limited, after a fault, ...) goes
- * the general way. */
+/* Calls through handles: what a call by name looks up and checks, done once per module, and what a
+ * run needs, kept in the instance. A run that is anything but plain (nested, limited, after a
+ * fault, ...) goes the general way. */
 #include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
@@ -28,8 +28,8 @@
 
 /* ---- Looking up ---- */
 
-/* Whether values are among them that the instance must come to hold, or that are something else for the
- * host than for guests. */
+/* Whether values are among them that the instance must come to hold, or that are something else for
+ * the host than for guests. */
 static bool has_special_values(const struct lucet_artifact *a, const struct lucet_module_type *t)
 {
     const uint8_t *params = lucet_artifact_params(a, t);
@@ -279,8 +279,8 @@ static bool bind(struct thread *t, struct lucet_instance *i)
     return true;
 }
 
-/* Before anything has happened: the thread's last run was another instance's, or not a plain one, or the instance's was
- * on another thread, or somebody has changed gs. */
+/* Before anything has happened: the thread's last run was another instance's, or not a plain one,
+ * or the instance's was on another thread, or somebody has changed gs. */
 enum lucet_error lucet__func_call_unbound(const struct lucet_func *f, struct lucet_instance *i,
                                           union lucet_raw *raw, struct lucet_result *result)
 {
@@ -289,8 +289,8 @@ enum lucet_error lucet__func_call_unbound(const struct lucet_func *f, struct luc
     return lucet_func_call(f, i, raw, result);
 }
 
-/* It was about to begin when somebody wanted it to stop, who may have seen it running, and counts on what he
- * said: it holds for the next run just as well. */
+/* It was about to begin when somebody wanted it to stop, who may have seen it running, and counts
+ * on what he said: it holds for the next run just as well. */
 enum lucet_error lucet__func_call_stopped(const struct lucet_func *f, struct lucet_instance *i,
                                           union lucet_raw *raw, struct lucet_result *result)
 {
@@ -302,7 +302,8 @@ enum lucet_error lucet__func_call_stopped(const struct lucet_func *f, struct luc
     return lucet__func_call_generally(f, i, raw, result);
 }
 
-/* It goes on in another activation, when the caller's values may be gone; and returns to that one's end. */
+/* It goes on in another activation, when the caller's values may be gone; and returns to that one's
+ * end. */
 static void yielded(struct lucet_instance *i, uint32_t func)
 {
     i->suspended.module = i->module;

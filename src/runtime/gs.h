@@ -1,12 +1,13 @@
-/* The gs register around runs of guests. Writing it costs more than all the rest of a call, so it is
- * written only when it changes: after a run it keeps the guest's value, which the next run of the same
- * instance finds. A host that uses gs itself is noticed by a value that is neither the one left here nor
- * the 0 that a process begins with, and finds its own again.
+/* The gs register around runs of guests. Writing it costs more than all the rest of a call, so it
+ * is written only when it changes: after a run it keeps the guest's value, which the next run of
+ * the same instance finds. A host that uses gs itself is noticed by a value that is neither the one
+ * left here nor the 0 that a process begins with, and finds its own again.
  *
- * Reading it costs half as much as a whole call by handle. Those, and the way back from host functions, look
- * instead at what lies at a fixed distance from where gs points, behind a guard and out of guests' reach: the last
- * word of the guest stack below a heap, or of a page below a memory that has a mapping of its own. It holds the
- * address of the memory for a mark. Calls believe it where the thread's `bound` says that gs was left so. */
+ * Reading it costs half as much as a whole call by handle. Those, and the way back from host
+ * functions, look instead at what lies at a fixed distance from where gs points, behind a guard and
+ * out of guests' reach: the last word of the guest stack below a heap, or of a page below a memory
+ * that has a mapping of its own. It holds the address of the memory for a mark. Calls believe it
+ * where the thread's `bound` says that gs was left so. */
 #ifndef LUCET_RUNTIME_GS_H
 #define LUCET_RUNTIME_GS_H
 
@@ -26,7 +27,8 @@ static inline void lucet__gs_mark(uint64_t base)
                      __ATOMIC_RELAXED);
 }
 
-/* Before a run; what it answers goes to lucet__gs_leave(). The run of an outer guest has to find its own. */
+/* Before a run; what it answers goes to lucet__gs_leave(). The run of an outer guest has to find
+ * its own. */
 static inline uint64_t lucet__gs_enter(struct thread *t, uint64_t base, bool nested)
 {
     uint64_t now = machine_get_gs();
@@ -39,8 +41,8 @@ static inline uint64_t lucet__gs_enter(struct thread *t, uint64_t base, bool nes
     return LUCET__GS_KEEP;
 }
 
-/* Before a run, on a thread that runs nothing else, of which nothing is put back afterwards. False: the host
- * uses gs itself. */
+/* Before a run, on a thread that runs nothing else, of which nothing is put back afterwards. False:
+ * the host uses gs itself. */
 static inline bool lucet__gs_take(struct thread *t, uint64_t base)
 {
     uint64_t now = machine_get_gs();

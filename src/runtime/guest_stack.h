@@ -8,8 +8,9 @@
  * registered with reads there instead of in the guard. */
 #define LUCET__HEADROOM 256
 
-/* Before an instance's outermost run, and before its stack is cleaned: AddressSanitizer may remember frames of host functions on this
- * stack that a stop, or the end of a run that had yielded, has cut off. */
+/* Before an instance's outermost run, and before its stack is cleaned: AddressSanitizer may
+ * remember frames of host functions on this stack that a stop, or the end of a run that had
+ * yielded, has cut off. */
 #ifdef LUCET_SANITIZE
 void __asan_unpoison_memory_region(void const volatile *p, size_t size);
 #endif

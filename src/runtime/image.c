@@ -1,7 +1,7 @@
-/* The initial contents of a module's memory 0, made when the module is instantiated first, if all active
- * segments have constant places within the initial size and are not too far apart. Large ones are a
- * sealed file that instances map copy-on-write, small ones are copied. Both can be read here, to put
- * single pages back into their initial state. */
+/* The initial contents of a module's memory 0, made when the module is instantiated first, if all
+ * active segments have constant places within the initial size and are not too far apart. Large
+ * ones are a sealed file that instances map copy-on-write, small ones are copied. Both can be read
+ * here, to put single pages back into their initial state. */
 #include "runtime/image.h"
 
 #include <pthread.h>
@@ -61,8 +61,8 @@ static bool measure(const struct lucet_artifact *a, struct extent *e)
     return true;
 }
 
-/* Modules come in thousands of segments with small gaps. Their bytes are gathered, gaps as zeros, while
- * nothing that was written lies in or behind the gap. */
+/* Modules come in thousands of segments with small gaps. Their bytes are gathered, gaps as zeros,
+ * while nothing that was written lies in or behind the gap. */
 struct gathered {
     int fd;
     uint64_t start;        /* of the image */

@@ -52,8 +52,8 @@ static uint32_t exported_index(const struct definition *d)
     return d->instance->module->artifact.exports[d->export_index].index;
 }
 
-/* Values that refer to something of an instance or its store. Exceptions that carry such values need no
- * look: they go from the callee to the caller, who keeps it alive; and see throw.c. */
+/* Values that refer to something of an instance or its store. Exceptions that carry such values
+ * need no look: they go from the callee to the caller, who keeps it alive; and see throw.c. */
 static bool is_owned(uint32_t type)
 {
     return type == LUCET_FUNCREF || type == LUCET_EXNREF;

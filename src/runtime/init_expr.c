@@ -1,5 +1,5 @@
-/* Constant expressions. The reader has checked them: the stack fits, one value of the wanted type is
- * left. */
+/* Constant expressions. The reader has checked them: the stack fits, one value of the wanted type
+ * is left. */
 #include <string.h>
 
 #include "runtime/instance.h"

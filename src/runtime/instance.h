@@ -30,15 +30,15 @@ struct lucet_tag;  /* exception.h */
 struct lucet_instance {
     struct activation act; /* of calls by handle; quick.S takes one for the other */
     uint64_t ready;        /* see lucet__callable_update() */
-    uint8_t
-        vector_level; /* which vector registers its code, and what it may call, can name; see machine.h */
+    uint8_t vector_level;  /* which vector registers its code, and what it may call, can name; see
+                              machine.h */
     bool touched; /* more has run than quiet functions, or its memory is the host's to write to */
     struct lucet_vmctx *ctx;
     struct lucet_pending *exception; /* the context's */
     struct stop *stop;
     uint8_t *hostcall_limit; /* as in struct lucet_activation */
-    /* Arguments and results of the outermost run: the suspended one's `few` or `many`, or, in a call by handle
-     * that has not yielded, the caller's. */
+    /* Arguments and results of the outermost run: the suspended one's `few` or `many`, or, in a
+     * call by handle that has not yielded, the caller's. */
     uint64_t (*values)[2];
     const struct lucet_func *called; /* by handle, ... */
     struct lucet_result *result;     /* ... and what it is for */
@@ -122,7 +122,8 @@ void lucet__instance_destroy(struct lucet_instance *i);
 /* instance_init.c: memories, tables, globals and segments as they are in the beginning. Own
  * descriptors and imports are in place. */
 enum lucet_error lucet__instance_initialise(struct lucet_instance *i);
-/* Descriptors of what the instance owns. `of`: what it is a thread of, or NULL. limits_exceeded, no_memory. */
+/* Descriptors of what the instance owns. `of`: what it is a thread of, or NULL. limits_exceeded,
+ * no_memory. */
 enum lucet_error lucet__instance_describe(struct lucet_instance *i, struct lucet_instance *of);
 
 #endif

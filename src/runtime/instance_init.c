@@ -56,8 +56,8 @@ static bool lies_in_slot(const struct lucet_artifact *a, uint32_t memory)
     return memory == 0 && !(a->memories[memory].flags & LUCET_SHARED);
 }
 
-/* What is touched is counted in slots only. A region's limit of that must have no way around: other memories may have as much,
- * in size and together. */
+/* What is touched is counted in slots only. A region's limit of that must have no way around: other
+ * memories may have as much, in size and together. */
 static uint64_t mapped_limit(const struct lucet_instance *i)
 {
     const struct lucet_artifact *a = &i->module->artifact;

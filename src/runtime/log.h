@@ -1,4 +1,5 @@
-/* log.c: what happened, for the embedder's log. Not in signal handlers, and not with a lock held. */
+/* log.c: what happened, for the embedder's log. Not in signal handlers, and not with a lock
+ * held. */
 #ifndef LUCET_RUNTIME_LOG_H
 #define LUCET_RUNTIME_LOG_H
 

@@ -15,8 +15,8 @@
 #include "runtime/region.h"
 #include "runtime/sizes.h"
 
-/* When the kernel runs out of mappings in the middle, what comes before is accessible already: it must not
- * stay so, for it lies beyond the memory's size. */
+/* When the kernel runs out of mappings in the middle, what comes before is accessible already: it
+ * must not stay so, for it lies beyond the memory's size. */
 static bool make_accessible(struct memory *m, uint64_t size)
 {
     uint64_t end = round_up(size, LUCET__PAGE);

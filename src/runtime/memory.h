@@ -54,7 +54,8 @@ bool lucet__memory_allowed(const struct lucet_region *r, struct lucet_instance *
 enum lucet_error lucet__memory_map(struct memory *m, uint64_t space);
 /* Makes it a shared one, in a mapping of its own. no_memory. */
 enum lucet_error lucet__memory_share(struct memory *m);
-/* Own mapping: back to `pages` zero pages. instance_not_returned: it is shared, and others use it. */
+/* Own mapping: back to `pages` zero pages. instance_not_returned: it is shared, and others use
+ * it. */
 enum lucet_error lucet__memory_reset(struct memory *m, uint64_t pages);
 /* An instance begins or ceases to import it. */
 void lucet__memory_use(struct memory *m, bool begins);

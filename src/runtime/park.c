@@ -1,6 +1,7 @@
-/* Instances that wait in a free slot to be used again: their structures, context and records are as the next
- * instance of the same module needs them, so that making one allocates nothing. Nothing refers to them:
- * neither other instances nor kill switches, and not the module, which may be released meanwhile. */
+/* Instances that wait in a free slot to be used again: their structures, context and records are as
+ * the next instance of the same module needs them, so that making one allocates nothing. Nothing
+ * refers to them: neither other instances nor kill switches, and not the module, which may be
+ * released meanwhile. */
 #include "runtime/park.h"
 
 #include <string.h>
@@ -61,7 +62,8 @@ static bool has_mappings(const struct lucet_instance *i)
     return false;
 }
 
-/* Makes it one that waits; false: it has what others know of, or mappings of its own, and is freed. */
+/* Makes it one that waits; false: it has what others know of, or mappings of its own, and is
+ * freed. */
 static bool park(struct lucet_instance *i)
 {
     if (!i->complete || i->tags || i->exceptions || i->uncaught || i->store || i->export_records ||

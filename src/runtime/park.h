@@ -7,7 +7,8 @@
 void lucet__parked_free(struct lucet_instance *i);
 /* Frees what waits in a slot, and clears its context. */
 void lucet__parked_drop(struct slot *s);
-/* What waits in the slot, ready to be used again but for its module, options and contents; or NULL. */
+/* What waits in the slot, ready to be used again but for its module, options and contents; or
+ * NULL. */
 struct lucet_instance *lucet__unpark(struct slot *s);
 
 #endif

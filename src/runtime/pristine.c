@@ -1,6 +1,7 @@
-/* What globals and tables begin with, remembered: where nothing of it depends on imports it is computed once
- * and copied from then on. Function references of a private module are the module's, so all its instances
- * share one copy; otherwise they are the instance's, which keeps a copy when it is used again. */
+/* What globals and tables begin with, remembered: where nothing of it depends on imports it is
+ * computed once and copied from then on. Function references of a private module are the module's,
+ * so all its instances share one copy; otherwise they are the instance's, which keeps a copy when
+ * it is used again. */
 #include "runtime/pristine.h"
 
 #include <stdatomic.h>

@@ -1,13 +1,14 @@
-/* Static probes (USDT): places where perf, bpftrace, SystemTap and gdb can look on without the runtime's help.
- * Each is a `nop` and an ELF note, in the format those tools read, that says where it is and in which registers
- * or memory its arguments are:
+/* Static probes (USDT): places where perf, bpftrace, SystemTap and gdb can look on without the
+ * runtime's help. Each is a `nop` and an ELF note, in the format those tools read, that says where
+ * it is and in which registers or memory its arguments are:
  *
  *   section .note.stapsdt, name "stapsdt", type 3
  *     u64 address of the nop, u64 address of _.stapsdt.base (so that tools see when addresses were
  *     changed after linking), u64 address of a counter of users (0: none), then three strings:
  *     provider, name, "SIZE@OPERAND ..."
  *
- * docs/debugging.md lists the probes and their arguments; tests/run/probes.sh holds the list to it. */
+ * docs/debugging.md lists the probes and their arguments; tests/run/probes.sh holds the list to
+ * it. */
 #ifndef LUCET_RUNTIME_PROBE_H
 #define LUCET_RUNTIME_PROBE_H
 

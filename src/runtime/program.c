@@ -1,8 +1,10 @@
-/* Programs of several threads. WebAssembly's threads are instances that share a memory; to whoever embeds them they are one
- * guest. So what limits the first instance limits all of them: allowances are the first one's, the time limit is that of the run
- * that started the thread, and a kill switch of the first stops all.
+/* Programs of several threads. WebAssembly's threads are instances that share a memory; to whoever
+ * embeds them they are one guest. So what limits the first instance limits all of them: allowances
+ * are the first one's, the time limit is that of the run that started the thread, and a kill switch
+ * of the first stops all.
  *
- * Threads hold the first instance as those that import from it do (store.h): so its allowances are there. */
+ * Threads hold the first instance as those that import from it do (store.h): so its allowances are
+ * there. */
 #include "runtime/program.h"
 
 #include <string.h>

@@ -1,8 +1,8 @@
-/* Address ranges that signal handlers look things up by: where the text of loaded modules lies, where regions,
- * and which of these have pages provided on demand. Readers may be signal handlers, so there is no lock: an
- * entry carries a sequence number that is odd while it is being changed. A reader that looks for
- * an address which is in use need not wait for such an entry: what it is about is not in use.
- * Entries are never freed, only used again. */
+/* Address ranges that signal handlers look things up by: where the text of loaded modules lies,
+ * where regions, and which of these have pages provided on demand. Readers may be signal handlers,
+ * so there is no lock: an entry carries a sequence number that is odd while it is being changed. A
+ * reader that looks for an address which is in use need not wait for such an entry: what it is
+ * about is not in use. Entries are never freed, only used again. */
 
 #include "runtime/ranges.h"
 

@@ -1,7 +1,7 @@
 #include "runtime/refs.h"
 
-/* While shards are being closed, this keeps the number of all together from being taken for that of the last
- * reference. */
+/* While shards are being closed, this keeps the number of all together from being taken for that of
+ * the last reference. */
 #define BIAS (INT64_MAX / 2)
 
 _Thread_local unsigned lucet__thread_number_known

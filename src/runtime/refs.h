@@ -1,9 +1,10 @@
-/* References to what every instance refers to: its module, its region. Threads that make instances all the time would
- * pass one count from core to core, so there are several, and a thread changes its own, until the owner gives
- * its reference up.
+/* References to what every instance refers to: its module, its region. Threads that make instances
+ * all the time would pass one count from core to core, so there are several, and a thread changes
+ * its own, until the owner gives its reference up.
  *
- * A count by itself says nothing (a reference may be taken in one and dropped in another), so nobody looks for zero
- * before lucet__refs_close(), which is called once. From then on there is one count. */
+ * A count by itself says nothing (a reference may be taken in one and dropped in another), so
+ * nobody looks for zero before lucet__refs_close(), which is called once. From then on there is one
+ * count. */
 #ifndef LUCET_RUNTIME_REFS_H
 #define LUCET_RUNTIME_REFS_H
 
@@ -57,8 +58,8 @@ static inline void lucet__refs_take(struct refs *r)
         atomic_fetch_add_explicit(&r->together, 1, memory_order_relaxed);
 }
 
-/* True: it was the last, and the owner's is given up, too. Otherwise *r may be gone. Whoever finds a shard open has been
- * counted by the owner, who closes it afterwards and sees that. */
+/* True: it was the last, and the owner's is given up, too. Otherwise *r may be gone. Whoever finds
+ * a shard open has been counted by the owner, who closes it afterwards and sees that. */
 static inline bool lucet__refs_drop(struct refs *r)
 {
     _Atomic int64_t *count = &r->shards[lucet__shard()].count;

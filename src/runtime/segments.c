@@ -114,7 +114,8 @@ enum lucet_error lucet__segments_apply(struct lucet_instance *i, bool data_in_im
 
     if (e == lucet_error_ok)
         return apply_datas(i, data_in_image);
-    /* References to its functions may have got out already: they must not see data that comes later. */
+    /* References to its functions may have got out already: they must not see data that comes
+     * later. */
     if (data_in_image && i->memory0 && i->memory0->slot == i->slot &&
         !lucet__slot_heap_zero(i->slot))
         return lucet__fail_errno(lucet_error_no_memory, "cannot empty a heap");

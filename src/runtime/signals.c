@@ -172,8 +172,8 @@ enum lucet_error lucet_remove_signal_handlers(void)
     return lucet_error_ok;
 }
 
-/* Not: what cannot be caught, what the C library keeps for its threads, and what stops the process by default, which
- * is only done by taking our handler away. */
+/* Not: what cannot be caught, what the C library keeps for its threads, and what stops the process
+ * by default, which is only done by taking our handler away. */
 static bool can_stop_guests(int signo)
 {
     switch (signo) {

@@ -3,8 +3,8 @@
  * recursion groups; so it is groups that are remembered, and a group's types have consecutive ids.
  * Ids are never used again.
  *
- * A group is a sequence of words: for each type its numbers of parameters and results and whether it
- * is open, then its parameters and results: an exact type, or for a reference to a type
+ * A group is a sequence of words: for each type its numbers of parameters and results and whether
+ * it is open, then its parameters and results: an exact type, or for a reference to a type
  *
  *     1 << 62 | place in this group << 8 | low byte      1 << 63 | id << 8 | low byte
  */

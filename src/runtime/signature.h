@@ -9,7 +9,8 @@
  * anyone holds them. False: out of memory; those of ids that are not 0 are to be released. */
 bool lucet__signatures_intern(const struct lucet_artifact *a, uint64_t *ids);
 void lucet__signatures_release(const struct lucet_artifact *a, const uint64_t *ids);
-/* The id of a type that is a group of its own, or of the first type of a group; somebody holds it. */
+/* The id of a type that is a group of its own, or of the first type of a group; somebody holds
+ * it. */
 void lucet__signature_retain(uint64_t first_id);
 void lucet__signature_release(uint64_t first_id);
 /* The id of a type of plain types, a group of its own. 0 = out of memory. */

@@ -36,8 +36,8 @@
 #ifndef SS_AUTODISARM
 #define SS_AUTODISARM (1u << 31)
 #endif
-/* Nanoseconds until the signal comes again; each time twice as many, because where signals take long
- * (tracing), the guest would not come to its next instruction in between. */
+/* Nanoseconds until the signal comes again; each time twice as many, because where signals take
+ * long (tracing), the guest would not come to its next instruction in between. */
 #define SOON 20000u
 #define NOT_SO_SOON 10000000u
 

@@ -1,6 +1,6 @@
-/* Slots: memory that tenants have one after the other. What a tenant left is removed when the slot comes
- * back: few pages are put back into their initial state one by one, which costs a tenth of the page
- * faults after giving them to the kernel; many are given. */
+/* Slots: memory that tenants have one after the other. What a tenant left is removed when the slot
+ * comes back: few pages are put back into their initial state one by one, which costs a tenth of
+ * the page faults after giving them to the kernel; many are given. */
 #include "runtime/slot.h"
 
 #include <stdatomic.h>
@@ -27,7 +27,8 @@
 #define QUIET_DEPTH 1024u
 _Static_assert(QUIET_DEPTH >= LUCET__HEADROOM + LUCET_QUIET_STACK,
                "and the mark lies in the former");
-/* Between where a function was when a signal came, and the registers saved: a red zone, alignment, a mark. */
+/* Between where a function was when a signal came, and the registers saved: a red zone, alignment,
+ * a mark. */
 #define SIGNAL_GAP 256u
 #define SHALLOW (4 * LUCET__PAGE) /* of a stack, which most tenants do not leave */
 
@@ -50,7 +51,8 @@ static uint8_t *stack_end(const struct slot *s)
     return s->heap - LUCET__FRONT_GUARD;
 }
 
-/* One mapping from the context to the heap, and guards in it where nothing is. Locked memory takes none. */
+/* One mapping from the context to the heap, and guards in it where nothing is. Locked memory takes
+ * none. */
 static bool open_front_in_one(struct slot *s, uint64_t context_size)
 {
     uint8_t *const end = stack_end(s);
@@ -140,7 +142,8 @@ enum lucet_error lucet__slot_take(struct lucet_region *r, const struct lucet_dl_
 
 /* ---- Putting pages back ---- */
 
-/* Of no bytes, memset() may write none of a page that is not there, which costs more than to clear one. */
+/* Of no bytes, memset() may write none of a page that is not there, which costs more than to clear
+ * one. */
 static void zero(uint8_t *p, uint64_t size)
 {
     if (size > 0)
@@ -168,10 +171,11 @@ static bool is_counted(const struct slot *s)
     return s->on_demand && s->region->options.heap_resident_limit;
 }
 
-/* Where to begin to look for what the tenant wrote to on its stack. What guest code touches next on its way down is a
- * page and 128 bytes away at most (docs/abi.md T4), and a host function stays within the reservation below the
- * guest frame that called it. So a stack that was used below these SHALLOW bytes and the gap was also used between
- * the two. A small reservation leaves a gap still for the former, and for handlers of signals. */
+/* Where to begin to look for what the tenant wrote to on its stack. What guest code touches next on
+ * its way down is a page and 128 bytes away at most (docs/abi.md T4), and a host function stays
+ * within the reservation below the guest frame that called it. So a stack that was used below these
+ * SHALLOW bytes and the gap was also used between the two. A small reservation leaves a gap still
+ * for the former, and for handlers of signals. */
 static uint8_t *shallow_stack(const struct slot *s)
 {
     const struct lucet_alloc_limits *l = &s->region->limits;
@@ -233,8 +237,8 @@ static bool is_zero(const uint8_t *from, const uint8_t *to)
     return (one[0] | one[1]) == 0;
 }
 
-/* The kernel saves registers for a handler, tiles included on threads that have used them, in so many bytes below
- * where a quiet function was. At their lower end is never zero. */
+/* The kernel saves registers for a handler, tiles included on threads that have used them, in so
+ * many bytes below where a quiet function was. At their lower end is never zero. */
 static bool is_without_large_frame(const struct slot *s)
 {
     const uint64_t largest = (lucet__xsave_largest + 63) & ~UINT64_C(63);
@@ -244,9 +248,9 @@ static bool is_without_large_frame(const struct slot *s)
            is_zero(stack_end(s) - low, stack_end(s) - high);
 }
 
-/* Of the page that the stack begins with, what quiet functions may have written to. The mark at its end (gs.h) is of
- * the slot, and stays. False: there is more, which somebody's handler of a signal has left, without a stack of
- * its own. */
+/* Of the page that the stack begins with, what quiet functions may have written to. The mark at its
+ * end (gs.h) is of the slot, and stays. False: there is more, which somebody's handler of a signal
+ * has left, without a stack of its own. */
 static bool put_back_quiet(struct slot *s)
 {
     uint8_t *const end = stack_end(s), *const used = end - QUIET_DEPTH;
@@ -257,7 +261,8 @@ static bool put_back_quiet(struct slot *s)
     return true;
 }
 
-/* Gives pages back to the kernel; what is read there next is zero, or the image where that is mapped. */
+/* Gives pages back to the kernel; what is read there next is zero, or the image where that is
+ * mapped. */
 static bool forget(struct slot *s, uint8_t *from)
 {
     uint64_t size = (uint64_t)(s->heap + s->heap_accessible - from);
@@ -274,8 +279,8 @@ static bool forget(struct slot *s, uint8_t *from)
 
 /* ---- The heap ---- */
 
-/* With pages on demand it is accessible only when it is registered: of a process that locks what it will map, the
- * kernel fills what is accessible with zeros at once. */
+/* With pages on demand it is accessible only when it is registered: of a process that locks what it
+ * will map, the kernel fills what is accessible with zeros at once. */
 static bool map_zeros(struct slot *s, uint64_t offset, uint64_t size)
 {
     const int access = PROT_READ | PROT_WRITE;
@@ -325,8 +330,8 @@ static bool fill_heap(struct slot *s, uint64_t module_id, const struct image *im
     if (image->size == 0)
         return true;
     if (s->on_demand) {
-        /* What is there, be it zero, would hide it: also what is not counted any more, since it lay beyond the
-         * memory of the tenant before. */
+        /* What is there, be it zero, would hide it: also what is not counted any more, since it lay
+         * beyond the memory of the tenant before. */
         if (!forget(s, s->heap) && !map_zeros(s, 0, s->heap_accessible))
             return false;
         s->image_offset = image->offset;
@@ -399,8 +404,8 @@ static bool divide_front(const struct slot *s)
 /* False: it could not be cleaned, and is never used again. */
 static bool clean(struct slot *s, struct lucet_dl_module *module, bool quiet)
 {
-    /* A tenant without a heap here, or whose making failed, leaves another module's content behind, which
-     * cannot be put back page by page. */
+    /* A tenant without a heap here, or whose making failed, leaves another module's content behind,
+     * which cannot be put back page by page. */
     const bool foreign = s->content != 0 && s->content != module->id;
     const struct image *image = s->content ? lucet__image(module) : NULL;
 
@@ -411,8 +416,8 @@ static bool clean(struct slot *s, struct lucet_dl_module *module, bool quiet)
               ((quiet && put_back_quiet(s)) || put_back(s, true, image));
     s->heap_used = false;
     s->image_bytes = NULL;
-    /* One call over stack and heap: what lies between is inaccessible. It fails for locked memory; new
-     * mappings do not. */
+    /* One call over stack and heap: what lies between is inaccessible. It fails for locked memory;
+     * new mappings do not. */
     if (s->warm || forget(s, s->stack))
         return true;
     if (!map_anonymous(s->stack, (uint64_t)(s->heap + s->heap_accessible - s->stack), PROT_NONE) ||

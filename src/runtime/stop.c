@@ -4,17 +4,17 @@
  *       │           └──────▶ REMOTE      running: its end is `terminated` ────────▶ DISABLED
  *       └────── time is up ▶ TIMEOUT     likewise ────────────────────────────────▶ DISABLED
  *
- * Whoever leaves STOP_NONE by a compare-and-swap has won, and the run ends as terminated whatever the
- * guest did meanwhile. The signal says nothing by itself: its handler looks at the states of
- * the activations of its thread, so that one that arrives late finds nothing to do. STOP_DISABLED lasts
- * until the instance is reset.
+ * Whoever leaves STOP_NONE by a compare-and-swap has won, and the run ends as terminated whatever
+ * the guest did meanwhile. The signal says nothing by itself: its handler looks at the states of
+ * the activations of its thread, so that one that arrives late finds nothing to do. STOP_DISABLED
+ * lasts until the instance is reset.
  *
  * Runs begin and end far more often than guests are stopped, so they pay nothing: they store
  * `running` and then load `state`, without a fence. The killer, between storing `state` and loading
- * `running`, has the kernel make every thread of the process pass a barrier. So at least one of the two
- * sees the other's store; and a run that sees STOP_DECIDING, as it begins or ends, waits for the decision.
- * While a killer that found the instance running is deciding, the activation stays. The same holds for
- * STOP_LOOKING, from STOP_NONE and back: somebody ends a time slice. */
+ * `running`, has the kernel make every thread of the process pass a barrier. So at least one of the
+ * two sees the other's store; and a run that sees STOP_DECIDING, as it begins or ends, waits for
+ * the decision. While a killer that found the instance running is deciding, the activation stays.
+ * The same holds for STOP_LOOKING, from STOP_NONE and back: somebody ends a time slice. */
 #include "runtime/stop.h"
 
 #include <errno.h>

@@ -13,10 +13,10 @@ struct stop {
     atomic_uint refs;
     atomic_int state; /* enum stop_state */
     atomic_bool running, preempted;
-    uint32_t
-        depth; /* of the instance: runs in progress. For the thread that runs it alone; here, because calls by
-                       handle write it with the two before in one store */
-    /* Valid while running; written before. Between runs `act` is the instance's own, for calls by handle. */
+    uint32_t depth; /* of the instance: runs in progress. For the thread that runs it alone; here,
+                       because calls by handle write it with the two before in one store */
+    /* Valid while running; written before. Between runs `act` is the instance's own, for calls by
+     * handle. */
     struct activation *_Atomic act;
     struct lucet_activation *_Atomic abi; /* the thread's */
     /* Of a program's first instance: its other threads. */
@@ -32,13 +32,14 @@ enum stop_state {
     STOP_TIMEOUT,
     STOP_DISABLED
 };
-/* Every thread that stores `running` passes a full barrier, because the kernel offers none to killers. */
+/* Every thread that stores `running` passes a full barrier, because the kernel offers none to
+ * killers. */
 extern atomic_bool lucet__stop_fences;
 
 struct stop *lucet__stop_new(void);
 void lucet__stop_retain(struct stop *s);
-/* Whoever kills the first instance kills the thread, too, until that is removed (or was not added). False: it has been killed, or
- * cannot run any more. */
+/* Whoever kills the first instance kills the thread, too, until that is removed (or was not added).
+ * False: it has been killed, or cannot run any more. */
 bool lucet__stop_add_thread(struct stop *first, struct stop *thread);
 void lucet__stop_remove_thread(struct stop *first, struct stop *thread);
 /* A kill switch holds it. */

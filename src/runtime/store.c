@@ -206,8 +206,8 @@ void lucet__store_release(struct store *s)
 
 /* ---- From one to others ---- */
 
-/* With the mutex held, for all of this part. Every store is looked at once, and without recursion: chains are as long as
- * hosts make them, and there may be many ways from one to another. */
+/* With the mutex held, for all of this part. Every store is looked at once, and without recursion:
+ * chains are as long as hosts make them, and there may be many ways from one to another. */
 static struct store *next_visited(const struct store *s)
 {
     return s->visited == s ? NULL : s->visited;

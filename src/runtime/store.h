@@ -25,8 +25,8 @@ struct store_members {
     struct object *objects;
 };
 struct store_members lucet__store_members(const struct lucet_instance *i);
-/* Instances of other stores, by caller_next, whose runs were put aside and may have frames of the instance's store on their
- * stacks. All of them belong to the thread that has the instance. */
+/* Instances of other stores, by caller_next, whose runs were put aside and may have frames of the
+ * instance's store on their stacks. All of them belong to the thread that has the instance. */
 struct lucet_instance *lucet__store_suspended_callers(const struct lucet_instance *i);
 
 #endif

@@ -2,12 +2,13 @@
  *
  * The guest's stack lies in its slot and stays as it is. What else a run is made of moves to the
  * instance: the values that compiled code sees per thread (struct lucet_activation), the arguments
- * and results, what is left of the time limit. Compiled code reaches the thread through its context only,
- * and of the contexts whose functions are on the stack the running one is enough: the
+ * and results, what is left of the time limit. Compiled code reaches the thread through its context
+ * only, and of the contexts whose functions are on the stack the running one is enough: the
  * trampoline it waits in reads its `activation` again, and thunks hand it on as they return.
  *
- * There is at most one host function on a stack that is put aside, the innermost, because a stack on
- * which an outer run waits is not: what the outer one does next would overwrite the inner one. */
+ * There is at most one host function on a stack that is put aside, the innermost, because a stack
+ * on which an outer run waits is not: what the outer one does next would overwrite the inner
+ * one. */
 #include "runtime/suspend.h"
 
 #include <stdlib.h>
@@ -68,9 +69,9 @@ bool lucet__yield(struct lucet_vmctx *ctx, enum lucet_yield_reason reason, void 
 
 /* ---- What is on its way between two functions ---- */
 
-/* Results and parameters without a register, and an exception between one frame and the next, stand in the
- * context of the instance whose functions run. Others may run them while this run is put aside, and their
- * numbers would become its references. */
+/* Results and parameters without a register, and an exception between one frame and the next, stand
+ * in the context of the instance whose functions run. Others may run them while this run is put
+ * aside, and their numbers would become its references. */
 enum lucet_error lucet__in_transit_save(struct suspended *s)
 {
     const struct lucet_vmctx *ctx = s->abi.ctx;
@@ -104,8 +105,8 @@ void lucet__in_transit_restore(const struct suspended *s)
            l->exception_size);
 }
 
-/* Not in the guard below the stack, where a frame that is being made may begin, and on no page that was
- * not in use. */
+/* Not in the guard below the stack, where a frame that is being made may begin, and on no page that
+ * was not in use. */
 static bool may_write(const struct lucet_instance *i, uintptr_t at, uintptr_t sp)
 {
     return at - (uintptr_t)i->slot->stack < i->region->limits.stack_size &&

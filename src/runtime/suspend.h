@@ -25,15 +25,16 @@ struct suspended {
     uint64_t few[LUCET__FEW][2] __attribute__((aligned(16))); /* entries load vectors from it */
 };
 
-/* suspend.c. From a host function or builtin that `ctx` called: puts the run aside. False: impossible, the
- * instance has an outer run on the same stack. Returns true when it is resumed, on whichever thread. */
+/* suspend.c. From a host function or builtin that `ctx` called: puts the run aside. False:
+ * impossible, the instance has an outer run on the same stack. Returns true when it is resumed, on
+ * whichever thread. */
 bool lucet__yield(struct lucet_vmctx *ctx, enum lucet_yield_reason reason, void *value,
                   void **resumed);
-/* Ends the slice, if it is over, of the run that called the builtin; the activation is ctx->activation
- * afterwards, whichever thread that is. True: it was put aside and goes on. */
+/* Ends the slice, if it is over, of the run that called the builtin; the activation is
+ * ctx->activation afterwards, whichever thread that is. True: it was put aside and goes on. */
 bool lucet__slice_yield(struct lucet_vmctx *ctx);
-/* What is on its way between two functions of the running context: after the run was put aside, and before it
- * goes on. no_memory. */
+/* What is on its way between two functions of the running context: after the run was put aside, and
+ * before it goes on. no_memory. */
 enum lucet_error lucet__in_transit_save(struct suspended *s);
 void lucet__in_transit_restore(const struct suspended *s);
 /* Of a run that was put aside: activation's guest_sp for lucet__resume() or, when it was preempted,

@@ -149,7 +149,8 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Sorted and not hashed: guests choose how many there are and of what size, and so much of where they lie. */
+/* Sorted and not hashed: guests choose how many there are and of what size, and so much of where
+ * they lie. */
 enum lucet_error lucet__tags_sort(struct lucet_instance *i)
 {
     const size_t n = i->module->artifact.ntags;

@@ -124,7 +124,8 @@ static void unblock_signals(void)
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
-/* It has what the thread that made it had: where that is a guest's, it was left there, and is no host's. */
+/* It has what the thread that made it had: where that is a guest's, it was left there, and is no
+ * host's. */
 static void look_at_gs(struct thread *t)
 {
     const uint64_t now = machine_get_gs();

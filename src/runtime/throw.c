@@ -1,5 +1,5 @@
-/* Exceptions on their way: from one instance's context to another's, over the frames of those that do
- * not look for exceptions, from host functions and to the host (docs/abi.md E1 to E7). */
+/* Exceptions on their way: from one instance's context to another's, over the frames of those that
+ * do not look for exceptions, from host functions and to the host (docs/abi.md E1 to E7). */
 #include "runtime/throw.h"
 
 #include <stdatomic.h>
@@ -52,8 +52,8 @@ static void hold(struct activation *act, struct lucet_exception **place, struct 
     set(place, e);
 }
 
-/* The exception on its way in a context. The tag in it was written by guest code: it is one that the
- * instance knows, or the one that is passing, or this is not what it should be. */
+/* The exception on its way in a context. The tag in it was written by guest code: it is one that
+ * the instance knows, or the one that is passing, or this is not what it should be. */
 static bool look(const struct activation *act, struct lucet_vmctx *ctx, struct flight *out)
 {
     const struct lucet_pending *p = ctx->exception;
@@ -92,8 +92,8 @@ static bool put(struct activation *act, struct lucet_vmctx *ctx, const struct fl
     return true;
 }
 
-/* The object of an exception that leaves a run: one of the instance's set when it refers to something,
- * so that this is kept in use, and else none that anybody must collect. */
+/* The object of an exception that leaves a run: one of the instance's set when it refers to
+ * something, so that this is kept in use, and else none that anybody must collect. */
 static struct lucet_exception *object(const struct activation *act, const struct flight *f)
 {
     struct lucet_exception *e = f->from ? lucet__exception_find(f->from->exceptions, f->ref) : NULL;

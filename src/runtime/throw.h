@@ -9,7 +9,8 @@
 void lucet__throw_begin(struct activation *act, struct lucet_vmctx *ctx);
 /* After it: an exception that is still on its way there makes it a run that threw. */
 void lucet__throw_end(struct activation *act);
-/* Whether an exception is on its way in the context. What else an end has to look at makes its run odd. */
+/* Whether an exception is on its way in the context. What else an end has to look at makes its run
+ * odd. */
 static inline bool lucet__throw_left(const struct lucet_vmctx *ctx)
 {
     return ctx->exception && ctx->exception->tag;

@@ -35,7 +35,8 @@ UNWATCHED static int look(struct dl_phdr_info *info, size_t size, void *unused)
     return 0;
 }
 
-/* It must be a library of its own, as it is with -shared-libsan: otherwise our code would lie there too. */
+/* It must be a library of its own, as it is with -shared-libsan: otherwise our code would lie there
+ * too. */
 __attribute__((constructor)) UNWATCHED static void find_library(void)
 {
     dl_iterate_phdr(look, NULL);

@@ -1,9 +1,10 @@
 /* For a build with ThreadSanitizer (`make tsan`); nothing otherwise.
  *
- * Its library holds asynchronous signals back until the thread calls it the next time, which guest code never
- * does. So our handlers are put in place behind its back; and a signal that finds the thread in the library,
- * which is not made for that, is made to come again a little later. Stacks are switched without a word to it:
- * functions are compiled without the calls at entry and exit that would have to come in pairs. */
+ * Its library holds asynchronous signals back until the thread calls it the next time, which guest
+ * code never does. So our handlers are put in place behind its back; and a signal that finds the
+ * thread in the library, which is not made for that, is made to come again a little later. Stacks
+ * are switched without a word to it: functions are compiled without the calls at entry and exit
+ * that would have to come in pairs. */
 #ifndef LUCET_RUNTIME_TSAN_H
 #define LUCET_RUNTIME_TSAN_H
 

@@ -12,7 +12,8 @@ bool lucet__value_is(const struct lucet_dl_module *m, uint32_t exact, const void
 /* The same, when the id of the type that a reference type names is known; else 0. */
 bool lucet__value_fits(uint32_t exact, uint64_t type_id, const void *stored);
 struct lucet_val lucet__value_load(uint8_t valtype, const void *in);
-/* Between what guests call an exception and the host's struct lucet_exception; other values stay. */
+/* Between what guests call an exception and the host's struct lucet_exception; other values
+ * stay. */
 void lucet__value_export(const struct lucet_instance *i, struct lucet_val *v);
 /* Writes the exceptions among arguments, as guests call them. limits_exceeded, no_memory,
  * type_mismatch: it refers to an exception that is gone. */

@@ -1,7 +1,8 @@
-/* memory.atomic.wait and notify. Every shared memory has a list of its own of those who wait, in the
- * order in which they came: tenants never meet in a queue, and an address can only mean a place in
- * that memory. Nobody sleeps on a word of the guest's: each waiter has a word on its own stack, which
- * notifiers and stop requests change, so that a kill switch or a time limit ends a wait at once. */
+/* memory.atomic.wait and notify. Every shared memory has a list of its own of those who wait, in
+ * the order in which they came: tenants never meet in a queue, and an address can only mean a place
+ * in that memory. Nobody sleeps on a word of the guest's: each waiter has a word on its own stack,
+ * which notifiers and stop requests change, so that a kill switch or a time limit ends a wait at
+ * once. */
 #include "runtime/wait.h"
 
 #include <errno.h>

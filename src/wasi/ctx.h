@@ -23,9 +23,9 @@ struct wasi_strings {
     uint64_t bytes;
 };
 
-/* What all threads of a guest have in common. With threads, `lock` is held while one of them is in a
- * WASI function, but for waiting (wait.c): what has been looked up before a wait must be looked up
- * again. */
+/* What all threads of a guest have in common. With threads, `lock` is held while one of them is in
+ * a WASI function, but for waiting (wait.c): what has been looked up before a wait must be looked
+ * up again. */
 struct wasi_process {
     pthread_mutex_t lock;
     struct wasi_threads *threads; /* threads.c; NULL: there is one thread, and no locking */

@@ -1,5 +1,5 @@
-/* fd_readdir. The cookie of an entry is the kernel's own position behind it, so that listing goes on
- * rightly while files come and go, and nothing is remembered between calls. */
+/* fd_readdir. The cookie of an entry is the kernel's own position behind it, so that listing goes
+ * on rightly while files come and go, and nothing is remembered between calls. */
 #include "wasi/abi.h"
 #include "wasi/ctx.h"
 #include "wasi/errno.h"

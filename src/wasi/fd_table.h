@@ -37,7 +37,8 @@ void wasi_fd_table_release(struct wasi_fd_table *t);
  * is valid until a descriptor is added. */
 uint32_t wasi_fd_get(struct wasi_fd_table *t, uint32_t fd, uint64_t rights, struct wasi_fd **out);
 
-/* Whether one more descriptor fits: 0, MFILE or NOMEM. For callers whose work could not be undone. */
+/* Whether one more descriptor fits: 0, MFILE or NOMEM. For callers whose work could not be
+ * undone. */
 uint32_t wasi_fd_room(struct wasi_fd_table *t);
 
 /* Puts `entry` at the lowest free number from `first` on; takes over what it owns, also when it

@@ -108,8 +108,8 @@ static ssize_t try_stream(struct wasi_transfer *t, struct iovec *iov, int count)
     return n;
 }
 
-/* Waits for the stream. Meanwhile another thread of the guest may close the descriptor, and its number,
- * or the host's, come to mean something else. */
+/* Waits for the stream. Meanwhile another thread of the guest may close the descriptor, and its
+ * number, or the host's, come to mean something else. */
 static uint32_t wait_for_stream(struct wasi_transfer *t)
 {
     struct wasi_process *p = wasi_ctx(t->vmctx)->process;

@@ -12,8 +12,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* The kernel answers EAGAIN when it cannot tell, because of a concurrent rename, whether ".." stayed
- * inside. A guest that keeps renaming must not keep us here. */
+/* The kernel answers EAGAIN when it cannot tell, because of a concurrent rename, whether ".."
+ * stayed inside. A guest that keeps renaming must not keep us here. */
 enum { RESOLVE_ATTEMPTS = 64 };
 
 uint32_t wasi_path_get(struct lucet_vmctx *vmctx, uint32_t address, uint32_t len,

@@ -11,7 +11,8 @@
 uint32_t wasi_path_get(struct lucet_vmctx *vmctx, uint32_t address, uint32_t len,
                        char path[WASI_PATH_SIZE]);
 
-/* Opens `path` beneath `dir`. `flags` as for open(); O_CLOEXEC and O_NOCTTY are added. PERM when the path leads out. */
+/* Opens `path` beneath `dir`. `flags` as for open(); O_CLOEXEC and O_NOCTTY are added. PERM when
+ * the path leads out. */
 uint32_t wasi_path_open(int dir, const char *path, int flags, unsigned mode, int *out);
 
 /* A path split for operations on the name itself: the directory that holds it and its last

@@ -9,7 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* How deep a path leads from `depth` on, by its words alone; -1 when it climbs above 0 on the way. */
+/* How deep a path leads from `depth` on, by its words alone; -1 when it climbs above 0 on the
+ * way. */
 static int walk(const char *path, int depth)
 {
     while (*path && depth >= 0) {

@@ -50,7 +50,8 @@ static uint64_t add_saturating(uint64_t a, uint64_t b)
     return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
-/* All deadlines become monotonic ones: a step of the host's calendar during the wait goes unseen. */
+/* All deadlines become monotonic ones: a step of the host's calendar during the wait goes
+ * unseen. */
 static void set_clock(struct polling *p, struct item *item, const struct wasi_subscription *s)
 {
     uint64_t now;

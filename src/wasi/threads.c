@@ -1,7 +1,7 @@
-/* Threads of guests (wasi-threads): thread-spawn makes an instance of the same module, with the same
- * imports and so the same shared memory, and runs wasi_thread_start in it on a thread of the host's.
- * A trap or an exit in one of them, or the end of the first, is the end of all. What limits the first
- * limits all: that is the runtime's business (`thread_of`). */
+/* Threads of guests (wasi-threads): thread-spawn makes an instance of the same module, with the
+ * same imports and so the same shared memory, and runs wasi_thread_start in it on a thread of the
+ * host's. A trap or an exit in one of them, or the end of the first, is the end of all. What limits
+ * the first limits all: that is the runtime's business (`thread_of`). */
 #include "wasi/ctx.h"
 #include "wasi/errno.h"
 #include "wasi/functions.h"

@@ -15,8 +15,8 @@ struct wasm_group_key {
     uint32_t first; /* type of the group */
 };
 
-/* An inner node of a binary tree of keys: keys below `child[b]` have bit number `bit` equal to b, and
- * all keys below the node agree in the bits before. Bit 0 is the highest of the first word. */
+/* An inner node of a binary tree of keys: keys below `child[b]` have bit number `bit` equal to b,
+ * and all keys below the node agree in the bits before. Bit 0 is the highest of the first word. */
 struct wasm_group_node {
     uint64_t bit;
     uint32_t child[2]; /* 2 * key, or 2 * node + 1 */

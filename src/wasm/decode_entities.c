@@ -6,8 +6,8 @@
  *     global   = type:valtype mutable:byte init:expr
  *     limits   = flags:byte min:u64 [max:u64] [page_log2:u32]
  *
- * Bits of the flags: 0 has max, 1 shared, 2 indices are i64, 3 has a page size. Before memory64, min
- * and max were u32. */
+ * Bits of the flags: 0 has max, 1 shared, 2 indices are i64, 3 has a page size. Before memory64,
+ * min and max were u32. */
 #include "wasm/decoder.h"
 
 enum { HAS_MAX = 1, SHARED = 2, IS_64 = 4, HAS_PAGE_SIZE = 8 };

@@ -30,7 +30,8 @@ struct wasm_decoder {
     struct wasm_validator validator;
 };
 
-/* Sections. Each reads its payload to where the items end; the caller checks that nothing is left. */
+/* Sections. Each reads its payload to where the items end; the caller checks that nothing is
+ * left. */
 void wasm_decode_types(struct wasm_decoder *d, struct wasm_cursor *c);
 void wasm_decode_imports(struct wasm_decoder *d, struct wasm_cursor *c);
 void wasm_decode_functions(struct wasm_decoder *d, struct wasm_cursor *c);

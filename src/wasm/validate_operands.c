@@ -59,9 +59,10 @@ void wasm_pop_slowly(struct wasm_validator *v, wasm_valtype expected)
         v->noperands--;
 }
 
-/* Two bytes (a call, a catch clause) can have a thousand types compared. Equal lists are a memcmp; lists that
- * are not equal, though each of one is a subtype of the other's, are found a few times in programs, and
- * may not be what validation spends its time with. Short ones are as cheap as the instructions that make them. */
+/* Two bytes (a call, a catch clause) can have a thousand types compared. Equal lists are a memcmp;
+ * lists that are not equal, though each of one is a subtype of the other's, are found a few times
+ * in programs, and may not be what validation spends its time with. Short ones are as cheap as the
+ * instructions that make them. */
 void wasm_count_comparisons(struct wasm_validator *v, uint32_t count)
 {
     struct wasm_decoder *d = v->decoder;

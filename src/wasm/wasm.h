@@ -78,8 +78,8 @@ static inline wasm_valtype wasm_ref_to_type(uint32_t type_index, bool nullable)
     return type_index << 8 | WASM_REF_TYPE | (nullable ? 0 : WASM_NON_NULL);
 }
 
-/* The top of the hierarchy that a reference belongs to: WASM_FUNCREF, WASM_EXTERNREF or WASM_EXNREF;
- * that decides how it is represented. (Defined types are function types.) */
+/* The top of the hierarchy that a reference belongs to: WASM_FUNCREF, WASM_EXTERNREF or
+ * WASM_EXNREF; that decides how it is represented. (Defined types are function types.) */
 wasm_valtype wasm_ref_top(wasm_valtype t);
 
 /* "i32", "funcref", "(ref null 7)", ... */
@@ -230,8 +230,8 @@ struct wasm_bytes {
     uint32_t size;
 };
 
-/* Types are equal when they are at the same place of equal recursion groups; `canonical` is the first
- * type of the module that is equal to this one. */
+/* Types are equal when they are at the same place of equal recursion groups; `canonical` is the
+ * first type of the module that is equal to this one. */
 struct wasm_functype {
     const wasm_valtype *params, *results;
     uint32_t nparams, nresults;
@@ -294,8 +294,8 @@ struct wasm_export {
     uint32_t index;
 };
 
-/* Changes the set *features as a list says: "-simd,+threads"; an edition ("1.0", "2.0", "3.0", "all")
- * replaces the set. False when a word of the list is neither; *wrong is then the word. */
+/* Changes the set *features as a list says: "-simd,+threads"; an edition ("1.0", "2.0", "3.0",
+ * "all") replaces the set. False when a word of the list is neither; *wrong is then the word. */
 bool wasm_features_parse(const char *list, uint32_t *features, struct wasm_bytes *wrong);
 
 /* Functions, tables, memories, globals and tags each form one index space: imports come first. */

@@ -1,5 +1,5 @@
-/* A program as embedders wrote them for the original's lucet.h; compiled unchanged but for the include by
- * tests/run/old_embedder.sh. It uses what such programs used. */
+/* A program as embedders wrote them for the original's lucet.h; compiled unchanged but for the
+ * include by tests/run/old_embedder.sh. It uses what such programs used. */
 #include <lucet/compat.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-/* Reads and writes files with memory that nobody has touched: 3 MiB at a time, by one call and by several buffers. */
+/* Reads and writes files with memory that nobody has touched: 3 MiB at a time, by one call and by
+ * several buffers. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-/* Runs a WASI program in a region with pages on demand: tests/run/wasi_on_demand.sh. Arguments: artifact, directory. */
+/* Runs a WASI program in a region with pages on demand: tests/run/wasi_on_demand.sh. Arguments:
+ * artifact, directory. */
 #include <lucet/lucet.h>
 #include <lucet/wasi.h>
 #include <stdio.h>

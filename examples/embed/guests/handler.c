@@ -1,5 +1,5 @@
-/* The guest of http.c: answers one request. The host writes the request to where request() says, calls handle(),
- * and finds the answer where answer() says. */
+/* The guest of http.c: answers one request. The host writes the request to where request() says,
+ * calls handle(), and finds the answer where answer() says. */
 
 #define EXPORT(name) __attribute__((export_name(name)))
 __attribute__((import_module("host"), import_name("log"))) void host_log(const char *text,

@@ -1,6 +1,6 @@
 /*
- * The guest of event_loop.c: answers one number after the other, each with so many steps of work. It
- * is written as if it had a thread for itself.
+ * The guest of event_loop.c: answers one number after the other, each with so many steps of work.
+ * It is written as if it had a thread for itself.
  */
 
 __attribute__((import_module("events"), import_name("receive"))) int events_receive(void);

@@ -1,6 +1,6 @@
 /*
- * User-defined functions of a database: calls by the million, from several threads, through the typed stubs that
- * lucetc writes. Each worker has an instance of its own.
+ * User-defined functions of a database: calls by the million, from several threads, through the
+ * typed stubs that lucetc writes. Each worker has an instance of its own.
  *
  * In this folder:
  *
@@ -37,8 +37,8 @@ static void check(enum lucet_error error, const char *what)
     exit(1);
 }
 
-/* select sum(with_tax(cents, 19)), average(cents) from table: row number i costs i cents. Where nothing but an
- * error is of interest, there is no need of a result. */
+/* select sum(with_tax(cents, 19)), average(cents) from table: row number i costs i cents. Where
+ * nothing but an error is of interest, there is no need of a result. */
 static void *scan(void *arg)
 {
     struct worker *w = arg;

@@ -232,11 +232,11 @@ lucet__leave_handler:
         .globl  lucet__continue
         .hidden lucet__continue
         .type   lucet__continue, @function
-/* void lucet__continue(struct activation *act): every register as it was. The last of them, rip, rsp
- * and the flags, are loaded by popfq and ret, from the place below the guest's red zone that `guest_sp`
- * says is free. rsp points to that at once: were it the guest's first, a handler without a stack of its
- * own would find the place free, too. Where there is none, iretq does without a write to the guest's
- * stack, in ten times the time. */
+/* void lucet__continue(struct activation *act): every register as it was. The last of them, rip,
+ * rsp and the flags, are loaded by popfq and ret, from the place below the guest's red zone that
+ * `guest_sp` says is free. rsp points to that at once: were it the guest's first, a handler without
+ * a stack of its own would find the place free, too. Where there is none, iretq does without a
+ * write to the guest's stack, in ten times the time. */
 lucet__continue:
         .cfi_startproc
         PUSH_FRAME
@@ -304,8 +304,8 @@ lucet__continue_end:
         .cfi_endproc
         .size   lucet__continue, .-lucet__continue
 
-/* Of struct lucet_catcher: ctx, then rbx rbp r12 r13 r14 r15 rsp rip. No stack is used, so that there
- * must be room for the call only. */
+/* Of struct lucet_catcher: ctx, then rbx rbp r12 r13 r14 r15 rsp rip. No stack is used, so that
+ * there must be room for the call only. */
 #define CATCHER_CTX 8
 #define CATCHER_RBX 16
 #define CATCHER_RBP 24

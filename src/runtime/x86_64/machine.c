@@ -16,8 +16,8 @@ struct xsave_component lucet__xsave_components[63];
 #define FXSAVE_SIZE 512u
 #define LEGACY_SIZE 416u /* components 0 and 1; what follows is nobody's */
 #define XSAVE_HEADER 64u
-/* Components that are no registers of guests: the rights of memory keys, which are the thread's, and
- * tiles (AMX), which guests have no instructions for and which are large. */
+/* Components that are no registers of guests: the rights of memory keys, which are the thread's,
+ * and tiles (AMX), which guests have no instructions for and which are large. */
 #define NOT_GUESTS (UINT64_C(1) << LUCET__XSAVE_RIGHTS | UINT64_C(3) << 17)
 
 static uint64_t enabled_components(void)
@@ -36,7 +36,8 @@ static bool has_rights(void)
     return __get_cpuid_count(7, 0, &a, &b, &c, &d) && c >> 4 & 1; /* OSPKE */
 }
 
-/* Where the enabled components are in the standard format; room for those of guests in it, and in the compacted one. */
+/* Where the enabled components are in the standard format; room for those of guests in it, and in
+ * the compacted one. */
 static void look_at_components(uint64_t enabled)
 {
     const uint64_t mask = lucet__xsave_mask;

@@ -90,7 +90,8 @@ static inline void machine_redirect(ucontext_t *u, const void *pc, const void *s
     u->uc_mcontext.gregs[REG_RSP] = (greg_t)(uintptr_t)sp;
 }
 
-/* The general registers of the interrupted code; the others are still in the processor when it goes on. */
+/* The general registers of the interrupted code; the others are still in the processor when it goes
+ * on. */
 static inline void machine_save_general(const ucontext_t *u, struct registers *out)
 {
     _Static_assert(REG_R8 == 0 && REG_RDI == 8 && REG_RSP == 15 && REG_RIP == 16 && REG_EFL == 17,

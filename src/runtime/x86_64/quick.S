@@ -1,19 +1,21 @@
-/* lucet_func_call() where nothing speaks against a plain run; func.c has the rest. From the checks to the
- * return all is here, because what a call costs is the number of its instructions and of its jumps.
+/* lucet_func_call() where nothing speaks against a plain run; func.c has the rest. From the checks
+ * to the return all is here, because what a call costs is the number of its instructions and of its
+ * jumps.
  *
- * Less is looked at and put back than in enter.S. Guest code changes neither the direction and alignment flags,
- * which C has clear at calls, nor the control bits of floating point, and never uses x87; where the host has MXCSR
- * as guests need it, all are as before when the function has returned. Its sticky flags may have been raised, as by any C
- * function.
+ * Less is looked at and put back than in enter.S. Guest code changes neither the direction and
+ * alignment flags, which C has clear at calls, nor the control bits of floating point, and never
+ * uses x87; where the host has MXCSR as guests need it, all are as before when the function has
+ * returned. Its sticky flags may have been raised, as by any C function.
  *
- * Of closed functions (docs/abi.md section 8) still less: they use neither vector registers nor floating point, and
- * nothing of the runtime, so all that is prepared for host functions may be as it is. */
+ * Of closed functions (docs/abi.md section 8) still less: they use neither vector registers nor
+ * floating point, and nothing of the runtime, so all that is prepared for host functions may be as
+ * it is. */
 #include "frame.inc"
 #include "probe.inc"
 #include "quick.h"
 
-/* Offsets of struct lucet_func, struct lucet_instance, whose first member is its activation, struct stop and
- * struct lucet_vmctx (func.c asserts them). */
+/* Offsets of struct lucet_func, struct lucet_instance, whose first member is its activation, struct
+ * stop and struct lucet_vmctx (func.c asserts them). */
 #define FUNC_QUICK_ID 0
 #define FUNC_ENTRY 8
 #define FUNC_CODE 16
@@ -40,7 +42,8 @@
 #define FUNC_CALL lucet_func_call
 #endif
 
-        /* rsi: the instance, rdi: the lucet_func, r8: the stop, rax: the thread's offset from fs. */
+        /* rsi: the instance, rdi: the lucet_func, r8: the stop, rax: the thread's offset from
+         * fs. */
         .macro  RUNNING
         movabsq $0x100000001, %r9       /* running, depth 1 */
         movq    %r9, STOP_RUNNING(%r8)
@@ -76,14 +79,15 @@
         .p2align 5
         .globl  FUNC_CALL
         .type   FUNC_CALL, @function
-/* enum lucet_error lucet_func_call(const struct lucet_func *, struct lucet_instance *, union lucet_raw *values,
+/* enum lucet_error lucet_func_call(const struct lucet_func *, struct lucet_instance *, union
+ * lucet_raw *values,
  *                                  struct lucet_result *) */
 FUNC_CALL:
         .cfi_startproc
         testq   %rdi, %rdi
         jz      lucet__func_call_generally
-        /* Never NULL, and never so while the thread runs another instance. What is the same as in its last run is
-         * not written again. */
+        /* Never NULL, and never so while the thread runs another instance. What is the same as in
+         * its last run is not written again. */
         movq    lucet__thread@GOTTPOFF(%rip), %rax
         cmpq    %rsi, %fs:THREAD_BOUND(%rax)
         jne     lucet__func_call_unbound
@@ -103,7 +107,8 @@ FUNC_CALL:
         jz      .Lno_values
 .Lvalues_checked:
         movq    GS(%rsi), %r10
-        /* It may fault, because somebody may have changed gs: it goes on at lucet__gs_unknown then. */
+        /* It may fault, because somebody may have changed gs: it goes on at lucet__gs_unknown
+         * then. */
         .globl  lucet__gs_probe
         .hidden lucet__gs_probe
 lucet__gs_probe:
@@ -204,8 +209,8 @@ lucet__closed_came_back:
         movq    FUNC_CODE(%rdi), %r10
         RUNNING
 
-        /* The activation begins, in guest state: current = this, guest_frame = NULL. From here on a stop
-         * request redirects; one that came before is seen here. */
+        /* The activation begins, in guest state: current = this, guest_frame = NULL. From here on a
+         * stop request redirects; one that came before is seen here. */
         movq    %rsi, %xmm0
         movups  %xmm0, %fs:CURRENT(%rax)
         .globl  lucet__quick_begin

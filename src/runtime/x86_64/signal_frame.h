@@ -11,8 +11,9 @@
  * lucet__continue() takes. False: the frame is not as expected, or to return from the handler
  * would load what is not saved here. Safe in signal handlers. */
 bool lucet__signal_frame_vectors(const ucontext_t *u, struct registers *out);
-/* x87 as the frame has it, which was taken as above: guests leave it alone, so it is the host's, whose exceptions
- * may be raised, but handlers begin with none. Nothing that uses x87 may follow. */
+/* x87 as the frame has it, which was taken as above: guests leave it alone, so it is the host's,
+ * whose exceptions may be raised, but handlers begin with none. Nothing that uses x87 may
+ * follow. */
 void lucet__signal_frame_x87(const struct registers *taken);
 
 #endif

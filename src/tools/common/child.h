@@ -1,5 +1,5 @@
-/* A child process that is waited for, while signals that would end this one wait until the child and its
- * files are gone. */
+/* A child process that is waited for, while signals that would end this one wait until the child
+ * and its files are gone. */
 #ifndef LUCET_TOOLS_CHILD_H
 #define LUCET_TOOLS_CHILD_H
 
@@ -15,8 +15,8 @@ struct tool_signals {
 
 /* From here on they wait. Children can be waited for whatever was inherited for SIGCHLD. */
 void tool_signals_hold(struct tool_signals *s);
-/* Waits for the child. A signal that comes meanwhile is sent on to it, or SIGKILL with `kill_child`, and
- * noted. Returns the wait status, or -1 with errno. */
+/* Waits for the child. A signal that comes meanwhile is sent on to it, or SIGKILL with
+ * `kill_child`, and noted. Returns the wait status, or -1 with errno. */
 int tool_signals_wait(struct tool_signals *s, pid_t child, bool kill_child);
 /* As before, and if one came, it comes now: this may not return. */
 void tool_signals_let(const struct tool_signals *s);

@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 
-/* Writes out what standard output still holds. False when anything of it was lost (a full disk, a descriptor
- * that is closed), which is said on standard error. */
+/* Writes out what standard output still holds. False when anything of it was lost (a full disk, a
+ * descriptor that is closed), which is said on standard error. */
 bool tool_flush(const char *program);
 /* Ends the process: with `code`, or 1 when it is 0 and output was lost. */
 _Noreturn void tool_exit(const char *program, int code);

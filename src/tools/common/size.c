@@ -15,8 +15,8 @@ static const struct {
 };
 #define UNITS (sizeof units / sizeof units[0])
 
-/* The number at the beginning of `text`; *rest is what follows it, NULL when there is none. strtoull
- * alone would take blanks, signs and, silently, what does not fit. */
+/* The number at the beginning of `text`; *rest is what follows it, NULL when there is none.
+ * strtoull alone would take blanks, signs and, silently, what does not fit. */
 static uint64_t leading_number(const char *text, const char **rest)
 {
     const bool hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');

@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 /* "4096", "64KiB", "64K", "1MiB", "1M", "8GiB", "8G", "1TiB", "16B", "0x1000": bytes, in powers of
- * 1024, in either case. Nothing else may follow or precede. False, with *out as it was, when `text` is
- * no size or exceeds 64 bits. */
+ * 1024, in either case. Nothing else may follow or precede. False, with *out as it was, when `text`
+ * is no size or exceeds 64 bits. */
 bool tool_parse_size(const char *text, uint64_t *out);
 
 /* A plain decimal number of at most `max`. False as above. */

@@ -116,7 +116,8 @@ struct audit_function {
     char name[64];          /* "guest_func_7", "gate.3.0"; fit to be printed */
 };
 
-/* A function of the module that is marked (enum lucet_func_effects); several may be at one address. */
+/* A function of the module that is marked (enum lucet_func_effects); several may be at one
+ * address. */
 struct audit_mark {
     uint32_t function, effects; /* number in the input */
     uint32_t entry;             /* for its type; UINT32_MAX: there is no such function */

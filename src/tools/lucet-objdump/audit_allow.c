@@ -153,8 +153,8 @@ static const uint8_t vector_sets[ZYDIS_ISA_SET_MAX_VALUE + 1] = {
     S(AVX512_GFNI_512),
 };
 
-/* Members of the sets above which store through rdi without naming it, access a vector of addresses, change
- * how the host's floating-point code works, or which no code of lucetc's has. */
+/* Members of the sets above which store through rdi without naming it, access a vector of
+ * addresses, change how the host's floating-point code works, or which no code of lucetc's has. */
 static const char *vector_forbidden(const ZydisDecodedInstruction *insn)
 {
     switch (insn->mnemonic) {

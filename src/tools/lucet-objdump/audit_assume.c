@@ -5,8 +5,8 @@ struct bounds {
     int64_t lo, hi;
 };
 
-/* Bounds of the value as an unsigned or signed number of `width` bytes. An unsigned number of 64 bits
- * is only told apart from a negative one when it is known not to be one: *ok. */
+/* Bounds of the value as an unsigned or signed number of `width` bytes. An unsigned number of 64
+ * bits is only told apart from a negative one when it is known not to be one: *ok. */
 static struct bounds bounds_of(const struct audit_value *v, unsigned width, bool is_signed,
                                bool *ok)
 {
@@ -43,8 +43,8 @@ static void limit_below(struct bounds *b, int64_t lo)
         b->lo = lo;
 }
 
-/* `strict`: small < large, else small <= large. A side that is not ok may, as an unsigned number, be
- * larger than any bound here; below one that is ok it cannot be negative. */
+/* `strict`: small < large, else small <= large. A side that is not ok may, as an unsigned number,
+ * be larger than any bound here; below one that is ok it cannot be negative. */
 static void order(struct bounds *small, bool small_ok, struct bounds *large, bool large_ok,
                   bool strict)
 {

@@ -61,8 +61,8 @@ static void check_context(struct judge *j, const struct audit_state *s,
         FOUND(j, FINDING_CONTEXT, true, insn->at, "call with another base in gs");
 }
 
-/* What the callee may overwrite as its arguments must be the caller's to give: for a call, of its own
- * frame; for a jump, of its own arguments. */
+/* What the callee may overwrite as its arguments must be the caller's to give: for a call, of its
+ * own frame; for a jump, of its own arguments. */
 static void check_arguments(struct judge *j, const struct audit_state *s,
                             const struct audit_insn *insn, uint32_t args)
 {

@@ -1,9 +1,9 @@
 /* Sizes of memories: what comparisons with them say about numbers, and which accesses that allows.
  *
- * A number n of which n + slack <= size is known may be added to the memory's base, or to gs for memory
- * 0, for an access of up to `slack` bytes. Sizes never shrink but in calls (an instance that is not
- * running may be reset); so what is known of them is forgotten there, but for the declared minimum
- * of the module's own memories, which all sizes they have are above. */
+ * A number n of which n + slack <= size is known may be added to the memory's base, or to gs for
+ * memory 0, for an access of up to `slack` bytes. Sizes never shrink but in calls (an instance that
+ * is not running may be reset); so what is known of them is forgotten there, but for the declared
+ * minimum of the module's own memories, which all sizes they have are above. */
 #include "tools/lucet-objdump/audit_unit.h"
 
 /* No memory is larger: the loader's limit of address spaces. */

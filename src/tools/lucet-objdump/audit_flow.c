@@ -1,5 +1,5 @@
-/* Propagates states along the edges of a function until they are stable; loops are brought to an end
- * by widening where an edge goes backwards, and two more rounds over the result give back what
+/* Propagates states along the edges of a function until they are stable; loops are brought to an
+ * end by widening where an edge goes backwards, and two more rounds over the result give back what
  * widening lost for nothing. Every round starts from sound states, so its result is sound. */
 #include "tools/lucet-objdump/audit_unit.h"
 

@@ -131,8 +131,8 @@ struct audit_insn {
     bool writes_flags;
     bool writes_gs; /* wrgsbase: only some helpers may */
     bool avx512;    /* encoded as AVX-512 is, or of mask registers */
-    bool
-        integer; /* on the list of those that name general registers only, and no state of floating point */
+    bool integer; /* on the list of those that name general registers only, and no state of floating
+                     point */
     bool locked;
     uint8_t trap; /* code of a trap instruction, else 0 */
     uint64_t bound;

@@ -45,8 +45,8 @@ static bool is_table(const struct audit_value *v)
 }
 
 /* Values that were the same on both paths, or a constant apart, are so after the merge. A group is
- * what bore one name on the one path and one name on the other; its first member's value gets a name
- * from that member's place. Names this merge gave on an earlier round are given anew. */
+ * what bore one name on the one path and one name on the other; its first member's value gets a
+ * name from that member's place. Names this merge gave on an earlier round are given anew. */
 struct group {
     struct audit_value to, from; /* of the first member */
     uint64_t name;

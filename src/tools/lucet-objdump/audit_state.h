@@ -61,7 +61,8 @@ bool state_join(struct audit_state *to, const struct audit_state *from, uint32_t
 
 /* The value of a register becomes `v`, under a new name unless it has one. */
 void state_set(struct audit_state *s, unsigned reg, struct audit_value v, uint64_t name);
-/* The register's value with a name (`name`, when it had none), so that a copy can be known as one. */
+/* The register's value with a name (`name`, when it had none), so that a copy can be known as
+ * one. */
 struct audit_value state_named(struct audit_state *s, unsigned reg, uint64_t name);
 
 /* Gives the register's value a name of its own, which only copies of it bear. */

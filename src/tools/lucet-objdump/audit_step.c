@@ -19,9 +19,9 @@ void unit_entry_state(const struct audit_unit *u, struct audit_state *s)
         s->regs[saved[i]] = value_of(VALUE_ENTRY, saved[i]);
     s->regs[REG_RSP] = value_of(VALUE_STACK, 0);
     s->regs[REG_R13] = value_of(VALUE_CONTEXT, 0);
-    /* What the runtime or a gate puts in the scratch register: a record or a function's address; and
-     * the host's argument vector. No guest function may call these classes (audit_policy.c), but for
-     * reference gates: that a reference is one is not proved (docs/audit.md). */
+    /* What the runtime or a gate puts in the scratch register: a record or a function's address;
+     * and the host's argument vector. No guest function may call these classes (audit_policy.c),
+     * but for reference gates: that a reference is one is not proved (docs/audit.md). */
     if (class == CLASS_THUNK)
         s->regs[REG_R10] = value_of(VALUE_RECORD, 0);
     if (class == CLASS_HOST || class == CLASS_ENTRY || class == CLASS_REF || class == CLASS_CATCHER)
@@ -304,8 +304,8 @@ static uint32_t callee_args(const struct audit_unit *u, const struct audit_state
     return builtin ? 0 : u->fn->outgoing_args;
 }
 
-/* Functions of the module leave gs as it is; of the runtime's, those that are called in guest state (docs/abi.md
- * C8, E4); host functions may change it. */
+/* Functions of the module leave gs as it is; of the runtime's, those that are called in guest state
+ * (docs/abi.md C8, E4); host functions may change it. */
 static void step_gs(const struct audit_unit *u, struct audit_state *s,
                     const struct audit_insn *insn)
 {
@@ -347,8 +347,9 @@ static void step_call(const struct audit_unit *u, struct audit_state *s,
     state_forget_sizes(s);
 }
 
-/* lea with one register is an addition that spares the flags. Adding to a lower half, as checks of an
- * access's end do, makes a number that the whole does not name: the half gets a name of its own. */
+/* lea with one register is an addition that spares the flags. Adding to a lower half, as checks of
+ * an access's end do, makes a number that the whole does not name: the half gets a name of its
+ * own. */
 static void relate_lea(struct audit_state *s, const struct audit_insn *insn, struct audit_value *v)
 {
     const struct audit_mem *m = &insn->mem;

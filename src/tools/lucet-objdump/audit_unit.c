@@ -104,8 +104,8 @@ static void add_threshold(int64_t *list, uint32_t *n, int64_t c)
         list[(*n)++] = c + side;
 }
 
-/* Loops end where a counter equals or passes a constant, or zero: it stays at most one step short of
- * that, which is the one or the other side of it. */
+/* Loops end where a counter equals or passes a constant, or zero: it stays at most one step short
+ * of that, which is the one or the other side of it. */
 static bool collect_thresholds(struct audit_unit *u)
 {
     struct audit_thresholds *t = &u->thresholds;

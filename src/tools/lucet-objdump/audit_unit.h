@@ -60,7 +60,8 @@ struct audit_value unit_callee(const struct audit_unit *u, struct audit_state *s
                                const struct audit_insn *insn);
 /* What a wrgsbase writes. */
 struct audit_value unit_gs_written(const struct audit_state *s, const struct audit_insn *insn);
-/* The jump table entry that a sign-extending load of four bytes reads; kind VALUE_NUMBER otherwise. */
+/* The jump table entry that a sign-extending load of four bytes reads; kind VALUE_NUMBER
+ * otherwise. */
 struct audit_value unit_table_entry(const struct audit_unit *u, const struct audit_state *s,
                                     const struct audit_insn *insn);
 /* Target number `i` of a VALUE_TARGET; its number of entries. */

@@ -262,7 +262,8 @@ static struct audit_value join_bounds(const struct audit_value *a, const struct 
     }
     if (v.slack < 0)
         v.memory = 0;
-    /* Where the whole says it all, the parts follow; else they are joined, and given up, by themselves. */
+    /* Where the whole says it all, the parts follow; else they are joined, and given up, by
+     * themselves. */
     if (v.lo >= 0 && v.hi <= (int64_t)TOP32 && value_is_u32(a) && value_is_u32(b)) {
         v.lo32 = (uint32_t)v.lo;
         v.hi32 = (uint32_t)v.hi;

@@ -23,12 +23,12 @@
  *   VALUE_TARGET  the same plus the table's address: where the jump goes
  *
  * `name` (numbers only) says how values are related: within one state, a name stands for one number
- * x, and a value that bears it is x + `add` modulo 2^64 (`bits` 64), or the low half of that (`bits`
- * 32). 0 = nothing known. Comparing one of them bounds all of them.
+ * x, and a value that bears it is x + `add` modulo 2^64 (`bits` 64), or the low half of that
+ * (`bits` 32). 0 = nothing known. Comparing one of them bounds all of them.
  *
- * `memory` (its number + 1) says which memory's size, base or descriptor it is. Of numbers, and of what
- * has been added to a base, slack >= 0 says that n, as an unsigned number, + slack is at most the
- * size of that memory (audit_fit.c); -1 = nothing known. */
+ * `memory` (its number + 1) says which memory's size, base or descriptor it is. Of numbers, and of
+ * what has been added to a base, slack >= 0 says that n, as an unsigned number, + slack is at most
+ * the size of that memory (audit_fit.c); -1 = nothing known. */
 #ifndef LUCET_AUDIT_VALUE_H
 #define LUCET_AUDIT_VALUE_H
 
@@ -106,9 +106,9 @@ struct audit_thresholds {
     uint32_t count;
 };
 
-/* A merge of two paths; `name` is what the result is called when the two differ. When `widen` is not
- * NULL, bounds that grew from `a` to `b` are given up step by step, to these thresholds first, so that
- * loops come to an end. */
+/* A merge of two paths; `name` is what the result is called when the two differ. When `widen` is
+ * not NULL, bounds that grew from `a` to `b` are given up step by step, to these thresholds first,
+ * so that loops come to an end. */
 struct audit_value value_join(const struct audit_value *a, const struct audit_value *b,
                               uint64_t name, const struct audit_thresholds *widen);
 /* Narrows to the intersection. False when it is empty: the path is impossible. */

@@ -87,7 +87,8 @@ void audit_decode_vector(const ZydisDecodedInstruction *insn, const ZydisDecoded
             op->actions & ZYDIS_OPERAND_ACTION_MASK_READ)
             v->sources[nsources++] = reg;
     }
-    /* With a mask that keeps some lanes, the destination is a source too: nothing LLVM does here. */
+    /* With a mask that keeps some lanes, the destination is a source too: nothing LLVM does
+     * here. */
     const bool merges = insn->avx.mask.mode == ZYDIS_MASK_MODE_MERGING;
     v->op = VECTOR_CLEAR;
     if (v->writes && !merges)

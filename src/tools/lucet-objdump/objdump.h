@@ -1,6 +1,6 @@
 /* lucet-objdump: what is in an artifact. Every section is made as JSON first; text is printed from
- * that by one printer (print.c), so that the two cannot disagree. Names of the module are escaped when
- * they enter the JSON (docs/man/lucet-objdump.1), in both forms of output the same. */
+ * that by one printer (print.c), so that the two cannot disagree. Names of the module are escaped
+ * when they enter the JSON (docs/man/lucet-objdump.1), in both forms of output the same. */
 #ifndef LUCET_OBJDUMP_H
 #define LUCET_OBJDUMP_H
 
@@ -58,7 +58,8 @@ const char *extern_name(uint32_t kind);
 json_t *json_init(const struct lucet_artifact *a, struct lucet_init init);
 /* What people call the function of the code map. */
 json_t *json_function_label(const struct view *v, uint32_t number);
-/* Of all functions: of the name section or, without one there, what they are exported as. To be freed. */
+/* Of all functions: of the name section or, without one there, what they are exported as. To be
+ * freed. */
 struct lucet_str *function_names(const struct lucet_artifact *a);
 
 /* One per section; the caller owns the result. */

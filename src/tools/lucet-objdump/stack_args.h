@@ -1,5 +1,5 @@
-/* How many bytes of arguments a function gets on the stack, by the C convention of x86-64: what it may
- * read above its return address, and may overwrite. */
+/* How many bytes of arguments a function gets on the stack, by the C convention of x86-64: what it
+ * may read above its return address, and may overwrite. */
 #ifndef LUCET_OBJDUMP_STACK_ARGS_H
 #define LUCET_OBJDUMP_STACK_ARGS_H
 

@@ -64,8 +64,8 @@ static struct module *find(const struct store *s, const char *name, bool instanc
     return NULL;
 }
 
-/* What nobody can name any more is released at once: its slot then serves the next module, and what the
- * suite still reaches of it, through tables for example, must be kept alive by the runtime. */
+/* What nobody can name any more is released at once: its slot then serves the next module, and what
+ * the suite still reaches of it, through tables for example, must be kept alive by the runtime. */
 static void forget_current(struct store *s)
 {
     struct module *old = s->current;

@@ -123,8 +123,8 @@ static void do_register(struct script *s, const json_t *command)
         FAIL(s, "registering failed: %s: %s", lucet_error_name(e), lucet_error_detail());
 }
 
-/* Offsets of 2^32 and more in 32-bit memories: later versions of the suite read 64 bits and call the
- * module invalid; to WebAssembly 2.0, which has 32, it is malformed. */
+/* Offsets of 2^32 and more in 32-bit memories: later versions of the suite read 64 bits and call
+ * the module invalid; to WebAssembly 2.0, which has 32, it is malformed. */
 static bool same_kind(const struct script *s, const char *expected, const char *got,
                       const char *text)
 {

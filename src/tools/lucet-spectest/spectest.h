@@ -101,8 +101,8 @@ bool report_json(const struct file_result *results, size_t n, const struct optio
 
 /* ---- Selection (select.c) ------------------------------------------------------------------ */
 
-/* The files that options and manifest name and the filter lets through; *n is their number. Those to be
- * skipped are done already. Ends the program when the manifest cannot be read. */
+/* The files that options and manifest name and the filter lets through; *n is their number. Those
+ * to be skipped are done already. Ends the program when the manifest cannot be read. */
 struct file_result *select_files(const struct options *o, size_t *n);
 
 /* ---- Running (pool.c, script.c) ------------------------------------------------------------ */

@@ -42,8 +42,8 @@ static struct lucet_dl_module *load_or_complain(const struct cli *cli, int fd)
 /* The same as lucetc's: a pipe need not end. */
 #define SNAPSHOT_LIMIT (UINT64_C(1) << 30)
 
-/* The bytes as they are now, in memory, from the descriptor's position on: what is hashed must be what is
- * compiled, whatever happens to the file meanwhile. -1: errno. */
+/* The bytes as they are now, in memory, from the descriptor's position on: what is hashed must be
+ * what is compiled, whatever happens to the file meanwhile. -1: errno. */
 static int snapshot(int from)
 {
     char buffer[65536];
@@ -187,8 +187,8 @@ static struct lucet_dl_module *get_compiled(const struct cli *cli, int file)
     return module;
 }
 
-/* The file at its beginning; of what can be read only once, and of standard input, which is the program's
- * too, a copy. -1: errno. */
+/* The file at its beginning; of what can be read only once, and of standard input, which is the
+ * program's too, a copy. -1: errno. */
 static int open_module(const char *path)
 {
     struct stat st;

@@ -1,6 +1,6 @@
 /* The cache of compiled programs: a directory of artifacts, each named after everything that its
- * bytes depend on. What lies in it is machine code that we would run unseen: it is believed only when
- * directory and file belong to us and nobody else can write them. */
+ * bytes depend on. What lies in it is machine code that we would run unseen: it is believed only
+ * when directory and file belong to us and nobody else can write them. */
 #ifndef LUCET_TOOLS_WASI_CACHE_H
 #define LUCET_TOOLS_WASI_CACHE_H
 
@@ -15,7 +15,8 @@ struct cache {
 };
 
 /* Finds and, where needed, makes the directory. Without one that can be trusted, the program is run
- * uncached after a warning; if the user named it (--cache-dir, LUCET_CACHE_DIR), the program ends. */
+ * uncached after a warning; if the user named it (--cache-dir, LUCET_CACHE_DIR), the program
+ * ends. */
 void cache_open(struct cache *c, const struct cli *cli);
 
 enum { CACHE_NAME_SIZE = HASH_SIZE * 2 + 4 };
@@ -23,7 +24,8 @@ enum { CACHE_NAME_SIZE = HASH_SIZE * 2 + 4 };
 void cache_name(const struct cli *cli, const char *lucetc, const uint8_t wasm[HASH_SIZE],
                 char name[CACHE_NAME_SIZE]);
 
-/* hash_file() for a cache that is there; large files that have not changed since are not read again. */
+/* hash_file() for a cache that is there; large files that have not changed since are not read
+ * again. */
 bool cache_hash_file(const struct cache *c, int file, uint8_t hash[HASH_SIZE]);
 /* Ends the names of entries that say what a file's bytes hash to; as long as ".so". */
 #define CACHE_KNOWN_SUFFIX ".id"

@@ -1,6 +1,6 @@
-/* What an artifact's bytes depend on, in one hash. Compared with asking LLVM for its version and the
- * processor, which would cost a start of lucetc for every run, the files that hold the compiler are
- * named here, and the processor's own words. */
+/* What an artifact's bytes depend on, in one hash. Compared with asking LLVM for its version and
+ * the processor, which would cost a start of lucetc for every run, the files that hold the compiler
+ * are named here, and the processor's own words. */
 #include "tools/lucet-wasi/cache.h"
 
 #include "lucet/types.h"

@@ -1,10 +1,12 @@
-/* What a large file's bytes hash to, remembered: reading and hashing 25 MB takes longer than loading what
- * they were compiled to. An entry is named after the file's device and number; it holds
+/* What a large file's bytes hash to, remembered: reading and hashing 25 MB takes longer than
+ * loading what they were compiled to. An entry is named after the file's device and number; it
+ * holds
  *
  *     size | mtime | ctime | hash of the bytes
  *
- * and counts only while the file has that size and those times. Nobody but root can set ctime; since two changes in
- * the same tick have the same, a file is remembered only when it has not been changed for a while. */
+ * and counts only while the file has that size and those times. Nobody but root can set ctime;
+ * since two changes in the same tick have the same, a file is remembered only when it has not been
+ * changed for a while. */
 #include "tools/lucet-wasi/cache.h"
 
 #include <fcntl.h>

@@ -48,7 +48,8 @@ static void print_fault(struct lucet_instance *inst, const struct lucet_runtime_
     print_backtrace(f);
 }
 
-/* The values say little to people, the types hardly more; but C++ throws with one tag of one i32. */
+/* The values say little to people, the types hardly more; but C++ throws with one tag of one
+ * i32. */
 static void print_exception(const struct lucet_exception *e)
 {
     struct lucet_val v;

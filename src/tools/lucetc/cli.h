@@ -36,8 +36,8 @@ const char *cli_output_name(const struct cli *cli);
 void cli_print_help(void);
 void cli_print_version_info(void);
 
-/* One error on standard error, in the style asked for: `file` is at fault. `d` has at least a kind and
- * a message. */
+/* One error on standard error, in the style asked for: `file` is at fault. `d` has at least a kind
+ * and a message. */
 void report_error(const struct cli *cli, const char *file, const struct lucetc_diagnostic *d);
 /* The same for an error that is nothing but words. */
 void report_message(const struct cli *cli, const char *file, const char *kind, const char *message);

@@ -8,8 +8,8 @@
 
 #include "lucetc/object.h"
 
-/* What must still be there for a death not to be one of hunger: LLVM asks for no more than this at a time
- * but for what grows by doubling, which finds out earlier. */
+/* What must still be there for a death not to be one of hunger: LLVM asks for no more than this at
+ * a time but for what grows by doubling, which finds out earlier. */
 #define PROBE ((size_t)32 << 20)
 
 static bool memory_is_short(void)

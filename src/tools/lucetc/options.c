@@ -245,7 +245,8 @@ const char *cli_output_name(const struct cli *cli)
     return strcmp(cli->output, "-") == 0 ? "standard output" : cli->output;
 }
 
-/* One reservation out of the three options: what was asked for, or the default, within the bounds. */
+/* One reservation out of the three options: what was asked for, or the default, within the
+ * bounds. */
 static uint64_t reservation(const struct cli *cli)
 {
     uint64_t size = cli->reserved ? cli->reserved : UINT64_C(4) << 30;

@@ -29,8 +29,8 @@ static void limit_child(const struct cli *cli, pid_t parent)
     memory_limit_apply(cli);
 }
 
-/* What LLVM and what it is made of say goes to a file, so that it can be left out when lucetc says it
- * better. Our own messages keep the standard error. */
+/* What LLVM and what it is made of say goes to a file, so that it can be left out when lucetc says
+ * it better. Our own messages keep the standard error. */
 static void divert_llvm(struct cli *cli, int said)
 {
     FILE *ours = said >= 0 ? fdopen(fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3), "w") : NULL;

@@ -1,5 +1,6 @@
-/* The text format is read by a converter, a program of its own, with limits like the compiler's. Files in
- * memory carry its input, output and messages, so that neither side ever waits for the other. */
+/* The text format is read by a converter, a program of its own, with limits like the compiler's.
+ * Files in memory carry its input, output and messages, so that neither side ever waits for the
+ * other. */
 #include "tools/lucetc/text.h"
 
 #include <errno.h>
@@ -99,8 +100,8 @@ static bool not_installed(int status)
     return status >= 0 && WIFEXITED(status) && WEXITSTATUS(status) == NOT_INSTALLED;
 }
 
-/* Converters show the source with a caret below, for which one line has no room: what is wrong and where
- * is kept. */
+/* Converters show the source with a caret below, for which one line has no room: what is wrong and
+ * where is kept. */
 static void keep_first_line(char *text)
 {
     char *end = text + strcspn(text, "\n");

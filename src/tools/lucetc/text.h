@@ -8,9 +8,9 @@
 
 #include "tools/lucetc/cli.h"
 
-/* Replaces the text in *bytes (malloc'd, owned by the caller before and after) by the binary module that
- * the first installed converter makes of it, of at most `limit` bytes. False: reported as an error of
- * `name`, *bytes as it was. */
+/* Replaces the text in *bytes (malloc'd, owned by the caller before and after) by the binary module
+ * that the first installed converter makes of it, of at most `limit` bytes. False: reported as an
+ * error of `name`, *bytes as it was. */
 bool text_convert(const struct cli *cli, const char *name, size_t limit, uint8_t **bytes,
                   size_t *size);
 

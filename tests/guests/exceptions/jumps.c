@@ -1,4 +1,5 @@
-/* setjmp and longjmp: out of loops, out of deep recursion, out of a signal-like callback, again and again. */
+/* setjmp and longjmp: out of loops, out of deep recursion, out of a signal-like callback, again and
+ * again. */
 #include "setjmp.h"
 
 #include <stdio.h>

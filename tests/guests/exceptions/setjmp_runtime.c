@@ -1,5 +1,5 @@
-/* What code that was compiled with -mllvm -wasm-enable-sjlj calls. Longjmp is an exception whose value is the
- * address of what follows `label` here. */
+/* What code that was compiled with -mllvm -wasm-enable-sjlj calls. Longjmp is an exception whose
+ * value is the address of what follows `label` here. */
 #include <stdint.h>
 
 #ifdef DEFINE_TAGS

@@ -1,6 +1,7 @@
-/* attack: tries to get out, by the calls of WASI themselves. Descriptor 3 is a directory that may be
- * written, 4 one that may only be read. Prints a line for each attempt; exits with the number of those
- * that did not end as they must. The script that runs it looks at the host's side afterwards. */
+/* attack: tries to get out, by the calls of WASI themselves. Descriptor 3 is a directory that may
+ * be written, 4 one that may only be read. Prints a line for each attempt; exits with the number of
+ * those that did not end as they must. The script that runs it looks at the host's side
+ * afterwards. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

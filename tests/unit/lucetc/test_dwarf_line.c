@@ -1,4 +1,5 @@
-/* Line number programs as compilers write them give their rows; whatever else the bytes are, reading ends. */
+/* Line number programs as compilers write them give their rows; whatever else the bytes are,
+ * reading ends. */
 #include <string.h>
 
 #include <cmocka.h>

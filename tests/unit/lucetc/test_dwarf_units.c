@@ -1,4 +1,5 @@
-/* Where a compilation ran: from units as compilers write them; whatever else the bytes are, reading ends. */
+/* Where a compilation ran: from units as compilers write them; whatever else the bytes are, reading
+ * ends. */
 #include <string.h>
 
 #include <cmocka.h>

@@ -1,4 +1,5 @@
-/* Instructions of AVX-512 are found in objects, each form of them alone; others are not taken for them. */
+/* Instructions of AVX-512 are found in objects, each form of them alone; others are not taken for
+ * them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

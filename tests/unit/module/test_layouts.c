@@ -1,5 +1,5 @@
-/* The reader's rules about where things are in an instance's context, and how large its heap is to be: what is
- * accepted here decides where the runtime and compiled code write. */
+/* The reader's rules about where things are in an instance's context, and how large its heap is to
+ * be: what is accepted here decides where the runtime and compiled code write. */
 #include <stdio.h>
 #include <string.h>
 
@@ -138,8 +138,8 @@ static void expect_scratch(const struct needs *one, const struct needs *two, uin
     }
 }
 
-/* Results beyond two integers and two others, or of host functions beyond one; with tail calls, parameters
- * beyond six integers and eight others (docs/abi.md C2, C8, C10). */
+/* Results beyond two integers and two others, or of host functions beyond one; with tail calls,
+ * parameters beyond six integers and eight others (docs/abi.md C2, C8, C10). */
 static void scratch_space_holds_what_has_no_register(void **state)
 {
     static const struct needs none = {"", "", false, false, 0};

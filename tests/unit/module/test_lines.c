@@ -5,7 +5,8 @@
 
 #include "module/lines.h"
 
-/* Function at 0x100: offsets 50, 53 of file 1 line 7, then 60 of no file. Function at 0x200: nothing. */
+/* Function at 0x100: offsets 50, 53 of file 1 line 7, then 60 of no file. Function at 0x200:
+ * nothing. */
 struct section {
     struct lucet_lines_header header;
     struct lucet_lines_func funcs[2];

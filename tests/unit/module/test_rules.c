@@ -1,5 +1,6 @@
-/* The reader's rules about records one by one, each with what is just allowed and what is just not: what an artifact
- * may say without one of them is what the runtime believes. (Context layouts are in test_layouts.c.) */
+/* The reader's rules about records one by one, each with what is just allowed and what is just not:
+ * what an artifact may say without one of them is what the runtime believes. (Context layouts are
+ * in test_layouts.c.) */
 #include <string.h>
 
 #include "changes.h"

@@ -12,9 +12,9 @@ struct access {
 enum { LOADS = 14, STORES = 9 };
 extern const struct access loads[LOADS], stores[STORES];
 
-/* Adds functions "load K OFFSET SUFFIX": address -> i64, "store K OFFSET SUFFIX": address i64 ->. The
- * bits travel as i64 whatever the type. `memory` is "" or "$name"; `address` is i32 or i64; `index`, when
- * not NULL, takes the place of the parameter. */
+/* Adds functions "load K OFFSET SUFFIX": address -> i64, "store K OFFSET SUFFIX": address i64 ->.
+ * The bits travel as i64 whatever the type. `memory` is "" or "$name"; `address` is i32 or i64;
+ * `index`, when not NULL, takes the place of the parameter. */
 void accesses_add(struct text *t, const char *memory, const char *address, uint64_t offset,
                   const char *index, const char *suffix);
 

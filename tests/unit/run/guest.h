@@ -1,5 +1,5 @@
-/* Guests for tests: WebAssembly text compiled, loaded, and run, all in this process. Every helper ends the
- * test when something fails that the test is not about. */
+/* Guests for tests: WebAssembly text compiled, loaded, and run, all in this process. Every helper
+ * ends the test when something fails that the test is not about. */
 #ifndef LUCET_TEST_GUEST_H
 #define LUCET_TEST_GUEST_H
 
@@ -28,8 +28,8 @@ extern const struct guest_mode guest_modes[6];
 #define GUEST_MODES 6
 extern const struct guest_mode guest_default; /* speed, default traps */
 
-/* The beginning of every test: skips it when there is no wasm-tools, and puts the runtime's signal handlers
- * in front of those that cmocka installs around each test. */
+/* The beginning of every test: skips it when there is no wasm-tools, and puts the runtime's signal
+ * handlers in front of those that cmocka installs around each test. */
 void guest_begin(void);
 
 /* The binary of a text, or of a file in tests/guests. Owned by the caller (free). */

@@ -1,5 +1,5 @@
-/* Instances that are linked with each other, for tests of what goes from one to another: a region and a linker, and
- * modules that throw, pass on and catch. */
+/* Instances that are linked with each other, for tests of what goes from one to another: a region
+ * and a linker, and modules that throw, pass on and catch. */
 #ifndef LUCET_TEST_LINKED_H
 #define LUCET_TEST_LINKED_H
 
@@ -24,7 +24,8 @@ struct linked linked_next(struct linked *s);
 /* Throws $a, its own tag, or nothing. Has memory, so that a wrong gs would show. */
 extern const char linked_thrower[];
 
-/* No tags and nothing of exceptions: its frames are passed. Its callee-saved registers are in use. */
+/* No tags and nothing of exceptions: its frames are passed. Its callee-saved registers are in
+ * use. */
 #define LINKED_MIDDLE                                                                              \
     "(module"                                                                                      \
     " (import \"t\" \"throw\" (func $throw (param i64) (result i64)))"                             \
@@ -76,7 +77,8 @@ extern const char linked_thrower[];
     "   (block $h (result i64) (try_table (catch $a $h)"                                           \
     "     (call $many (local.get 0)) (drop) (i64.add) (i64.add) (return)) unreachable)))"
 
-/* A tag of the host's, and a host function that throws it with (n, 2.5), or returns what is above 100. */
+/* A tag of the host's, and a host function that throws it with (n, 2.5), or returns what is above
+ * 100. */
 extern struct lucet_tag *linked_tag;
 int64_t linked_throw(struct lucet_vmctx *ctx, int64_t n);
 /* Makes the tag, and registers it as "tag" of "host". Released by the test. */

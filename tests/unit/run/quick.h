@@ -1,4 +1,5 @@
-/* Calls by handle, for tests of the quick way: an instance whose host function does what its argument says. */
+/* Calls by handle, for tests of the quick way: an instance whose host function does what its
+ * argument says. */
 #ifndef LUCET_TEST_QUICK_H
 #define LUCET_TEST_QUICK_H
 

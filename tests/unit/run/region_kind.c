@@ -1,5 +1,6 @@
-/* Whoever creates a region in a test gets one of the kind that LUCET_TEST_REGION names ("uffd"): so tests of
- * everything else can be run in either kind. The linker puts these in the place of the runtime's (--wrap). */
+/* Whoever creates a region in a test gets one of the kind that LUCET_TEST_REGION names ("uffd"): so
+ * tests of everything else can be run in either kind. The linker puts these in the place of the
+ * runtime's (--wrap). */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -25,8 +26,8 @@ bool guest_on_demand(void)
     return kind && strcmp(kind, "uffd") == 0;
 }
 
-/* One for what is accessible, unless guards need their own, and one for what is not. Heaps with pages on demand are
- * registered, and what is before them is not. */
+/* One for what is accessible, unless guards need their own, and one for what is not. Heaps with
+ * pages on demand are registered, and what is before them is not. */
 unsigned guest_mappings_each(void)
 {
     return lucet__guards_possible() ? 2u + guest_on_demand() : 6u;

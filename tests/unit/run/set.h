@@ -1,5 +1,5 @@
-/* The set-up of a test: a region, a module, and two instances of it, whose imports from "h" are functions of the
- * test's. */
+/* The set-up of a test: a region, a module, and two instances of it, whose imports from "h" are
+ * functions of the test's. */
 #ifndef LUCET_TEST_SET_H
 #define LUCET_TEST_SET_H
 

@@ -1,4 +1,5 @@
-/* Function types of many shapes, for tests of calls: any number of values, in six mixes of types. */
+/* Function types of many shapes, for tests of calls: any number of values, in six mixes of
+ * types. */
 #ifndef LUCET_TEST_SHAPES_H
 #define LUCET_TEST_SHAPES_H
 
@@ -23,14 +24,15 @@ void mix_add_to_i64(struct text *t, char letter, const char *inner);
 
 /* What the guests compute of a list of values, so that every bit and the order count. */
 uint64_t mix_hash(unsigned mix, unsigned n, unsigned base);
-/* Code that takes n values of the mix from the operand stack and leaves their hash, for a function that
- * declares the locals of mix_add_locals(). */
+/* Code that takes n values of the mix from the operand stack and leaves their hash, for a function
+ * that declares the locals of mix_add_locals(). */
 void mix_add_hash(struct text *t, unsigned mix, unsigned n);
 void mix_add_locals(struct text *t, unsigned mix, unsigned n);
 
 /* ---- Functions $PREFIX_M_N, of N values of mix M each ---- */
 
-/* Imports of `module`'s "NAME M N"; `keyword` says what the values are, `others` follows, such as " (result i64)". */
+/* Imports of `module`'s "NAME M N"; `keyword` says what the values are, `others` follows, such as "
+ * (result i64)". */
 void shapes_add_imports(struct text *t, const char *module, const char *name, const char *prefix,
                         const char *keyword, const char *others);
 /* A table of all of them, one mix after the other. */
@@ -39,8 +41,8 @@ void shapes_add_table(struct text *t, const char *prefix);
 void shapes_expect_hashes(struct lucet_instance *inst, const char *name,
                           unsigned (*base)(unsigned mix, unsigned n));
 
-/* An instance of the text for each level of optimisation; and one of `user` that imports from one of `owner`, by that
- * name. */
+/* An instance of the text for each level of optimisation; and one of `user` that imports from one
+ * of `owner`, by that name. */
 void shapes_each(const char *wat, void (*expect)(struct lucet_instance *inst));
 void shapes_each_linked(const char *owner, const char *user,
                         void (*expect)(struct lucet_instance *user));

@@ -10,8 +10,8 @@ struct situation {
     int guest; /* what the functions are given */
     void (*before)(int guest), (*act)(int guest);
 };
-/* None makes another call than its row has; and each that the row has as always made, unless the kernel is an old one,
- * is missed when it is forbidden. */
+/* None makes another call than its row has; and each that the row has as always made, unless the
+ * kernel is an old one, is missed when it is forbidden. */
 void system_calls_expect(const struct situation *situations, size_t n);
 
 #endif

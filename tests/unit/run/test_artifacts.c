@@ -48,7 +48,8 @@ static void truncated_artifacts_are_refused(void **state)
     free(artifact);
 }
 
-/* What is damaged may be code or a constant, where loading cannot notice; where it notices, it refuses. */
+/* What is damaged may be code or a constant, where loading cannot notice; where it notices, it
+ * refuses. */
 static void damaged_artifacts_do_no_harm_when_loaded(void **state)
 {
     size_t size;

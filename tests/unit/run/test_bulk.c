@@ -1,4 +1,5 @@
-/* Bulk operations on memories and tables: outside nothing is done at all, however large the numbers. */
+/* Bulk operations on memories and tables: outside nothing is done at all, however large the
+ * numbers. */
 #include "guest.h"
 
 #include <pthread.h>

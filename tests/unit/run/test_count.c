@@ -1,5 +1,5 @@
-/* Counting instructions: the numbers are those of the text, whatever the compiler makes of it, and a bound ends a
- * part of a run at the same place each time. */
+/* Counting instructions: the numbers are those of the text, whatever the compiler makes of it, and
+ * a bound ends a part of a run at the same place each time. */
 #include "guest.h"
 #include "set.h"
 

@@ -1,5 +1,5 @@
-/* What the compiler knows of functions (docs/abi.md section 8), and that what the runtime leaves out for it leaves
- * nothing behind. test_effects_signals.c has what comes in between. */
+/* What the compiler knows of functions (docs/abi.md section 8), and that what the runtime leaves
+ * out for it leaves nothing behind. test_effects_signals.c has what comes in between. */
 #include <stdio.h>
 
 #include "guest.h"
@@ -154,8 +154,8 @@ static void each_kind_of_function_is_known_for_what_it_is(void **state)
     text_free(&t);
 }
 
-/* Code that counts calls the runtime; code that looks for exceptions may find some; where bodies have one
- * prototype, they pass what others need. */
+/* Code that counts calls the runtime; code that looks for exceptions may find some; where bodies
+ * have one prototype, they pass what others need. */
 static void nothing_is_known_in_modules_whose_code_does_more(void **state)
 {
     static const char *const texts[] = {
@@ -320,7 +320,8 @@ static void a_quiet_tenant_costs_no_look_at_the_pages(void **state)
     tenants_end(&t);
 }
 
-/* Another module's memory begins with what its declarations say, whatever the slot kept of this one's. */
+/* Another module's memory begins with what its declarations say, whatever the slot kept of this
+ * one's. */
 static void slots_go_to_other_modules(void **state)
 {
     static const char other_wat[] = "(module (memory 2) (func (export \"nop\"))"

@@ -1,5 +1,5 @@
-/* Calls of closed and quiet functions with signals in between, of all kinds: faults, kills, handlers that write to
- * memories and stacks, profilers that unwind. */
+/* Calls of closed and quiet functions with signals in between, of all kinds: faults, kills,
+ * handlers that write to memories and stacks, profilers that unwind. */
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -226,7 +226,8 @@ static void call_with_handlers_on_the_stack(void)
     tenants_end(&t);
 }
 
-/* A handler without a stack of its own leaves its frame, and the guest's registers, below a quiet function's. */
+/* A handler without a stack of its own leaves its frame, and the guest's registers, below a quiet
+ * function's. */
 static void what_a_handler_leaves_on_the_stack_is_found(void **state)
 {
     (void)state;

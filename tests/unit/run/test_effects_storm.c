@@ -1,5 +1,6 @@
-/* Tenants one after the other, on several threads, most of them quiet, in a storm of signals: handlers on the guest's
- * stack or beside it, and kills. Nothing of one is ever found by the next. LUCET_STORM=seconds: for so long. */
+/* Tenants one after the other, on several threads, most of them quiet, in a storm of signals:
+ * handlers on the guest's stack or beside it, and kills. Nothing of one is ever found by the next.
+ * LUCET_STORM=seconds: for so long. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -83,8 +84,8 @@ static void live(struct thread_of_storm *s, unsigned number)
     }
     if (number % 8 == 0 && lucet_instance_kill_switch(i, &k) == lucet_error_ok)
         set_kill_switch(s, k);
-    /* The heap's pages are looked at now and then, since that costs. What handlers are about to leave is found,
-     * too, if it is looked at where they run. */
+    /* The heap's pages are looked at now and then, since that costs. What handlers are about to
+     * leave is found, too, if it is looked at where they run. */
     s->unclean += number % 64 == 0 && !tenants_heap_is_clean(i);
     const bool quiet = number % 3 == 0;
     bool going_on = true;

@@ -230,7 +230,8 @@ static void exceptions_as_arguments_and_results(void **state)
     v.inner_val.as_ref = e;
     assert_int_equal(guest_call(inst, "value", 1, &v), 5);
 
-    /* Another instance can be given it, but has another tag $a: what it does not catch comes back. */
+    /* Another instance can be given it, but has another tag $a: what it does not catch comes
+     * back. */
     for (int i = 0; i < 30000; i++) {
         const enum lucet_error error = lucet_instance_run(other, "value", 1, &v, &r);
         if (error != lucet_error_runtime_threw)
@@ -250,7 +251,8 @@ static void exceptions_as_arguments_and_results(void **state)
     lucet_dl_module_release(m);
 }
 
-/* An instance that holds as many exceptions as it may gets no more of them as arguments, but those it has. */
+/* An instance that holds as many exceptions as it may gets no more of them as arguments, but those
+ * it has. */
 static void arguments_count_as_exceptions_held(void **state)
 {
     struct lucet_alloc_limits limits = lucet_alloc_limits_default();

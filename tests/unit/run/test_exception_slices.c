@@ -1,4 +1,5 @@
-/* Collections of exceptions that are put aside with the run they are in, while others run, and sets that become one. */
+/* Collections of exceptions that are put aside with the run they are in, while others run, and sets
+ * that become one. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,8 +100,9 @@ static void a_slice_does_not_wait_for_a_collection(void **state)
     lucet_region_release(region);
 }
 
-/* Whatever is in the tables is what it was made as: a number, and the one that was there before. Numbers stand in
- * memory, too. References go to and fro between the mover's own table and every second place of the owner's. */
+/* Whatever is in the tables is what it was made as: a number, and the one that was there before.
+ * Numbers stand in memory, too. References go to and fro between the mover's own table and every
+ * second place of the owner's. */
 static const char owner_wat[] =
     "(module (tag $t (export \"t\") (param i32 exnref)) (table (export \"table\") 64 exnref)"
     " (memory (export \"numbers\") 1))";
@@ -188,7 +190,8 @@ static void on_another_thread(void *(*f)(void *), struct turn *t)
     pthread_join(thread, NULL);
 }
 
-/* Two in turns, with a killed third now and then: each of them goes on with what another has begun to search. */
+/* Two in turns, with a killed third now and then: each of them goes on with what another has begun
+ * to search. */
 static void others_move_references_meanwhile(void **state)
 {
     struct lucet_linker *linker;
@@ -244,7 +247,8 @@ static void others_move_references_meanwhile(void **state)
     lucet_region_release(region);
 }
 
-/* Runs that end by an exception with references do a part of the work each, however full the set is. */
+/* Runs that end by an exception with references do a part of the work each, however full the set
+ * is. */
 static void exceptions_that_leave_runs_are_collected(void **state)
 {
     struct lucet_result r;
@@ -337,8 +341,8 @@ static void the_host_hands_over_meanwhile(void **state)
     lucet_region_release(region);
 }
 
-/* While the stores' mutex is held, and no matter how many there are, or that one of them is just searched; and nothing
- * is lost. */
+/* While the stores' mutex is held, and no matter how many there are, or that one of them is just
+ * searched; and nothing is lost. */
 static void large_sets_become_one_at_once(void **state)
 {
     enum { SETS = 4 };

@@ -1,5 +1,6 @@
-/* A slice ends at every single instruction of a guest that holds and passes on exceptions; these are collected then, and whatever
- * the guest holds, wherever that is at the moment, is there when it goes on. The processor's trap flag counts the instructions. */
+/* A slice ends at every single instruction of a guest that holds and passes on exceptions; these
+ * are collected then, and whatever the guest holds, wherever that is at the moment, is there when
+ * it goes on. The processor's trap flag counts the instructions. */
 #include "guest.h"
 #include "steps.h"
 

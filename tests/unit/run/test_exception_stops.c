@@ -1,5 +1,5 @@
-/* Kills while exceptions are collected: with a million of them alive that takes a large part of a second, and the guest must end
- * long before. */
+/* Kills while exceptions are collected: with a million of them alive that takes a large part of a
+ * second, and the guest must end long before. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,7 +42,8 @@ static int compare(const void *a, const void *b)
 
 static struct {
     struct lucet_result result;
-    /* By the thread's own clock, as other times here: what else runs on the machine does not count. */
+    /* By the thread's own clock, as other times here: what else runs on the machine does not
+     * count. */
     uint64_t ended;
 } spent;
 
@@ -109,8 +110,9 @@ static void a_kill_does_not_wait_for_a_collection(void **state)
     lucet_region_release(region);
 }
 
-/* A guest that counts how many exceptions it has made knows their numbers but for where the counter began, and can keep those
- * alive whose upper bits are equal. They must not come into one chain, which every look-up would walk. */
+/* A guest that counts how many exceptions it has made knows their numbers but for where the counter
+ * began, and can keep those alive whose upper bits are equal. They must not come into one chain,
+ * which every look-up would walk. */
 static void numbers_that_a_guest_chose_have_places_of_their_own(void **state)
 {
     enum { BITS = 12 };

@@ -1,6 +1,7 @@
-/* Every way a run ends or is put aside: the host finds its registers, flags, floating-point environment, segment
- * base, signal mask and alternate stack as they were, and the guest computes with the environment that WebAssembly
- * wants, whatever the host and its functions have set. test_registers.c looks at single registers. */
+/* Every way a run ends or is put aside: the host finds its registers, flags, floating-point
+ * environment, segment base, signal mask and alternate stack as they were, and the guest computes
+ * with the environment that WebAssembly wants, whatever the host and its functions have set.
+ * test_registers.c looks at single registers. */
 #include "guest.h"
 
 #include <pthread.h>
@@ -77,7 +78,8 @@ static void use_uppers(void)
                              : "xmm2", "xmm9");
 }
 
-/* Calls with known values in all registers that a callee has to keep, and says what they are then. */
+/* Calls with known values in all registers that a callee has to keep, and says what they are
+ * then. */
 void call_with_registers(void (*f)(void), uint64_t after[6]);
 __asm__(".pushsection .text\n"
         "call_with_registers: push %rbx\n push %rbp\n push %r12\n push %r13\n push %r14\n"

@@ -1,5 +1,5 @@
-/* What embedders may do about faults, and what they are told: handlers, statistics; and the smaller parts of
- * the interface that host functions use. */
+/* What embedders may do about faults, and what they are told: handlers, statistics; and the smaller
+ * parts of the interface that host functions use. */
 #include "guest.h"
 
 #include <pthread.h>
@@ -218,8 +218,9 @@ static int32_t look(struct lucet_vmctx *ctx, int32_t n)
     return n;
 }
 
-/* An illegal instruction where the compiler had put a trap, as a processor would see one that it lacks: the
- * embedder's handler is not asked, the fatal one is told, and the host lives to decide. */
+/* An illegal instruction where the compiler had put a trap, as a processor would see one that it
+ * lacks: the embedder's handler is not asked, the fatal one is told, and the host lives to
+ * decide. */
 static void instructions_of_no_machine_are_fatal(void **state)
 {
     static const uint8_t trap[] = {0x67, 0x0f, 0xb9, 0x40}, illegal[] = {0x67, 0x0f, 0x0b, 0x90};

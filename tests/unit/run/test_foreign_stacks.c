@@ -1,6 +1,6 @@
-/* Runs that the host begins on stacks of its own making, as coroutines do: they return, fault, time out and yield
- * like others, and a host function may go to another coroutine that runs guests, if these runs have ended when it
- * comes back (docs/embedding.md, Threads). */
+/* Runs that the host begins on stacks of its own making, as coroutines do: they return, fault, time
+ * out and yield like others, and a host function may go to another coroutine that runs guests, if
+ * these runs have ended when it comes back (docs/embedding.md, Threads). */
 #include <stdlib.h>
 #include <ucontext.h>
 

@@ -150,7 +150,8 @@ static void wrong_handles_are_refused(void **state)
     end(&w);
 }
 
-/* Letters say "e" of every reference to something of the host's: null is not for all types of them. */
+/* Letters say "e" of every reference to something of the host's: null is not for all types of
+ * them. */
 static void references_are_checked_and_held(void **state)
 {
     struct lucet_result result;
@@ -290,8 +291,9 @@ static int32_t peek(const struct lucet_func *load, struct lucet_instance *i, int
     return v.i32;
 }
 
-/* Its memory is found whatever the host does to gs between calls, and wherever that points: to where nothing
- * may be read, or to something that could be a memory. The host finds its own value again. */
+/* Its memory is found whatever the host does to gs between calls, and wherever that points: to
+ * where nothing may be read, or to something that could be a memory. The host finds its own value
+ * again. */
 static void a_host_may_use_gs_itself(void **state)
 {
     static uint8_t elsewhere[1 << 18];
@@ -342,8 +344,8 @@ static uint32_t get_mxcsr(void)
     return value;
 }
 
-/* Guests compute as WebAssembly says, whatever the host has asked its processor for, and it is asked for the same
- * afterwards, also when the guest has come to a bad end. */
+/* Guests compute as WebAssembly says, whatever the host has asked its processor for, and it is
+ * asked for the same afterwards, also when the guest has come to a bad end. */
 static void each_side_has_its_own_floating_point_control(void **state)
 {
     const struct world w = begin();
@@ -398,7 +400,8 @@ static void the_start_function_comes_first(void **state)
         assert_int_equal(v.i32, 5);
         assert_int_equal(lucet_instance_reset(i), lucet_error_ok);
     }
-    /* No guest runs where nobody would contain its faults. Pages on demand need the handlers, too: they stay. */
+    /* No guest runs where nobody would contain its faults. Pages on demand need the handlers, too:
+     * they stay. */
     assert_int_equal(lucet_instance_run_start(i), lucet_error_ok);
     assert_int_equal(lucet_remove_signal_handlers(),
                      guest_on_demand() ? lucet_error_invalid_argument : lucet_error_ok);

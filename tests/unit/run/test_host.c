@@ -85,7 +85,8 @@ static void expect_host_modes(void)
     assert_int_equal(x87_control(), ODD_X87);
 }
 
-/* The host rounds towards zero and flushes subnormals; its guests shall not, and after them it shall. */
+/* The host rounds towards zero and flushes subnormals; its guests shall not, and after them it
+ * shall. */
 static void the_floating_point_environment_is_each_ones_own(void **state)
 {
     (void)state;
@@ -160,7 +161,8 @@ static void a_host_function_may_end_the_run(void **state)
 
 /* ---- A host that uses the segment register for itself ---- */
 
-/* Every letter of a signature as the C type that docs/embedding.md names, in registers and on the stack. */
+/* Every letter of a signature as the C type that docs/embedding.md names, in registers and on the
+ * stack. */
 static const char every_type[] =
     "(module (import \"host\" \"f\" (func $f"
     "   (param i32 i64 f32 f64 v128 externref funcref i64 i64 i32)"

@@ -1,4 +1,5 @@
-/* How much of the host's stack the runtime uses: what docs/embedding.md (Threads) says of small ones is enough. */
+/* How much of the host's stack the runtime uses: what docs/embedding.md (Threads) says of small
+ * ones is enough. */
 #include <stdlib.h>
 #include <ucontext.h>
 #include <unistd.h>

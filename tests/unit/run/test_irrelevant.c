@@ -1,6 +1,7 @@
-/* Loads whose value makes no difference to the result. With --precise-traps each traps when it is out of bounds.
- * Without, those that nothing uses in the text do; where arithmetic makes the value irrelevant, the call may
- * also return, with the result that every value would have given (docs/abi.md T5). */
+/* Loads whose value makes no difference to the result. With --precise-traps each traps when it is
+ * out of bounds. Without, those that nothing uses in the text do; where arithmetic makes the value
+ * irrelevant, the call may also return, with the result that every value would have given
+ * (docs/abi.md T5). */
 #include <stdio.h>
 
 #include "guest.h"

@@ -1,5 +1,5 @@
-/* Kill switches against everything that may happen at the same time. Whatever the order, one side wins,
- * the host goes on, and nothing arrives later. */
+/* Kill switches against everything that may happen at the same time. Whatever the order, one side
+ * wins, the host goes on, and nothing arrives later. */
 #include "guest.h"
 
 #include <pthread.h>
@@ -124,7 +124,8 @@ static void endless_guests_are_killed_every_time(void **state)
     tear_down(&s);
 }
 
-/* Runs that end by themselves at about the same time: either side may win, and both agree who did. */
+/* Runs that end by themselves at about the same time: either side may win, and both agree who
+ * did. */
 static void kill_and_end_have_one_winner(void **state)
 {
     static const char *const names[] = {"short", "trap", "recurse"};
@@ -266,8 +267,8 @@ static void host_functions_are_asked_and_never_interrupted(void **state)
     }
     pthread_join(thread, NULL);
     assert_true(k.results[lucet_kill_pending] > 0);
-    /* None was cut off in the middle. A guest that was seen outside may have called one before the signal
-     * came. */
+    /* None was cut off in the middle. A guest that was seen outside may have called one before the
+     * signal came. */
     assert_int_equal(atomic_load(&winners), atomic_load(&entered));
     assert_true(atomic_load(&winners) >= k.results[lucet_kill_pending]);
     tear_down(&s);

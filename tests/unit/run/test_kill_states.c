@@ -1,5 +1,6 @@
-/* A kill switch is fired by a second thread in every state that a run has. Each time there is one winner, both
- * sides agree who, and nothing comes late. LUCET_KILLS = how often per state (default 150). */
+/* A kill switch is fired by a second thread in every state that a run has. Each time there is one
+ * winner, both sides agree who, and nothing comes late. LUCET_KILLS = how often per state (default
+ * 150). */
 #include "guest.h"
 
 #include <pthread.h>
@@ -72,8 +73,8 @@ static void dawdle(void)
     pause_for(patience);
 }
 
-/* How much later the killer is to be than the victim, in pauses, for either to be first as often as not: that is
- * where they meet. A third of the rounds are anywhere. */
+/* How much later the killer is to be than the victim, in pauses, for either to be first as often as
+ * not: that is where they meet. A third of the rounds are anywhere. */
 #define FARTHEST 20000
 static int aim;
 static bool patiently; /* the victim waits until the killer has fired, where it may */

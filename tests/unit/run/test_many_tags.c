@@ -1,4 +1,5 @@
-/* Modules with very many tags: what a throw costs does not depend on how many there are, and each is told from the others. */
+/* Modules with very many tags: what a throw costs does not depend on how many there are, and each
+ * is told from the others. */
 #include <stdio.h>
 
 #include "guest.h"

@@ -1,5 +1,5 @@
-/* Memories that no guard contains: of 64-bit indices, with pages of one byte, others than the first, own
- * and imported ones. Every access at and beyond every boundary, at every width. */
+/* Memories that no guard contains: of 64-bit indices, with pages of one byte, others than the
+ * first, own and imported ones. Every access at and beyond every boundary, at every width. */
 #include "accesses.h"
 
 #include <inttypes.h>
@@ -195,8 +195,8 @@ static void every_access_is_contained(void **state)
     lucet_region_release(region);
 }
 
-/* Code knows the declared minimum of its own memories only: the owner of an imported one goes back to
- * its own, smaller one when it is reset. */
+/* Code knows the declared minimum of its own memories only: the owner of an imported one goes back
+ * to its own, smaller one when it is reset. */
 static void imported_memory_may_shrink(void **state)
 {
     static const char owner_wat[] = "(module (memory (export \"m\") i64 1 10)"

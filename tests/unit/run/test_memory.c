@@ -1,5 +1,5 @@
-/* Loads and stores of every width at and beyond every boundary: inside they work, outside they trap, and
- * a store that traps has written nothing. */
+/* Loads and stores of every width at and beyond every boundary: inside they work, outside they
+ * trap, and a store that traps has written nothing. */
 #include "accesses.h"
 
 #include <stdio.h>
@@ -274,8 +274,8 @@ static void index_arithmetic_wraps(void **state)
     lucet_region_release(region);
 }
 
-/* More indices alive across a call than there are registers: they are spilled and come back. Those with
- * the sign bit set must come back as large, not as negative numbers. */
+/* More indices alive across a call than there are registers: they are spilled and come back. Those
+ * with the sign bit set must come back as large, not as negative numbers. */
 static void spilled_indices_are_not_extended_by_sign(void **state)
 {
     enum { N = 24 };

@@ -1,5 +1,5 @@
-/* Instances that call each other, share what they export, or run one another from host functions: each
- * keeps to its own memory. */
+/* Instances that call each other, share what they export, or run one another from host functions:
+ * each keeps to its own memory. */
 #include "linked.h"
 
 #include <stdio.h>
@@ -383,8 +383,8 @@ static void a_function_in_a_global_of_the_host_stays_alive(void **state)
 }
 
 /* A host function with several results, called through an instance that hands its import on: the
- * results belong in the caller's context, which is laid out otherwise than that of the instance whose
- * module has the trampoline. */
+ * results belong in the caller's context, which is laid out otherwise than that of the instance
+ * whose module has the trampoline. */
 static int64_t three_results(struct lucet_vmctx *ctx, int32_t n, int64_t *second, int64_t *third)
 {
     (void)ctx;
@@ -468,8 +468,8 @@ static void host_results_come_to_the_caller_behind_another_instance(void **state
     lucet_region_release(region);
 }
 
-/* Two instances call each other until the stack is used up, from every depth that differs by a small
- * frame: somewhere the end lies in what the thunks call. */
+/* Two instances call each other until the stack is used up, from every depth that differs by a
+ * small frame: somewhere the end lies in what the thunks call. */
 static void endless_calls_between_instances_end_at_any_depth(void **state)
 {
     static const char owner_text[] =

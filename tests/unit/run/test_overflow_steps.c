@@ -1,5 +1,6 @@
-/* A handler without SA_ONSTACK that does not fit on the guest's stack, at each instruction of the runtime's on that stack,
- * before the guest's first instruction and after its last: a stack overflow as any other. */
+/* A handler without SA_ONSTACK that does not fit on the guest's stack, at each instruction of the
+ * runtime's on that stack, before the guest's first instruction and after its last: a stack
+ * overflow as any other. */
 #define _GNU_SOURCE
 #include <alloca.h>
 #include <signal.h>
@@ -58,7 +59,8 @@ static bool is_on_stack(uintptr_t sp)
     return act && sp > (uintptr_t)act->stack_low && sp <= (uintptr_t)act->stack_high;
 }
 
-/* Only where the guest counts as running, in its inner run if there is one; on the alternate stack. */
+/* Only where the guest counts as running, in its inner run if there is one; on the alternate
+ * stack. */
 static void on_step(int sig, siginfo_t *info, void *context)
 {
     ucontext_t *u = context;

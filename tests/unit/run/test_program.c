@@ -1,4 +1,5 @@
-/* Programs of several threads (`thread_of`): what limits the first instance limits all of them, and who stops it stops all. */
+/* Programs of several threads (`thread_of`): what limits the first instance limits all of them, and
+ * who stops it stops all. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>

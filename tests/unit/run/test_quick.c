@@ -170,7 +170,8 @@ static void yields_and_goes_on(const struct lucet_func *f, struct lucet_instance
     assert_int_equal(result.inner_val.as_i32, 61);
 }
 
-/* A run that ended in another instance leaves that one's context with the thread, and its own stack's limit. */
+/* A run that ended in another instance leaves that one's context with the thread, and its own
+ * stack's limit. */
 static void ended_in_another(bool below)
 {
     static const char user_wat[] = "(module (import \"h\" \"f\" (func $f (param i32) (result i32)))"
@@ -277,7 +278,8 @@ static void an_exception_that_was_caught_is_let_go(void **state)
     quick_end(&w);
 }
 
-/* A fault of a run within counts at the end of the outer one: nothing can be stopped until the reset. */
+/* A fault of a run within counts at the end of the outer one: nothing can be stopped until the
+ * reset. */
 static void a_fault_within_is_seen_at_the_end(void **state)
 {
     struct lucet_kill_switch *kill_switch;
@@ -297,8 +299,8 @@ static void a_fault_within_is_seen_at_the_end(void **state)
 
 /* ---- Registers ---- */
 
-/* Entered like an entry: puts zmm16 and zmm31, k1 and k7, xmm3, and all that is in integer registers that carry
- * nothing, where the values are. */
+/* Entered like an entry: puts zmm16 and zmm31, k1 and k7, xmm3, and all that is in integer
+ * registers that carry nothing, where the values are. */
 extern const char quick_look[];
 extern uint8_t quick_look_avx512;
 __asm__(".pushsection .text\n"
@@ -343,7 +345,8 @@ static struct lucet_func look_into(const struct lucet_dl_module *m)
     return f;
 }
 
-/* Code that does not name them may leave AVX-512 registers as they are, but not when it may call other code. */
+/* Code that does not name them may leave AVX-512 registers as they are, but not when it may call
+ * other code. */
 static void registers_are_cleared(void **state)
 {
     static const char plain[] = "(module (func (export \"f\")))";
@@ -401,8 +404,8 @@ static void integer_registers_are_cleared_for_closed_functions(void **state)
 
 /* ---- What was put aside ---- */
 
-/* More arguments than the instance has room for, which a call by handle leaves where they are. Whoever collects
- * exceptions finds none there, and does not look behind. */
+/* More arguments than the instance has room for, which a call by handle leaves where they are.
+ * Whoever collects exceptions finds none there, and does not look behind. */
 static void arguments_of_a_run_put_aside(void **state)
 {
     struct text t = {0};
@@ -441,7 +444,8 @@ static void arguments_of_a_run_put_aside(void **state)
     quick_end(&w);
 }
 
-/* Only MXCSR has to be as guests need it; what the end of a run by a host function sets is put back. */
+/* Only MXCSR has to be as guests need it; what the end of a run by a host function sets is put
+ * back. */
 static void a_host_with_another_x87_precision(void **state)
 {
     const uint16_t ordinary = 0x37f, doubles = 0x27f;

@@ -233,7 +233,8 @@ static void a_kill_of_a_run_that_yields(void **state)
     steps_end(before, &trap_before);
 }
 
-/* What was on its way to another instance when the run was stopped is not what that one throws next. */
+/* What was on its way to another instance when the run was stopped is not what that one throws
+ * next. */
 static void a_kill_on_the_way_of_an_exception(void **state)
 {
     static const char user_wat[] =

@@ -1,5 +1,5 @@
-/* References to functions of a type: in every way they come into being, across modules, and what the host
- * may and may not hand over for one. */
+/* References to functions of a type: in every way they come into being, across modules, and what
+ * the host may and may not hand over for one. */
 #include "guest.h"
 
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* Segments at the edges of what the format can say. */
 #include "guest.h"
 
-/* Of such a segment the module tells neither functions nor expressions; the loader once took it for one of
- * functions, and refused it. */
+/* Of such a segment the module tells neither functions nor expressions; the loader once took it for
+ * one of functions, and refused it. */
 static void an_element_segment_of_any_type_may_be_empty(void **state)
 {
     static const char wat[] =

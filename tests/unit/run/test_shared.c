@@ -1,4 +1,5 @@
-/* Shared memories: instances on several threads at once, waiting and notifying, and what ends a wait. */
+/* Shared memories: instances on several threads at once, waiting and notifying, and what ends a
+ * wait. */
 #include "guest.h"
 
 #include <pthread.h>
@@ -10,7 +11,8 @@
 
 enum { THREADS = 4, ROUNDS = 20000 };
 
-/* 0: counter; 8: lock (0 free, 1 taken, 2 others wait); 16: plain counter under the lock; 64: start */
+/* 0: counter; 8: lock (0 free, 1 taken, 2 others wait); 16: plain counter under the lock; 64:
+ * start */
 static const char wat[] =
     "(module (import \"host\" \"m\" (memory 1 64 shared)) (export \"m\" (memory 0))"
     " (func (export \"add\") (param i32) (loop $l"
@@ -358,8 +360,8 @@ static void unshared_memories_do_not_wait(void **state)
     lucet_region_release(region);
 }
 
-/* What compilers make flag-setting instructions and bit tests of. LLVM loses the segment on the way, so
- * that address 64 would be that of the process. */
+/* What compilers make flag-setting instructions and bit tests of. LLVM loses the segment on the
+ * way, so that address 64 would be that of the process. */
 static const char *const atomic_ops[] = {"add", "sub", "and", "or", "xor"};
 static const char *const atomic_widths[][3] = {
     {"i32", "atomic.rmw.", ""},     {"i64", "atomic.rmw.", ""},    {"i32", "atomic.rmw8.", "_u"},

@@ -1,5 +1,5 @@
-/* Time slices: guests that are interrupted anywhere compute what they compute alone, everything else
- * is left in peace, and nothing comes late. */
+/* Time slices: guests that are interrupted anywhere compute what they compute alone, everything
+ * else is left in peace, and nothing comes late. */
 #include "guest.h"
 #include "set.h"
 
@@ -259,8 +259,8 @@ static void slices_have_their_length(void **state)
 static struct set *nested;
 static unsigned inner_slices;
 
-/* A host function is not interrupted: neither its own waiting nor the run of its own instance in it; a
- * run of another one has slices of its own. */
+/* A host function is not interrupted: neither its own waiting nor the run of its own instance in
+ * it; a run of another one has slices of its own. */
 static int32_t slow(struct lucet_vmctx *ctx, int32_t n)
 {
     struct lucet_instance *self = lucet_vmctx_instance(ctx);
@@ -477,8 +477,9 @@ static void kill_switches_win_against_slices(void **state)
     set_end(&s);
 }
 
-/* A search for unused exceptions takes several slices here, and is put aside with the guest: what it finds afterwards is
- * what there is. (test_exception_tables.c looks at how long it keeps others waiting.) */
+/* A search for unused exceptions takes several slices here, and is put aside with the guest: what
+ * it finds afterwards is what there is. (test_exception_tables.c looks at how long it keeps others
+ * waiting.) */
 static const char wat_exceptions[] =
     "(module (tag $t) (table $kept 1000000 exnref)"
     " (func (export \"catch\") (param $n i32) (result i32) (local $i i32)"

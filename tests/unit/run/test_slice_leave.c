@@ -326,7 +326,8 @@ int timer_settime(timer_t timer, int flags, const struct itimerspec *when,
     return result;
 }
 
-/* As it is when a debugger looks at all of them: the next one has come before the handler returns. */
+/* As it is when a debugger looks at all of them: the next one has come before the handler
+ * returns. */
 static void guests_come_on_though_signals_take_longer_than_slices(void **state)
 {
     (void)state;

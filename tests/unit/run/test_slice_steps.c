@@ -253,8 +253,8 @@ static void signals_as_it_goes_on(void **state)
     as_it_goes_on(SEND_STOP_SIGNAL, false);
 }
 
-/* The kernel begins a handler's frame 128 bytes below where it finds the stack pointer: where that is on
- * its way to the guest's, nothing that is still needed may lie there. */
+/* The kernel begins a handler's frame 128 bytes below where it finds the stack pointer: where that
+ * is on its way to the guest's, nothing that is still needed may lie there. */
 static void handlers_on_the_guests_stack_as_it_goes_on(void **state)
 {
     struct sigaction ours = {.sa_sigaction = on_step, .sa_flags = SA_SIGINFO};

@@ -1,5 +1,5 @@
-/* Guest stacks: their end is a trap wherever it is met, in guest code, in the guest's host functions, and in
- * signal handlers of the host. */
+/* Guest stacks: their end is a trap wherever it is met, in guest code, in the guest's host
+ * functions, and in signal handlers of the host. */
 #include "guest.h"
 
 #include <signal.h>
@@ -11,8 +11,8 @@
 
 #include "runtime/x86_64/machine.h"
 
-/* A function with so many live values that its frame takes `kib` KiB and more. Each depends on the one
- * before, so that there is nothing to do with them but keep them. */
+/* A function with so many live values that its frame takes `kib` KiB and more. Each depends on the
+ * one before, so that there is nothing to do with them but keep them. */
 static void add_large_frame(struct text *t, unsigned kib)
 {
     const unsigned n = kib * 128;
@@ -32,8 +32,8 @@ static void add_large_frame(struct text *t, unsigned kib)
     text_add(t, ")\n");
 }
 
-/* The guard of a stack is jumped over by frames that are larger than it, unless every page is probed. The
- * memory of the instance in front lies near. */
+/* The guard of a stack is jumped over by frames that are larger than it, unless every page is
+ * probed. The memory of the instance in front lies near. */
 static void run_large_frames(struct lucet_region *region, unsigned kib,
                              const struct guest_mode *mode)
 {
@@ -213,9 +213,9 @@ static void an_instance_may_be_entered_again_by_its_host_functions(void **state)
     lucet_region_release(region);
 }
 
-/* Two instances call each other until the stack ends, wherever in gates, thunks or bodies that is. The
- * frames differ in size, so that the end comes at every place. Without FSGSBASE (x86-64-v3) thunks need
- * the runtime's help to switch the memory. */
+/* Two instances call each other until the stack ends, wherever in gates, thunks or bodies that is.
+ * The frames differ in size, so that the end comes at every place. Without FSGSBASE (x86-64-v3)
+ * thunks need the runtime's help to switch the memory. */
 static void overflow_between_instances(struct lucet_region *region, const char *cpu)
 {
     static const char second[] =
@@ -285,8 +285,9 @@ static void tick(int signo)
     ticks++;
 }
 
-/* The host has a timer whose handler does not run on the alternate stack, so the kernel puts its frame on
- * the guest's; where there is no room for it, that is the guest's fault and nobody else's. */
+/* The host has a timer whose handler does not run on the alternate stack, so the kernel puts its
+ * frame on the guest's; where there is no room for it, that is the guest's fault and nobody
+ * else's. */
 static void a_signal_that_finds_the_guest_stack_full_is_the_guests_overflow(void **state)
 {
     const struct itimerval often = {{0, 100}, {0, 100}}, never = {{0, 0}, {0, 0}};

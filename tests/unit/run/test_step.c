@@ -1,5 +1,6 @@
-/* A slice ends at every single instruction of a run once: of functions, call gates, thunks between instances, and
- * trampolines to the host. Each time the guest computes the same. The processor's trap flag counts the instructions. */
+/* A slice ends at every single instruction of a run once: of functions, call gates, thunks between
+ * instances, and trampolines to the host. Each time the guest computes the same. The processor's
+ * trap flag counts the instructions. */
 #include "guest.h"
 #include "steps.h"
 

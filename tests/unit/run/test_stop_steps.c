@@ -1,6 +1,7 @@
-/* A kill, a time limit or the end of a slice comes at every single instruction of a run, on whichever way it was begun or goes
- * on: after the first two no instruction of the guest is executed any more, and after the third the guest computes the same.
- * The processor's trap flag makes the steps. (test_quick_steps.c has what comes before a call by handle has begun.) */
+/* A kill, a time limit or the end of a slice comes at every single instruction of a run, on
+ * whichever way it was begun or goes on: after the first two no instruction of the guest is
+ * executed any more, and after the third the guest computes the same. The processor's trap flag
+ * makes the steps. (test_quick_steps.c has what comes before a call by handle has begun.) */
 #include "quick.h"
 #include "steps.h"
 
@@ -69,7 +70,8 @@ static struct {
     unsigned afterwards; /* instructions of the guest from then on */
 } step;
 
-/* Of host code not all do, for want of time; of what is done for guests, between their instructions, more. */
+/* Of host code not all do, for want of time; of what is done for guests, between their
+ * instructions, more. */
 static bool counts(bool in_guest)
 {
     const bool begun = lucet__thread.current || (step.event == KILL && w.inst->stop->running);

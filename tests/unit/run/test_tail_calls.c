@@ -1,5 +1,5 @@
-/* Tail calls: chains of a million need no more stack than one call, whatever is passed, in every way to
- * call; and what a chain may end in. */
+/* Tail calls: chains of a million need no more stack than one call, whatever is passed, in every
+ * way to call; and what a chain may end in. */
 #include "shapes.h"
 
 #include <pthread.h>
@@ -15,7 +15,8 @@ struct shape {
     unsigned mix, n;
 };
 
-/* Where registers end (6 integers, 8 vectors) and far beyond, for every mix; all numbers for one. */
+/* Where registers end (6 integers, 8 vectors) and far beyond, for every mix; all numbers for
+ * one. */
 static unsigned make_shapes(struct shape *out)
 {
     static const unsigned numbers[] = {1, 6, 7, 8, 9, 40};
@@ -38,8 +39,8 @@ static void add_values(struct text *t, struct shape s)
     }
 }
 
-/* Function k of a ring of all shapes checks its parameters, and calls function k + 1 in the way $way says,
- * $left times; then it gives the results. */
+/* Function k of a ring of all shapes checks its parameters, and calls function k + 1 in the way
+ * $way says, $left times; then it gives the results. */
 static void add_ring_func(struct text *t, const struct shape *shapes, unsigned k,
                           struct shape results)
 {
@@ -65,7 +66,8 @@ static void add_ring_func(struct text *t, const struct shape *shapes, unsigned k
     text_add(t, " (return_call_ref $t%u (ref.func $f%u)))\n", next, next);
 }
 
-/* "run": hash of the results of a chain of `left` calls. `shared`: references to its functions may leave. */
+/* "run": hash of the results of a chain of `left` calls. `shared`: references to its functions may
+ * leave. */
 static void add_ring(struct text *t, struct shape results, bool shared)
 {
     struct shape shapes[SHAPES];
@@ -142,7 +144,8 @@ static void any_number_of_results_comes_back(void **state)
 
 enum { ROTATED = 36 };
 
-/* Passes its parameters on, each one period further, as often as "go" says; then gives their hash. */
+/* Passes its parameters on, each one period further, as often as "go" says; then gives their
+ * hash. */
 static void add_rotation(struct text *t, unsigned mix, unsigned period)
 {
     text_add(t, "(module (global $left (mut i32) (i32.const 0)) (func $rotate");
@@ -200,8 +203,8 @@ static void parameters_may_change_places(void **state)
 
 /* ---- What a chain may end in: another instance ---- */
 
-/* "take K" hashes its parameters and adds what is in its memory. With `tail` the module has tail calls, and
- * so passes parameters in its own way. */
+/* "take K" hashes its parameters and adds what is in its memory. With `tail` the module has tail
+ * calls, and so passes parameters in its own way. */
 static void add_owner(struct text *t, const struct shape *shapes, bool tail)
 {
     text_add(t, "(module (memory (export \"memory\") 1) (data (i32.const 0) \"\\07\")\n");
@@ -220,8 +223,8 @@ static void add_owner(struct text *t, const struct shape *shapes, bool tail)
     text_add(t, ")\n");
 }
 
-/* "run" calls all of them, by a function that ends in a tail call of the import, in every way; and each time
- * looks at its own memory. It gives the number of wrong results. */
+/* "run" calls all of them, by a function that ends in a tail call of the import, in every way; and
+ * each time looks at its own memory. It gives the number of wrong results. */
 static void add_user(struct text *t, const struct shape *shapes, bool tail)
 {
     static const char *const ways[] = {"direct", "indirect", "by_reference"};

@@ -1,5 +1,5 @@
-/* Many threads that create, run, break and release instances of one region, and how little of it all is
- * left afterwards. */
+/* Many threads that create, run, break and release instances of one region, and how little of it
+ * all is left afterwards. */
 #include "guest.h"
 #include "process.h"
 
@@ -133,8 +133,8 @@ static void nothing_is_left_of_many_instances(void **state)
     assert_in_range(process_resident_pages(), 0, pages + 2048);
 }
 
-/* A signal stack too small for what the kernel puts there (2.5 KiB and more with AVX-512) would end the
- * process at the first trap. */
+/* A signal stack too small for what the kernel puts there (2.5 KiB and more with AVX-512) would end
+ * the process at the first trap. */
 static void *run_on_small_signal_stack(void *arg)
 {
     static char small[2048];

@@ -54,8 +54,8 @@ static void it_passes_frames_of_modules_without_tags(void **state)
     }
 }
 
-/* Both call each other through a table, with an instance without tags in between, to any depth; every
- * other level catches what it knows. */
+/* Both call each other through a table, with an instance without tags in between, to any depth;
+ * every other level catches what it knows. */
 static void it_passes_many_instances_in_turn(void **state)
 {
     static const char plain[] =
@@ -279,7 +279,8 @@ static void what_an_exception_refers_to_lives_on(void **state)
     }
 }
 
-/* By a function's result, parameter and a global: then the two are one store, and know each other's. */
+/* By a function's result, parameter and a global: then the two are one store, and know each
+ * other's. */
 static void references_go_between_linked_instances(void **state)
 {
     static const char maker[] =

@@ -206,8 +206,9 @@ static void an_exception_lands_on_another_thread(void **state)
     }
 }
 
-/* A run is stopped while exceptions are on their way in the instance that it called. That one is not reset,
- * because the host does not know of it; what was on its way there must not appear in its next call. */
+/* A run is stopped while exceptions are on their way in the instance that it called. That one is
+ * not reset, because the host does not know of it; what was on its way there must not appear in its
+ * next call. */
 static void what_a_stopped_run_left_is_gone(void **state)
 {
     static const char callee[] =

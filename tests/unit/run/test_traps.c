@@ -245,8 +245,8 @@ static void a_neighbour_is_not_touched_by_a_fault(void **state)
     lucet_region_release(region);
 }
 
-/* With --precise-traps everything before the trap has happened, nothing after it has, and the first of
- * two traps is the one. LLVM would be free to drop or move any of these stores. */
+/* With --precise-traps everything before the trap has happened, nothing after it has, and the first
+ * of two traps is the one. LLVM would be free to drop or move any of these stores. */
 static const char ordered[] =
     "(module (memory 1) (global $g (mut i32) (i32.const 0)) (global $h (mut i32) (i32.const 0))"
     " (func (export \"g\") (result i32) (global.get $g)) (func (export \"h\") (result i32) "

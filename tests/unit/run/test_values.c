@@ -1,5 +1,5 @@
-/* Values that the host hands over and gets: which of its types stand for which of the guest's, and arguments that are
- * missing. */
+/* Values that the host hands over and gets: which of its types stand for which of the guest's, and
+ * arguments that are missing. */
 #include <signal.h>
 
 #include "guest.h"

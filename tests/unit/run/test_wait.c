@@ -1,5 +1,5 @@
-/* A stop request that comes when a guest has looked for one and is about to fall asleep, which no other signal would
- * end: the system call for it is made here, after the request. */
+/* A stop request that comes when a guest has looked for one and is about to fall asleep, which no
+ * other signal would end: the system call for it is made here, after the request. */
 #include "guest.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* Who waits in a shared memory: comes and goes in any order, for the address that was named, until there is a reason, and
- * leaves nothing behind. */
+/* Who waits in a shared memory: comes and goes in any order, for the address that was named, until
+ * there is a reason, and leaves nothing behind. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>

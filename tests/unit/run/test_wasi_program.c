@@ -1,4 +1,5 @@
-/* What the threads of a guest have of what its embedder gave to the first one, and what ends them. */
+/* What the threads of a guest have of what its embedder gave to the first one, and what ends
+ * them. */
 #include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -8,8 +9,8 @@
 
 enum { NOTSUP = 58 };
 
-/* What a thread does is its argument: 0 nothing, 1 runs for ever, 2 grows its own memory by three pages, 3 has a host function
- * yield. Each says when it has begun, and when it is done. */
+/* What a thread does is its argument: 0 nothing, 1 runs for ever, 2 grows its own memory by three
+ * pages, 3 has a host function yield. Each says when it has begun, and when it is done. */
 static const char wat[] =
     "(module (import \"env\" \"memory\" (memory $shared 1 1 shared))"
     " (import \"wasi\" \"thread-spawn\" (func $spawn (param i32) (result i32)))"
@@ -97,8 +98,8 @@ static int32_t spawn(int32_t what)
     return (int32_t)guest_call(inst, "spawn", ARGS(I32(what)));
 }
 
-/* The slots of its threads are free by themselves soon; those that have ended keep theirs until the guest starts another, or
- * they are joined. */
+/* The slots of its threads are free by themselves soon; those that have ended keep theirs until the
+ * guest starts another, or they are joined. */
 static const struct lucet_result *fault_after_join(void)
 {
     lucet_wasi_ctx_join(ctx);

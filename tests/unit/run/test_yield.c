@@ -488,8 +488,8 @@ static void any_thread_resumes(void **state)
     set_end(&s);
 }
 
-/* Instances that call each other: the one that yields waits in thunks of others, whose contexts know
- * another thread. */
+/* Instances that call each other: the one that yields waits in thunks of others, whose contexts
+ * know another thread. */
 static void linked_instances_follow_to_another_thread(void **state)
 {
     static const char inner_wat[] =

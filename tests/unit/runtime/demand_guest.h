@@ -12,17 +12,19 @@ struct demand {
     struct lucet_region *region;
     struct lucet_instance *inst;
 };
-/* The beginning of a test: everything, the region with this capacity and heap_resident_limit. The test is skipped where
- * there are no such regions. */
+/* The beginning of a test: everything, the region with this capacity and heap_resident_limit. The
+ * test is skipped where there are no such regions. */
 struct demand demand_begin(size_t capacity, uint64_t resident_limit);
 void demand_end(struct demand *d);
 
-/* The parts: a region; the module, exporting load, store, fill and grow; and the same with this memory and segment. */
+/* The parts: a region; the module, exporting load, store, fill and grow; and the same with this
+ * memory and segment. */
 struct lucet_region *demand_region(size_t capacity, uint64_t resident_limit);
 struct lucet_dl_module *demand_module(void);
 struct lucet_dl_module *demand_module_with(const char *memory, const char *data);
 
-/* What the image has at this place; in how many bytes a heap differs from it; and that it does not. */
+/* What the image has at this place; in how many bytes a heap differs from it; and that it does
+ * not. */
 uint8_t demand_expected(size_t at);
 size_t demand_differences(struct lucet_instance *inst);
 void demand_expect_image(struct lucet_instance *inst);

@@ -1,5 +1,5 @@
-/* What tests of sets of exceptions have in common: one region and one module, which exports a tag "n" of one i64, for all
- * their tests, and an allocator that counts. */
+/* What tests of sets of exceptions have in common: one region and one module, which exports a tag
+ * "n" of one i64, for all their tests, and an allocator that counts. */
 #ifndef LUCET_TEST_EXCEPTION_SETS_H
 #define LUCET_TEST_EXCEPTION_SETS_H
 

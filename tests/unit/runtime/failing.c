@@ -54,7 +54,8 @@ static bool fails(enum failing_kind kind, int error)
     return yes;
 }
 
-/* Reads six arguments, though there may be fewer. Not watched by ThreadSanitizer, which it may have interrupted. */
+/* Reads six arguments, though there may be fewer. Not watched by ThreadSanitizer, which it may have
+ * interrupted. */
 __attribute__((no_sanitize("address", "thread"))) long syscall(long number, ...)
 {
     va_list a;

@@ -1,5 +1,5 @@
-/* System calls that fail when a test wants them to: these stand in front of the C library's in every program of this
- * folder. */
+/* System calls that fail when a test wants them to: these stand in front of the C library's in
+ * every program of this folder. */
 #ifndef LUCET_TEST_FAILING_H
 #define LUCET_TEST_FAILING_H
 
@@ -19,13 +19,14 @@ enum failing_kind {
     FAIL_HANDLERS = 512,    /* sigaction, to put one in place */
     FAIL_BARRIER = 1024,    /* membarrier */
 };
-/* The sanitizers have their own ideas of what FAIL_FILES but open, FAIL_MAPPING, FAIL_HALF_WAY, FAIL_HANDLERS and FAIL_THREADS are
- * about. */
+/* The sanitizers have their own ideas of what FAIL_FILES but open, FAIL_MAPPING, FAIL_HALF_WAY,
+ * FAIL_HANDLERS and FAIL_THREADS are about. */
 #if defined(LUCET_SANITIZE) || defined(LUCET_TSAN)
 #define FAILING_SOME_ONLY
 #endif
 
-/* Of the calls of these kinds, `n` go well; the next fails, and so do all that follow when `all`. */
+/* Of the calls of these kinds, `n` go well; the next fails, and so do all that follow when
+ * `all`. */
 void failing_begin(unsigned kinds, long n, bool all);
 void failing_end(void);
 /* Whether one failed since. */

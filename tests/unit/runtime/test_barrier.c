@@ -1,5 +1,6 @@
-/* Kill switches rely on a barrier that the kernel has all threads pass. Where it offers none, refuses it later, or wants
- * to be asked anew, guests are stopped all the same. Each case in a process of its own. */
+/* Kill switches rely on a barrier that the kernel has all threads pass. Where it offers none,
+ * refuses it later, or wants to be asked anew, guests are stopped all the same. Each case in a
+ * process of its own. */
 #include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -33,7 +34,8 @@ static void begin(void)
     CHECK(lucet_region_new_instance(region, module, &inst) == lucet_error_ok);
 }
 
-/* While it runs, before it runs, and when it does not any more; calls of both kinds work in between. */
+/* While it runs, before it runs, and when it does not any more; calls of both kinds work in
+ * between. */
 static int guests_are_stopped(void)
 {
     struct lucet_result r;

@@ -1,5 +1,5 @@
-/* What calls by handle find as the last one on the thread left it (`bound` of struct thread): whose it is, and after
- * what it is nobody's. */
+/* What calls by handle find as the last one on the thread left it (`bound` of struct thread): whose
+ * it is, and after what it is nobody's. */
 #include <pthread.h>
 #include <stdio.h>
 
@@ -87,8 +87,8 @@ static void end(void)
     lucet_region_release(region);
 }
 
-/* By calls of the closed function: it writes nothing of what the open one needs. The first on a thread goes the
- * general way. */
+/* By calls of the closed function: it writes nothing of what the open one needs. The first on a
+ * thread goes the general way. */
 static void bind_to(struct lucet_instance *i)
 {
     if (!lucet__thread.ready)
@@ -247,7 +247,8 @@ static void cancel(struct lucet_instance *i)
     lucet_kill_switch_release(k);
 }
 
-/* It stops at the last moment, when it is the host's already: the next one's faults would be, too. */
+/* It stops at the last moment, when it is the host's already: the next one's faults would be,
+ * too. */
 static void one_that_was_cancelled(void **state)
 {
     begin();
@@ -540,8 +541,8 @@ static void a_result_is_one_calls(void **state)
     end();
 }
 
-/* Though the thread is bound, gs is that of another memory, which can be read, or points nowhere; and the host has
- * its own again. */
+/* Though the thread is bound, gs is that of another memory, which can be read, or points nowhere;
+ * and the host has its own again. */
 static void one_finds_its_memory_whatever_gs_is(void **state)
 {
     begin();

@@ -1,5 +1,6 @@
-/* However deep a tenant or the host functions it calls went on its stack, and whichever pages they skipped, the next
- * one finds it clear: the runtime looks at the shallow part first, and further only when that tells it to. */
+/* However deep a tenant or the host functions it calls went on its stack, and whichever pages they
+ * skipped, the next one finds it clear: the runtime looks at the shallow part first, and further
+ * only when that tells it to. */
 #include <stdlib.h>
 
 #include "run/guest.h"
@@ -9,7 +10,8 @@
 
 #define SECRET 0x5ec2e75ec2e75ec2
 
-/* Goes down so many frames, and calls the host there, which leaves something so many bytes below. */
+/* Goes down so many frames, and calls the host there, which leaves something so many bytes
+ * below. */
 static const char text[] =
     "(module (import \"host\" \"leave\" (func $leave (param i32 i32)))"
     " (memory (export \"m\") 1)"
@@ -73,8 +75,8 @@ static void tenant(struct descent d)
     lucet_instance_release(inst);
 }
 
-/* In a new slot, of which nothing is known: twice, since the second one's is. Then one that calls nobody,
- * so that nobody else cleans up. */
+/* In a new slot, of which nothing is known: twice, since the second one's is. Then one that calls
+ * nobody, so that nobody else cleans up. */
 static void tenants(struct descent d)
 {
     region = guest_region(1);
@@ -153,8 +155,9 @@ static void nested_runs_leave_nothing_below_a_gap(void **state)
     end();
 }
 
-/* A function with a frame of a page that nothing probes, of which it uses the top and, in the 128 bytes below it, the
- * end, when it is called with something else than 0. And one that calls it so many frames down. */
+/* A function with a frame of a page that nothing probes, of which it uses the top and, in the 128
+ * bytes below it, the end, when it is called with something else than 0. And one that calls it so
+ * many frames down. */
 static struct lucet_dl_module *module_with_a_hole(void)
 {
     enum { LOCALS = 540 };

@@ -1,4 +1,5 @@
-/* Regions with pages on demand: what is touched is there, nothing else, and never another tenant's. */
+/* Regions with pages on demand: what is touched is there, nothing else, and never another
+ * tenant's. */
 #include <errno.h>
 #include <pthread.h>
 #include <sys/mman.h>
@@ -230,8 +231,8 @@ static void a_fault_handler_may_read_the_memory(void **state)
     demand_end(&d);
 }
 
-/* A page that a tenant left as zeros, beyond the memory of the next one, is there when a third comes that has an
- * image at that place. */
+/* A page that a tenant left as zeros, beyond the memory of the next one, is there when a third
+ * comes that has an image at that place. */
 static void no_page_of_a_larger_tenant_hides_an_image(void **state)
 {
     (void)state;

@@ -75,7 +75,8 @@ static int loses_its_memory(void *arg)
     return own;
 }
 
-/* Without a descriptor in the child there is no memory, rather than another one; nor where it is of no use. */
+/* Without a descriptor in the child there is no memory, rather than another one; nor where it is of
+ * no use. */
 static void a_child_that_gets_no_descriptor_has_no_memory(void **state)
 {
     static const struct {

@@ -1,4 +1,5 @@
-/* Regions with pages on demand where the kernel refuses something, or keeps the memory in another way than usual. */
+/* Regions with pages on demand where the kernel refuses something, or keeps the memory in another
+ * way than usual. */
 #include <errno.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -34,8 +35,8 @@ static void what_is_missing_is_said(void **state)
     assert_int_equal(lucet_instance_heap_resident(NULL, &bytes), lucet_error_invalid_argument);
 }
 
-/* It finds no pages to lock, but the mapping remembers that it should. Not by the C library's function, which does
- * nothing under sanitizers. */
+/* It finds no pages to lock, but the mapping remembers that it should. Not by the C library's
+ * function, which does nothing under sanitizers. */
 static void lock(uint8_t *p, size_t size)
 {
     struct rlimit limit;
@@ -66,7 +67,8 @@ static void locked_memory_gets_the_image_as_well(void **state)
     demand_end(&d);
 }
 
-/* The kernel fills no more than one mapping at a time, and hosts divide them: by locking a part, for example. */
+/* The kernel fills no more than one mapping at a time, and hosts divide them: by locking a part,
+ * for example. */
 static void a_block_may_lie_in_two_mappings(void **state)
 {
     (void)state;

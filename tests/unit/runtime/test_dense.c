@@ -1,4 +1,5 @@
-/* Many instances in one process: how many mappings they take, and what happens when there are no more. */
+/* Many instances in one process: how many mappings they take, and what happens when there are no
+ * more. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,6 @@
-/* Runs that were begun in one instance and put aside within another, which knows nothing of the first and whose exceptions
- * their frames hold: collections that others begin meanwhile find these. */
+/* Runs that were begun in one instance and put aside within another, which knows nothing of the
+ * first and whose exceptions their frames hold: collections that others begin meanwhile find
+ * these. */
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -43,7 +44,8 @@ static const char counter_wat[] =
     "   (loop $l (br_if $l (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1)))"
     "                                (i32.const 100))))))";
 
-/* Private modules, whose stores are their own: nothing that refers to something passes between them. */
+/* Private modules, whose stores are their own: nothing that refers to something passes between
+ * them. */
 #define CALLER(lib)                                                                                \
     "(module (import \"" lib "\" \"keep\" (func $keep (param i64) (result i64)))"                  \
     " (func (export \"keep\") (param i64) (result i64)"                                            \
@@ -201,7 +203,8 @@ static struct lucet_instance *add_caller(int depth)
     return i;
 }
 
-/* Directly, or through a third one, and however the instances become linked with others meanwhile. */
+/* Directly, or through a third one, and however the instances become linked with others
+ * meanwhile. */
 static void frames_of_others_runs_are_searched(void **state)
 {
     enum {
@@ -322,7 +325,8 @@ static void several_ways_lead_to_one_caller(void **state)
     end();
 }
 
-/* Who looks for callers leaves nothing behind that others, who look for something else, take for theirs. */
+/* Who looks for callers leaves nothing behind that others, who look for something else, take for
+ * theirs. */
 static void used_ones_become_users(void **state)
 {
     struct turn t;
@@ -380,7 +384,8 @@ static void many_may_be_put_aside_at_once(void **state)
         }
 }
 
-/* A host function called by one run has begun another, which is put aside; then the outer one is, or it collects. */
+/* A host function called by one run has begun another, which is put aside; then the outer one is,
+ * or it collects. */
 static void runs_begun_by_host_functions_are_searched(void **state)
 {
     (void)state;

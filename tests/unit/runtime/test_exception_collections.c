@@ -1,5 +1,5 @@
-/* Collections of exceptions that are in progress: what happens between their parts, to exceptions that are new, asked
- * for, or let go, and to sets that become one meanwhile. */
+/* Collections of exceptions that are in progress: what happens between their parts, to exceptions
+ * that are new, asked for, or let go, and to sets that become one meanwhile. */
 #include <stdlib.h>
 
 #include "runtime/exception_sets.h"
@@ -122,7 +122,8 @@ static void what_is_found_meanwhile_stays(void **state)
     }
 }
 
-/* Collections of both are given up, in whatever phase: what the host holds stays, the rest goes with the next one. */
+/* Collections of both are given up, in whatever phase: what the host holds stays, the rest goes
+ * with the next one. */
 static void sets_that_become_one_begin_anew(void **state)
 {
     (void)state;

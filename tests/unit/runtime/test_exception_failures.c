@@ -1,5 +1,5 @@
-/* Exceptions when there is no memory, and when something is wrong that compiled code never does: the run ends, nothing
- * is lost, and nobody refers to what is not held. */
+/* Exceptions when there is no memory, and when something is wrong that compiled code never does:
+ * the run ends, nothing is lost, and nobody refers to what is not held. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,7 +66,8 @@ static const char taker_wat[] =
 
 static enum lucet_error host_error;
 
-/* What the maker throws, thrown by the host; from 100 on, one of the host's own with the maker's function. */
+/* What the maker throws, thrown by the host; from 100 on, one of the host's own with the maker's
+ * function. */
 static void host_throw(struct lucet_vmctx *ctx, int64_t n)
 {
     struct lucet_result r;
@@ -437,7 +438,8 @@ static void what_was_on_its_way_is_let_go(void **state)
 
 /* ---- What compiled code never does ---- */
 
-/* Writes what no guest can: the identity of a tag that nobody has, as that of an exception on its way. */
+/* Writes what no guest can: the identity of a tag that nobody has, as that of an exception on its
+ * way. */
 static void host_forge(struct lucet_vmctx *ctx)
 {
     assert_non_null(ctx->exception);

@@ -1,5 +1,5 @@
-/* Who keeps what exceptions refer to: instances that exceptions come to hold those that functions among the values are
- * of, others are not held, and no exception is taken for another. */
+/* Who keeps what exceptions refer to: instances that exceptions come to hold those that functions
+ * among the values are of, others are not held, and no exception is taken for another. */
 #include <stdio.h>
 
 #include "lucet/exception.h"
@@ -10,7 +10,8 @@
 static struct lucet_instance *maker;
 static struct lucet_exception *given;
 
-/* Exceptions with values of all kinds: of 1, one with a function; of 2, one with an exception; of 3, with neither. */
+/* Exceptions with values of all kinds: of 1, one with a function; of 2, one with an exception; of
+ * 3, with neither. */
 static const char maker_wat[] =
     "(module (type $f (func (result i64)))"
     " (import \"host\" \"tag\" (tag $t (param i64 funcref exnref))) (tag $n (param i64))"
@@ -88,8 +89,8 @@ static void forget_linker(struct linked *s)
     assert_int_equal(lucet_linker_new(&s->linker), lucet_error_ok);
 }
 
-/* The exception comes by the host, so that nothing else links the two. With what is not a reference or null, one does
- * not hold the other. */
+/* The exception comes by the host, so that nothing else links the two. With what is not a reference
+ * or null, one does not hold the other. */
 static void who_catches_holds_what_the_values_refer_to(void **state)
 {
     static const char passer[] =
@@ -158,7 +159,8 @@ static void host_throw_given(struct lucet_vmctx *ctx, int64_t n)
     thrown_error = lucet_vmctx_throw(ctx, given);
 }
 
-/* One within another is found by its own instance, and no other takes its number for something else. */
+/* One within another is found by its own instance, and no other takes its number for something
+ * else. */
 static void an_exception_within_one_of_the_hosts_is_known_to_its_instance_only(void **state)
 {
     struct linked s = begin();
@@ -344,8 +346,8 @@ static void an_object_stays_itself(void **state)
     }
 }
 
-/* An object of one instance, thrown by the host into another that does not know its tag and makes an object of it:
- * each has its own, and both may go. */
+/* An object of one instance, thrown by the host into another that does not know its tag and makes
+ * an object of it: each has its own, and both may go. */
 static void one_object_is_never_in_two_sets(void **state)
 {
     static const char wat[] =

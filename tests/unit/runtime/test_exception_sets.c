@@ -1,5 +1,5 @@
-/* The sets of exceptions that instances may hold: they grow bit by bit, go with their last instance, become one when
- * stores do, and no exception that is in use is lost on the way. */
+/* The sets of exceptions that instances may hold: they grow bit by bit, go with their last
+ * instance, become one when stores do, and no exception that is in use is lost on the way. */
 #include <stdlib.h>
 
 #include "runtime/exception_sets.h"
@@ -105,7 +105,8 @@ static struct lucet_exception *call_for(struct lucet_instance *i, const char *na
     return (struct lucet_exception *)(uintptr_t)v.inner_val.as_ref;
 }
 
-/* In the middle of growing, with some that the host holds: these stay, without what they refer to. */
+/* In the middle of growing, with some that the host holds: these stay, without what they refer
+ * to. */
 static void a_set_goes_with_its_last_instance(void **state)
 {
     (void)state;

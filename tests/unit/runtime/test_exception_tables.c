@@ -1,5 +1,5 @@
-/* Tables of exceptions are searched in parts: whatever guests do with their entries between two of them, nothing that is in
- * use is lost, and nobody waits for a large one. */
+/* Tables of exceptions are searched in parts: whatever guests do with their entries between two of
+ * them, nothing that is in use is lost, and nobody waits for a large one. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,8 +14,8 @@
 #include "runtime/table.h"
 #include "runtime/x86_64/machine.h"
 
-/* Two tables that are searched one after the other, and the host's, which comes last. What stands at "far" is searched
- * later than what stands at 0 of the first. */
+/* Two tables that are searched one after the other, and the host's, which comes last. What stands
+ * at "far" is searched later than what stands at 0 of the first. */
 static const char wat[] =
     "(module (import \"h\" \"yield\" (func $yield)) (import \"h\" \"t\" (table $host 40000 exnref))"
     " (tag $n (param i64)) (tag $in (param exnref))"
@@ -113,7 +113,8 @@ static void end(void)
     lucet_region_release(region);
 }
 
-/* Of a new collection, with the beginning of the first table behind it and all that is far before it. */
+/* Of a new collection, with the beginning of the first table behind it and all that is far before
+ * it. */
 static void go_into_the_first_table(void)
 {
     assert_false(lucet__exceptions_room(inst, NULL, UINT64_MAX));
@@ -223,7 +224,8 @@ static uint64_t now(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* About as many entries as tables may have by default, none of them null: to look at all of them takes long. */
+/* About as many entries as tables may have by default, none of them null: to look at all of them
+ * takes long. */
 static const char large_wat[] =
     "(module (tag $n) (table $t 1 exnref)"
     " (func $make (result exnref)"

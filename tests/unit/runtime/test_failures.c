@@ -70,7 +70,8 @@ static void host_throw(struct lucet_vmctx *ctx)
     throw_error = lucet_vmctx_throw(ctx, to_throw);
 }
 
-/* What a run of `name` should end with; otherwise what it ended with, or no_memory where it only can be that. */
+/* What a run of `name` should end with; otherwise what it ended with, or no_memory where it only
+ * can be that. */
 static enum lucet_error expect(struct lucet_instance *inst, const char *name,
                                enum lucet_error expected, enum lucet_result_tag tag)
 {

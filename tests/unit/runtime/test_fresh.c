@@ -1,5 +1,6 @@
-/* Slots that are used again: whatever a tenant did, in few pages or in many, the next one begins like the
- * first, also where the kernel cannot say which pages were written, and in a child of a fork. */
+/* Slots that are used again: whatever a tenant did, in few pages or in many, the next one begins
+ * like the first, also where the kernel cannot say which pages were written, and in a child of a
+ * fork. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>

@@ -1,4 +1,5 @@
-/* Handles of functions: what they are given for, which of them take the quick way, and the general way's values. */
+/* Handles of functions: what they are given for, which of them take the quick way, and the general
+ * way's values. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -74,8 +75,8 @@ static struct lucet_func handle(const char *name, const char *signature)
     return f;
 }
 
-/* References that must be held or are something else for the host do not go the quick way, nor do results that have no
- * room when the run yields. */
+/* References that must be held or are something else for the host do not go the quick way, nor do
+ * results that have no room when the run yields. */
 static void who_goes_the_quick_way(void **state)
 {
     static const struct {

@@ -1,4 +1,5 @@
-/* Initial memories that are mapped: what modules of many segments hold, in whatever order and over each other. */
+/* Initial memories that are mapped: what modules of many segments hold, in whatever order and over
+ * each other. */
 #include <stdlib.h>
 
 #include "run/guest.h"

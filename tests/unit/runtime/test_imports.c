@@ -18,8 +18,8 @@ static enum lucet_error make(const char *wat, const struct guest_mode *mode,
     return e;
 }
 
-/* In a region whose memories have little address space, for code that assumes no more: code that relies on a large guard
- * would reach beyond it. */
+/* In a region whose memories have little address space, for code that assumes no more: code that
+ * relies on a large guard would reach beyond it. */
 static void memories_of_less_address_space_are_refused(void **state)
 {
     const struct guest_mode small = {
@@ -215,7 +215,8 @@ static void functions_of_other_instances_have_types(void **state)
     one_linker_end();
 }
 
-/* Copies of immutable globals of each size, and cells of mutable ones, between others that stay as they are. */
+/* Copies of immutable globals of each size, and cells of mutable ones, between others that stay as
+ * they are. */
 static void globals_are_imported_whole(void **state)
 {
     struct lucet_instance *inst;

@@ -1,4 +1,5 @@
-/* Linkers: names are found again however many there are, the latest counts, and what makes no sense is refused. */
+/* Linkers: names are found again however many there are, the latest counts, and what makes no sense
+ * is refused. */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -218,7 +218,8 @@ static void importers_that_let_no_references_out_are_not_kept(void **state)
     tear_down(&s);
 }
 
-/* Whoever has a way to hand its functions or exceptions over lives as long as the one who may have them. */
+/* Whoever has a way to hand its functions or exceptions over lives as long as the one who may have
+ * them. */
 static void importers_that_may_let_references_out_are_kept(void **state)
 {
     static const struct {

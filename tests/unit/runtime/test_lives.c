@@ -1,5 +1,5 @@
-/* Lives that end in unusual ways, or go on in the same slot, give back all that was allocated; also when an allocation
- * fails on the way. */
+/* Lives that end in unusual ways, or go on in the same slot, give back all that was allocated; also
+ * when an allocation fails on the way. */
 #include <stdlib.h>
 
 #include "lucet/exception.h"
@@ -251,7 +251,8 @@ static enum lucet_error grow_two_memories(void)
     return give_up(&two_memories, "run", true);
 }
 
-/* A function that the host hands to another instance, or to a global, is there as long as these are. */
+/* A function that the host hands to another instance, or to a global, is there as long as these
+ * are. */
 static enum lucet_error carry(bool by_global)
 {
     struct lucet_instance *from = NULL, *to = NULL;

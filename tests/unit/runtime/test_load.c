@@ -141,7 +141,8 @@ static void a_module_for_another_cpu_is_refused(void **state)
     free(bytes);
 }
 
-/* By whatever it says of AVX-512, or its guests would see masks and upper vector registers of the host's. */
+/* By whatever it says of AVX-512, or its guests would see masks and upper vector registers of the
+ * host's. */
 static void what_registers_to_clear_is_what_the_artifact_may_use(void **state)
 {
     static const struct {

@@ -1,5 +1,5 @@
-/* Slots whose memory the host has locked, which can be neither given back to the kernel nor given guards: they are used
- * again all the same, by any module. */
+/* Slots whose memory the host has locked, which can be neither given back to the kernel nor given
+ * guards: they are used again all the same, by any module. */
 #include <errno.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -30,7 +30,8 @@ static struct lucet_dl_module *module_with(char byte, unsigned pages, unsigned t
     return m;
 }
 
-/* Not by the C library's function, which does nothing under sanitizers. What is inaccessible is locked, too. */
+/* Not by the C library's function, which does nothing under sanitizers. What is inaccessible is
+ * locked, too. */
 static void lock(const struct slot *s)
 {
     struct rlimit limit;

@@ -1,5 +1,5 @@
-/* Memories in mappings of their own: what is beyond their size cannot be reached, nothing is left in them by a reset, and
- * they grow by no more than they may, whatever system calls fail. */
+/* Memories in mappings of their own: what is beyond their size cannot be reached, nothing is left
+ * in them by a reset, and they grow by no more than they may, whatever system calls fail. */
 #include <errno.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -202,7 +202,8 @@ static void pages_that_stay_accessible_are_known_to_their_slot(void **state)
     lucet__memory_unmap(&m);
 }
 
-/* When the kernel does not forget pages, others are mapped there; when that fails, too, nothing has changed. */
+/* When the kernel does not forget pages, others are mapped there; when that fails, too, nothing has
+ * changed. */
 static void a_reset_forgets_by_one_way_or_the_other(void **state)
 {
     struct lucet_memory desc;

@@ -1,5 +1,5 @@
-/* Modules and regions live until their owner and all instances have given them up, whoever is the last, and are given
- * back once. */
+/* Modules and regions live until their owner and all instances have given them up, whoever is the
+ * last, and are given back once. */
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>

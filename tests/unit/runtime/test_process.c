@@ -1,4 +1,5 @@
-/* What holds for the whole process: the allocator and the log; and what growing beyond the limits may do. */
+/* What holds for the whole process: the allocator and the log; and what growing beyond the limits
+ * may do. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -181,7 +182,8 @@ static void the_log_tells_what_happens(void **state)
     assert_string_equal(lucet_log_level_name((enum lucet_log_level)17), "unknown");
 }
 
-/* From the one called `first` to the one called `last`, each has a name; those around them have none. */
+/* From the one called `first` to the one called `last`, each has a name; those around them have
+ * none. */
 #define CHECK_NAMES(function, first, first_name, last, last_name)                                  \
     do {                                                                                           \
         assert_string_equal(function(first), first_name);                                          \

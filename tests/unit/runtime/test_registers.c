@@ -194,8 +194,9 @@ static void a_request_that_came_before_keeps_the_guest_from_running(void **state
 
 /* ---- Preemption ---- */
 
-/* A guest that fills all its registers from `pattern`, is interrupted by an instruction that this test's
- * handler takes for a tick, and then stores what it has to `found`. Below its stack pointer it has data. */
+/* A guest that fills all its registers from `pattern`, is interrupted by an instruction that this
+ * test's handler takes for a tick, and then stores what it has to `found`. Below its stack pointer
+ * it has data. */
 struct all {
     uint64_t integers[16]; /* rax rbx rcx rdx rsi rdi rbp rsp r8 .. r15 */
     uint64_t flags, filler[7];

@@ -1,5 +1,5 @@
-/* Threads ask the kernel each in its own way which pages were written. When one is unlucky, guards of slots that are
- * in use are not taken for pages that somebody wrote to. */
+/* Threads ask the kernel each in its own way which pages were written. When one is unlucky, guards
+ * of slots that are in use are not taken for pages that somebody wrote to. */
 #include <pthread.h>
 
 #include "run/guest.h"

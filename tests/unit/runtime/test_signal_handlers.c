@@ -1,5 +1,5 @@
-/* The runtime's signal handlers: put in place, found replaced, taken away, refused by the kernel; and who else gets a
- * signal. Each case in a process of its own. */
+/* The runtime's signal handlers: put in place, found replaced, taken away, refused by the kernel;
+ * and who else gets a signal. Each case in a process of its own. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -226,8 +226,8 @@ static int the_same_handler_is_called_once(void)
     return 0;
 }
 
-/* Someone who replaces our handler, time and again, each time with another function: the oldest and the latest stay
- * known. */
+/* Someone who replaces our handler, time and again, each time with another function: the oldest and
+ * the latest stay known. */
 static int only_so_many_earlier_handlers_are_remembered(void)
 {
     for (unsigned n = 0; n < MANY; n++) {
@@ -264,7 +264,8 @@ static void in_a_circle(int sig, siginfo_t *info, void *context)
     now(sig).sa_sigaction(sig, info, context);
 }
 
-/* The first of all passes on to whoever is in place now, which is our handler: the default action is next. */
+/* The first of all passes on to whoever is in place now, which is our handler: the default action
+ * is next. */
 static int a_circle_ends_with_the_default_action(void)
 {
     put(SIGURG, in_a_circle, SA_SIGINFO);
@@ -334,7 +335,8 @@ static void what_came_before_is_called_as_it_expects(void **state)
 
 static int stop_signals_are_checked(void)
 {
-    /* Not to be caught; the threads' own; faults; what stops the process by default, after which nothing would stop a guest. */
+    /* Not to be caught; the threads' own; faults; what stops the process by default, after which
+     * nothing would stop a guest. */
     const int wrong[] = {-1,      0,      SIGKILL, SIGSTOP, 32,      33,      65,     1000,
                          SIGSEGV, SIGBUS, SIGILL,  SIGFPE,  SIGTSTP, SIGTTIN, SIGTTOU};
 

@@ -1,6 +1,7 @@
-/* Many instances that return, trap, overflow, yield by host functions, slices and bounds, throw, are refused memory,
- * terminated by host functions and time limits, and killed: memory, descriptors, mappings and
- * threads stay as they were. LUCET_SOAK = number of instances (default 6000). */
+/* Many instances that return, trap, overflow, yield by host functions, slices and bounds, throw,
+ * are refused memory, terminated by host functions and time limits, and killed: memory,
+ * descriptors, mappings and threads stay as they were. LUCET_SOAK = number of instances (default
+ * 6000). */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* The states of stop requests (stop.c) one by one: what a run that begins or ends finds, and what it leaves, also when
- * somebody is deciding just then and comes to a decision later. */
+/* The states of stop requests (stop.c) one by one: what a run that begins or ends finds, and what
+ * it leaves, also when somebody is deciding just then and comes to a decision later. */
 #include <pthread.h>
 #include <unistd.h>
 
@@ -25,7 +25,8 @@ static void *decide(void *arg)
     return NULL;
 }
 
-/* What the function under test says when the state is `before`, and, unless that is STAYS, later `then`. */
+/* What the function under test says when the state is `before`, and, unless that is STAYS, later
+ * `then`. */
 static bool with(int before, int then, bool (*f)(void), struct decision *d)
 {
     pthread_t thread;

@@ -1,5 +1,5 @@
-/* Stores: whether one leads to another is found out in little time and stack, however they are linked; they live as long as
- * somebody holds them, and nothing of them any longer. */
+/* Stores: whether one leads to another is found out in little time and stack, however they are
+ * linked; they live as long as somebody holds them, and nothing of them any longer. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -116,7 +116,8 @@ static void users_hold_what_they_use(void **state)
         }
 }
 
-/* Also when all of them go at once, or only become one later, with links of either kind to and fro. */
+/* Also when all of them go at once, or only become one later, with links of either kind to and
+ * fro. */
 static void stores_that_become_one_hold_what_both_did(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
-/* Timers of time limits: a limit that cannot be kept is an error, and a timer that repeats a stop request ends with the
- * run. */
+/* Timers of time limits: a limit that cannot be kept is an error, and a timer that repeats a stop
+ * request ends with the run. */
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,5 +1,5 @@
-/* liblucet-wasi takes its memory from the embedder's allocator, gives it back, and every allocation that fails is a clean
- * error to whoever asked: embedder or guest. */
+/* liblucet-wasi takes its memory from the embedder's allocator, gives it back, and every allocation
+ * that fails is a clean error to whoever asked: embedder or guest. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,8 @@
 #include "run/process.h"
 #include "runtime/counting.h"
 
-/* Opens many files, polls, and starts a thread. What fails for want of memory is let pass; anything else traps. */
+/* Opens many files, polls, and starts a thread. What fails for want of memory is let pass; anything
+ * else traps. */
 static const char wat[] =
     "(module (import \"env\" \"memory\" (memory 1 1 shared))"
     " (import \"wasi\" \"thread-spawn\" (func $spawn (param i32) (result i32)))"

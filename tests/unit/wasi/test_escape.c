@@ -1,4 +1,5 @@
-/* No path leads out of a preopened directory, whatever it looks like and whichever call takes it. */
+/* No path leads out of a preopened directory, whatever it looks like and whichever call takes
+ * it. */
 #include "fake.h"
 
 #include <stdio.h>

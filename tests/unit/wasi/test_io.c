@@ -85,7 +85,8 @@ static void lists_of_buffers_are_bounded(void **state)
     put_iov(1, DATA, UINT32_MAX - MEMORY_SIZE);
     assert_int_equal(lucet_wasi_fd_write(guest, fd, IOVS, 2, OUT), WASI_EFAULT);
     assert_int_equal(lucet_wasi_fd_read(guest, fd, IOVS, 2, OUT), WASI_EFAULT);
-    /* More than the result can count is not looked at, which would touch it all: a thousand times 4 GiB. */
+    /* More than the result can count is not looked at, which would touch it all: a thousand times 4
+     * GiB. */
     put_iov(1, DATA, UINT32_MAX);
     assert_int_equal(lucet_wasi_fd_write(guest, fd, IOVS, 2, OUT), WASI_EINVAL);
     assert_int_equal(lucet_wasi_fd_read(guest, fd, IOVS, 2, OUT), WASI_EINVAL);

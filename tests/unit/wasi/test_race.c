@@ -14,8 +14,8 @@
 static atomic_bool done;
 static char a[128], b[128], deep[128], away[128];
 
-/* root/swap is by turns a directory with a file in it, and a link to what lies above root; root/deep is
- * moved out and in again. */
+/* root/swap is by turns a directory with a file in it, and a link to what lies above root;
+ * root/deep is moved out and in again. */
 static void *shuffle(void *unused)
 {
     (void)unused;

@@ -1,11 +1,12 @@
-/* Checks of instructions one by one, in modules that have one of each thing: what is valid, and what one check alone
- * refuses. */
+/* Checks of instructions one by one, in modules that have one of each thing: what is valid, and
+ * what one check alone refuses. */
 #include <string.h>
 
 #include "build.h"
 
-/* Types 0 () -> (), 1 (i32) -> (i64), 2 () -> (i64 funcref), 3 (i32) -> (i32), 4 () -> (externref), 5 () -> (i32), 6 () -> (i64); a table, a memory, a
- * tag of type 0, a passive element segment, a passive data segment; one function of type 0 with these locals. */
+/* Types 0 () -> (), 1 (i32) -> (i64), 2 () -> (i64 funcref), 3 (i32) -> (i32), 4 () -> (externref),
+ * 5 () -> (i32), 6 () -> (i64); a table, a memory, a tag of type 0, a passive element segment, a
+ * passive data segment; one function of type 0 with these locals. */
 static struct bytes module(const uint8_t *locals, size_t locals_size, const uint8_t *code,
                            size_t size)
 {
@@ -99,8 +100,8 @@ static void atomics_are_naturally_aligned(void **state)
     REFUSED("alignment must not be larger than natural", 0x41, 0, 0x28, 3, 0, 0x1a, 0x0b);
 }
 
-/* Each label, not the default one only; of each br_table, whatever the one before had; and a loop's label is another
- * than a block's of the same type. */
+/* Each label, not the default one only; of each br_table, whatever the one before had; and a loop's
+ * label is another than a block's of the same type. */
 static void every_target_of_br_table_is_checked(void **state)
 {
     (void)state;
@@ -117,7 +118,8 @@ static void every_target_of_br_table_is_checked(void **state)
     REFUSED("type mismatch", FIRST, I64_TO(1, 0, 1), 0x0b);
     REFUSED("type mismatch", FIRST, FIRST, I64_TO(2, 0, 1, 1), 0x0b);
     VALID(FIRST, FIRST, I64_TO(2, 1, 1, 1), 0x0b);
-    /* Of type 1, (i32) -> (i64): the label of a loop takes what comes in, that of a block what comes out. */
+    /* Of type 1, (i32) -> (i64): the label of a loop takes what comes in, that of a block what
+     * comes out. */
     VALID(0x41, 0, 0x03, 1, 0x41, 0, 0x0e, 2, 0, 0, 0, 0x0b, 0x1a, 0x0b);
     REFUSED("type mismatch", 0x41, 0, 0x02, 1, 0x03, 1, 0x41, 0, 0x0e, 2, 0, 1, 0, 0x0b, 0x0b, 0x1a,
             0x0b);
@@ -173,7 +175,8 @@ static void unreachable_code_takes_anything(void **state)
     REFUSED("type mismatch in i64.eqz", 0x00, 0x41, 1, 0x41, 0, 0x1b, 0x50, 0x1a, 0x0b);
 }
 
-/* The older form: any number of catch, then perhaps catch_all; rethrow and throw end what they are in. */
+/* The older form: any number of catch, then perhaps catch_all; rethrow and throw end what they are
+ * in. */
 static void older_handlers_follow_each_other(void **state)
 {
     (void)state;

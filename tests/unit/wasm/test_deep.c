@@ -1,5 +1,5 @@
-/* Inputs made to exhaust time, memory or the stack. Each must be done within seconds; the counts are
- * such that without the protection at hand it would be minutes. */
+/* Inputs made to exhaust time, memory or the stack. Each must be done within seconds; the counts
+ * are such that without the protection at hand it would be minutes. */
 #include "build.h"
 
 #include <time.h>
@@ -114,8 +114,8 @@ static void blocks_of_1000_parameters(void **state)
     bytes_free(&code);
 }
 
-/* 440 tables of 65,520 targets with 1,000 values each would be 29 billion comparisons. An operand of
- * unknown type, which unreachable code makes, keeps them from being one memcmp() a target. */
+/* 440 tables of 65,520 targets with 1,000 values each would be 29 billion comparisons. An operand
+ * of unknown type, which unreachable code makes, keeps them from being one memcmp() a target. */
 static void br_tables_of_many_targets_and_values(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
-/* Types: recursion groups, which types are equal, what is a subtype, and that no choice of types makes the
- * decoder slow. */
+/* Types: recursion groups, which types are equal, what is a subtype, and that no choice of types
+ * makes the decoder slow. */
 #include "build.h"
 
 #include <stdlib.h>
@@ -185,8 +185,9 @@ static void similar_types_take_no_longer(void **state)
     bytes_free(&b);
 }
 
-/* A module with types 0 = () -> () and 1 = (i32) -> (), tag 0 of type 1, and function 0, exported, of type
- * 0 with this body: locals and code. NULL for `message`: it is valid. `offset` counts from the body. */
+/* A module with types 0 = () -> () and 1 = (i32) -> (), tag 0 of type 1, and function 0, exported,
+ * of type 0 with this body: locals and code. NULL for `message`: it is valid. `offset` counts from
+ * the body. */
 static void check_body(const uint8_t *body, size_t size, enum wasm_status status, uint64_t offset,
                        const char *message)
 {
