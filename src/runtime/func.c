@@ -118,7 +118,7 @@ static enum lucet_error call_limited(const struct lucet_func *f, struct lucet_in
     struct thread *t = &lucet__thread;
 
     i->act.deadline = lucet__now() + i->timeout_ns;
-    atomic_store_explicit(&t->deadline, i->act.deadline, memory_order_release);
+    atomic_store_explicit(&t->deadline, lucet__deadline_own(i->act.deadline), memory_order_release);
     i->ready = i->module->id;
     enum lucet_error e = lucet_func_call(f, i, raw, result);
     i->act.deadline = 0;

@@ -5,7 +5,8 @@
  * A host that has a clock of its own spares both system calls of a run: the deadline stands in the
  * thread, and the host has those that are over sent the signal, again and again until the run ends:
  * one that has not begun yet is not stopped by it. Meanwhile the deadline is TELLING, and the run
- * does not end: no signal comes later. */
+ * does not end; and one that has been told makes a system call as it ends, which a signal on its way
+ * to the thread does not outlast: none comes later, to interrupt what the host does next. */
 #include "runtime/timeout.h"
 
 #include <errno.h>
@@ -87,11 +88,14 @@ static void publish(struct thread *t, uint64_t deadline)
 {
     uint64_t now = atomic_load_explicit(&t->deadline, memory_order_relaxed);
 
+    deadline = lucet__deadline_own(deadline);
     while (now == TELLING || !atomic_compare_exchange_weak(&t->deadline, &now, deadline))
         if (now == TELLING) {
             sched_yield();
             now = atomic_load(&t->deadline);
         }
+    if (now != lucet__deadline_own(now)) /* it has been told */
+        sched_yield();
 }
 
 void lucet__timer_set(struct thread *t)
@@ -186,7 +190,7 @@ static void tell_if_over(struct thread *t, void *arg)
         !atomic_compare_exchange_strong(&t->deadline, &deadline, TELLING))
         return;
     lucet__stop_signal_send(t->tid);
-    atomic_store(&t->deadline, over->now + REPEAT_NS); /* until the run is over */
+    atomic_store(&t->deadline, (over->now + REPEAT_NS) & ~UINT64_C(1)); /* until the run is over */
     over->told++;
 }
 

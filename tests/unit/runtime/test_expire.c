@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -53,6 +54,15 @@ static enum lucet_error run(struct lucet_instance *i, const char *name)
     if (e == lucet_error_runtime_terminated)
         assert_int_equal(r.val.terminated.reason, lucet_terminated_reason_timeout);
     return e;
+}
+
+static atomic_int processor_given_up;
+
+/* In place of the C library's. */
+int sched_yield(void)
+{
+    atomic_fetch_add(&processor_given_up, 1);
+    return (int)syscall(SYS_sched_yield);
 }
 
 /* ---- Who is told ---- */
@@ -115,6 +125,37 @@ static void nobody_is_told_unless_the_host_looks(void **state)
     (void)state;
     lucet_instance_set_timeout(s.a, 5);
     assert_int_equal(run(s.a, "host"), lucet_error_ok);
+    end(&s);
+}
+
+static void spins(struct lucet_vmctx *ctx)
+{
+    const double until = set_seconds() + 0.003;
+
+    while (set_seconds() < until)
+        ;
+    told[0] += lucet_expire_timeouts();
+    (void)ctx;
+}
+
+/* What has been sent is there once a system call returns. */
+static void a_run_that_was_told_makes_a_system_call_before_it_is_over(void **state)
+{
+    struct set s = begin(spins);
+    struct lucet_func f;
+
+    (void)state;
+    assert_int_equal(lucet_dl_module_func(s.module, "host", ":", &f), lucet_error_ok);
+    for (int k = 0; k < 4; k++) { /* by name and by handle, in time and not */
+        const enum lucet_error expected = k % 2 ? lucet_error_runtime_terminated : lucet_error_ok;
+        lucet_instance_set_timeout(s.a, k % 2 ? 1 : 60000);
+        atomic_store(&processor_given_up, 0);
+        told[0] = 0;
+        assert_int_equal(k < 2 ? run(s.a, "host") : lucet_func_call(&f, s.a, NULL, NULL), expected);
+        assert_int_equal(told[0], k % 2);
+        assert_int_equal(atomic_load(&processor_given_up), k % 2);
+        lucet_instance_reset(s.a);
+    }
     end(&s);
 }
 
@@ -533,6 +574,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(those_are_told_whose_time_is_over),
         cmocka_unit_test(nobody_is_told_unless_the_host_looks),
+        cmocka_unit_test(a_run_that_was_told_makes_a_system_call_before_it_is_over),
         cmocka_unit_test(the_signal_comes_again_until_the_run_is_over),
         cmocka_unit_test(calls_by_handle_end_in_time_however_they_go_on),
         cmocka_unit_test(an_inner_run_gives_the_outer_ones_time_back),
