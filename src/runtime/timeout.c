@@ -5,8 +5,8 @@
  * A host that has a clock of its own spares both system calls of a run: the deadline stands in the
  * thread, and the host has those that are over sent the signal, again and again until the run ends:
  * one that has not begun yet is not stopped by it. Meanwhile the deadline is TELLING, and the run
- * does not end; and one that has been told makes a system call as it ends, which a signal on its way
- * to the thread does not outlast: none comes later, to interrupt what the host does next. */
+ * does not end; and one that has been told makes a system call as it ends, which a signal on its
+ * way to the thread does not outlast: none comes later, to interrupt what the host does next. */
 #include "runtime/timeout.h"
 
 #include <errno.h>

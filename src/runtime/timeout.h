@@ -14,7 +14,7 @@ static inline bool lucet__timer_is_set(const struct thread *t)
     return t->armed || atomic_load_explicit(&t->deadline, memory_order_relaxed) != 0;
 }
 bool lucet__host_keeps_time(void); /* instead of timers */
-/* In struct thread: those that the thread put there are odd, those that others put there are even. */
+/* In struct thread those that the thread put there are odd, those that others did are even. */
 static inline uint64_t lucet__deadline_own(uint64_t deadline)
 {
     return deadline ? deadline | 1 : 0;

@@ -4,8 +4,9 @@
 
 #include "run/set.h"
 
-/* Of a module with "loop", "host", "host loop", "host for ever", "short", "fault" and "throw", where `f` is what its
- * host function does. The host keeps the time until the end, when no deadline may be left. */
+/* Of a module with "loop", "host", "host loop", "host for ever", "short", "fault" and "throw",
+ * where `f` is what its host function does. The host keeps the time until the end, when no deadline
+ * may be left. */
 struct set host_time_begin(void (*f)(struct lucet_vmctx *ctx));
 void host_time_end(struct set *s);
 /* If the run is terminated, by its time limit. */

@@ -1,5 +1,5 @@
-/* Time limits that the host keeps, of runs that go on later, begin late, or are within others; and what calls by
- * handle leave behind, whatever becomes of them. */
+/* Time limits that the host keeps, of runs that go on later, begin late, or are within others; and
+ * what calls by handle leave behind, whatever becomes of them. */
 #include <pthread.h>
 #include <stdatomic.h>
 
