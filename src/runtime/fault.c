@@ -177,7 +177,7 @@ static bool handler_did_not_fit(const struct activation *act, int sig, const sig
 
     for (size_t k = 0; k < sizeof(ways) / sizeof(*ways); k++)
         ours |= pc >= (uintptr_t)ways[k][0] && pc < (uintptr_t)ways[k][1];
-    return ours && act && lucet__thread.abi.guest_frame == NULL && sig == SIGSEGV &&
+    return ours && lucet__thread.abi.guest_frame == NULL && sig == SIGSEGV &&
            info->si_code == SI_KERNEL &&
            within(machine_sp(u), act->stack_low, (uint64_t)(act->stack_high - act->stack_low));
 }
@@ -195,7 +195,7 @@ static void arrive(const struct activation *act, ucontext_t *u)
 static void handle(int sig, siginfo_t *info, ucontext_t *u)
 {
     struct activation *act = lucet__thread.current;
-    const bool overflow = handler_did_not_fit(act, sig, info, u);
+    const bool overflow = act && handler_did_not_fit(act, sig, info, u);
 
     if (overflow)
         arrive(act, u);

@@ -9,6 +9,7 @@
 #include "run/guest.h"
 #include "run/process.h"
 #include "runtime/counting.h"
+#include "runtime/scanners.h"
 
 /* Opens many files, polls, and starts a thread. What fails for want of memory is let pass; anything
  * else traps. */
@@ -117,6 +118,7 @@ static void all_comes_from_the_allocator_and_goes_back(void **state)
 {
     (void)state;
     guest_begin();
+    scanners_open();
     const unsigned before = process_descriptors();
     for (int round = 0; round < 3; round++) {
         const enum lucet_error e = live();
@@ -130,12 +132,13 @@ static void all_comes_from_the_allocator_and_goes_back(void **state)
 
 static void every_failure_is_clean(void **state)
 {
-    const unsigned before = process_descriptors();
     long n = 0;
     bool over = false;
 
     (void)state;
     guest_begin();
+    scanners_open();
+    const unsigned before = process_descriptors();
     for (; !over; n++) {
         counting_counts.fails_after = n;
         const enum lucet_error e = live();
