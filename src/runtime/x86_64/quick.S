@@ -42,8 +42,7 @@
 #define FUNC_CALL lucet_func_call
 #endif
 
-        /* rsi: the instance, rdi: the lucet_func, r8: the stop, rax: the thread's offset from
-         * fs. */
+        /* rsi: the instance, rdi: the lucet_func, r8: the stop, rax: the thread's offset in fs. */
         .macro  RUNNING
         movabsq $0x100000001, %r9       /* running, depth 1 */
         movq    %r9, STOP_RUNNING(%r8)
@@ -79,9 +78,8 @@
         .p2align 5
         .globl  FUNC_CALL
         .type   FUNC_CALL, @function
-/* enum lucet_error lucet_func_call(const struct lucet_func *, struct lucet_instance *, union
- * lucet_raw *values,
- *                                  struct lucet_result *) */
+/* enum lucet_error lucet_func_call(const struct lucet_func *, struct lucet_instance *,
+ *                                  union lucet_raw *values, struct lucet_result *) */
 FUNC_CALL:
         .cfi_startproc
         testq   %rdi, %rdi
