@@ -380,44 +380,65 @@ static void a_slice_waits_for_a_stack_only(void **state)
     end_deep();
 }
 
+struct killer {
+    struct lucet_kill_switch *k;
+    useconds_t after;
+};
+
 static void *kill_soon(void *arg)
 {
-    struct lucet_kill_switch *k = arg;
+    const struct killer *killer = arg;
 
-    usleep(1000 + (unsigned)rand() % 20000);
-    lucet_kill_switch_terminate(k);
+    usleep(killer->after);
+    lucet_kill_switch_terminate(killer->k);
     return NULL;
 }
 
-/* Nor is what had been found when a search ended taken for what the next one has found. */
+/* Resumes until one more search has ended; how long that took by the wall clock, microseconds. */
+static useconds_t next_collection(void)
+{
+    const uint32_t before = inst->exceptions ? inst->exceptions->collections : 0;
+    struct lucet_result r;
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    const int64_t began = (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+    while (!inst->exceptions || inst->exceptions->collections == before)
+        assert_int_equal(lucet_instance_resume(inst, NULL, &r), lucet_error_ok);
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (useconds_t)((int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000 - began);
+}
+
+/* Nor is what had been found when a search ended taken for what the next one has found.
+ * However long searches take and however far apart they are, kills all over the time from one
+ * to the next meet one. */
 static void kills_do_not_wait_for_a_stack(void **state)
 {
-    enum { ROUNDS = 16 };
-    struct lucet_kill_switch *k;
+    enum { MOST = 200, ENOUGH = 4 };
+    struct killer killer;
     struct lucet_result r;
     pthread_t thread;
-    unsigned within = 0;
+    unsigned within = 0, rounds = 0;
 
     (void)state;
     begin_deep(UINT64_C(64) << 20);
     srand(1);
-    for (int n = 0; n < ROUNDS; n++) {
-        const uint32_t before = inst->exceptions ? inst->exceptions->collections : 0;
+    for (; within < ENOUGH && rounds < MOST; rounds++) {
         run_deep(3000000);
-        while (!inst->exceptions || inst->exceptions->collections == before)
-            assert_int_equal(lucet_instance_resume(inst, NULL, &r), lucet_error_ok);
+        next_collection();
+        killer.after = (useconds_t)rand() % (next_collection() + 1);
         assert_int_equal(lucet_instance_set_slice(inst, 0), lucet_error_ok);
-        assert_int_equal(lucet_instance_kill_switch(inst, &k), lucet_error_ok);
-        assert_int_equal(pthread_create(&thread, NULL, kill_soon, k), 0);
+        assert_int_equal(lucet_instance_kill_switch(inst, &killer.k), lucet_error_ok);
+        assert_int_equal(pthread_create(&thread, NULL, kill_soon, &killer), 0);
         assert_int_equal(lucet_instance_resume(inst, NULL, &r), lucet_error_runtime_terminated);
         pthread_join(thread, NULL);
-        lucet_kill_switch_release(k);
+        lucet_kill_switch_release(killer.k);
         const struct exceptions *s = inst->exceptions;
         within += s->phase == PHASE_NONE && s->bytes + 48 > s->limit;
         assert_int_equal(lucet_instance_reset(inst), lucet_error_ok);
     }
-    printf("%u of %d kills ended searches of stacks\n", within, ROUNDS);
-    assert_true(within > 0);
+    printf("%u of %u kills ended searches of stacks\n", within, rounds);
+    assert_true(within >= ENOUGH);
     end_deep();
 }
 
