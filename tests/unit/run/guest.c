@@ -176,6 +176,17 @@ struct lucet_instance *guest_instance(struct lucet_region *region, struct lucet_
     return inst;
 }
 
+struct lucet_func guest_func(const struct lucet_dl_module *module, const char *name,
+                             const char *signature)
+{
+    struct lucet_func f;
+    const enum lucet_error e = lucet_dl_module_func(module, name, signature, &f);
+
+    if (e != lucet_error_ok)
+        fail_msg("%s: %s: %s", name, lucet_error_name(e), lucet_error_detail());
+    return f;
+}
+
 uint64_t guest_call(struct lucet_instance *inst, const char *name, size_t argc,
                     const struct lucet_val *argv)
 {

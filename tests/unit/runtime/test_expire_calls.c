@@ -59,10 +59,9 @@ static void time_that_is_spent_in_short_parts_is_over_without_a_signal(void **st
 static void a_run_that_begins_after_its_time_is_over_at_once(void **state)
 {
     struct set s = host_time_begin(nothing);
-    struct lucet_func f;
 
     (void)state;
-    assert_int_equal(lucet_dl_module_func(s.module, "short", ":i", &f), lucet_error_ok);
+    const struct lucet_func f = guest_func(s.module, "short", ":i");
     for (int k = 0; k < 2; k++) {
         union lucet_raw v;
         lucet_instance_set_timeout(s.a, 60000);
@@ -88,15 +87,14 @@ static void expect_nothing_left(const struct set *s)
 static void whatever_becomes_of_a_call_leaves_no_deadline(void **state)
 {
     struct set s = host_time_begin(nothing);
-    struct lucet_func f, fault, throws;
     struct lucet_kill_switch *k;
     struct lucet_result r;
     union lucet_raw v;
 
     (void)state;
-    assert_int_equal(lucet_dl_module_func(s.module, "short", ":i", &f), lucet_error_ok);
-    assert_int_equal(lucet_dl_module_func(s.module, "fault", ":", &fault), lucet_error_ok);
-    assert_int_equal(lucet_dl_module_func(s.module, "throw", ":", &throws), lucet_error_ok);
+    const struct lucet_func f = guest_func(s.module, "short", ":i");
+    const struct lucet_func fault = guest_func(s.module, "fault", ":");
+    const struct lucet_func throws = guest_func(s.module, "throw", ":");
     assert_int_equal(lucet_func_call(&f, s.a, &v, NULL), lucet_error_ok);
     lucet_instance_set_timeout(s.a, UINT64_MAX);
     assert_int_equal(lucet_func_call(&f, s.a, &v, &r), lucet_error_ok);
@@ -125,11 +123,10 @@ static void whatever_becomes_of_a_call_leaves_no_deadline(void **state)
 static void slices_end_calls_that_are_limited_too(void **state)
 {
     struct set s = host_time_begin(nothing);
-    struct lucet_func loop;
     struct lucet_result r;
 
     (void)state;
-    assert_int_equal(lucet_dl_module_func(s.module, "loop", ":", &loop), lucet_error_ok);
+    const struct lucet_func loop = guest_func(s.module, "loop", ":");
     lucet_instance_set_timeout(s.a, 60000);
     assert_int_equal(lucet_instance_set_slice(s.a, 1000000), lucet_error_ok);
     assert_int_equal(lucet_func_call(&loop, s.a, NULL, &r), lucet_error_ok);
@@ -169,7 +166,7 @@ static void calls_within_calls_keep_the_first_ones_time(void **state)
     (void)state;
     inner = s.b;
     lucet_instance_set_timeout(s.b, 20000000);
-    assert_int_equal(lucet_dl_module_func(s.module, "host", ":", &of_host), lucet_error_ok);
+    of_host = guest_func(s.module, "host", ":");
     for (int k = 0; k < 3; k++) {
         depth = 0;
         lucet_instance_set_timeout(s.a, 30000);
@@ -208,11 +205,10 @@ static void is_called_on_another_thread(struct lucet_vmctx *ctx)
 static void a_call_that_is_refused_leaves_the_running_one_its_limit(void **state)
 {
     struct set s = host_time_begin(is_called_on_another_thread);
-    struct lucet_func f;
 
     (void)state;
-    assert_int_equal(lucet_dl_module_func(s.module, "short", ":i", &short_func), lucet_error_ok);
-    assert_int_equal(lucet_dl_module_func(s.module, "host", ":", &f), lucet_error_ok);
+    short_func = guest_func(s.module, "short", ":i");
+    const struct lucet_func f = guest_func(s.module, "host", ":");
     guest_call(s.a, "short", 0, NULL);
     lucet_instance_set_timeout(s.a, 60000);
     assert_int_equal(lucet_func_call(&f, s.a, NULL, NULL), lucet_error_ok);
@@ -224,11 +220,10 @@ static void a_call_that_is_refused_leaves_the_running_one_its_limit(void **state
 static void timers_end_calls_by_handle_too(void **state)
 {
     struct set s = host_time_begin(nothing);
-    struct lucet_func loop;
     struct lucet_result r;
 
     (void)state;
-    assert_int_equal(lucet_dl_module_func(s.module, "loop", ":", &loop), lucet_error_ok);
+    const struct lucet_func loop = guest_func(s.module, "loop", ":");
     assert_int_equal(lucet_set_timeout_source(lucet_timeout_source_timers), lucet_error_ok);
     guest_call(s.a, "short", 0, NULL);
     lucet_instance_set_timeout(s.a, 5);
@@ -252,7 +247,7 @@ static void each_call_has_all_its_instructions(void **state)
     (void)state;
     counts.count = true;
     counted = set_begin(wat, &counts, (const struct set_host[]){{0}});
-    assert_int_equal(lucet_dl_module_func(counted.module, "f", ":", &f), lucet_error_ok);
+    f = guest_func(counted.module, "f", ":");
     lucet_instance_set_timeout(counted.a, 60000);
     assert_int_equal(lucet_instance_set_instruction_bound(counted.a, 2000), lucet_error_ok);
     for (int k = 0; k < 20; k++)
