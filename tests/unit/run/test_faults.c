@@ -1,6 +1,7 @@
 /* What embedders may do about faults, and what they are told: handlers, statistics; and the smaller
  * parts of the interface that host functions use. */
 #include "guest.h"
+#include "patience.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -345,7 +346,8 @@ static void *send_and_kill(void *arg)
     usleep(2000);
     pthread_kill(s->to, SIGFPE);
     pthread_kill(s->to, SIGILL);
-    for (int i = 0; i < 2000 && !(seen_fpe && seen_ill); i++)
+    for (double until = patience_now() + PATIENCE;
+         !(seen_fpe && seen_ill) && patience_now() < until;)
         usleep(1000);
     lucet_kill_switch_terminate(s->k);
     return NULL;

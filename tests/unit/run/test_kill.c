@@ -36,19 +36,29 @@ struct killer {
     struct lucet_kill_switch *kill_switch;
     atomic_uint round;    /* counted up by the main thread when the killer may go */
     atomic_uint answered; /* rounds the killer has finished */
-    unsigned delay;       /* spins before it fires */
-    unsigned results[4];  /* how often each enum lucet_kill_result */
+    atomic_bool over;
+    unsigned delay;      /* spins before it fires */
+    unsigned results[4]; /* how often each enum lucet_kill_result */
     enum lucet_kill_result last;
-    unsigned rounds;
 };
+
+/* Awake for as long as a round takes, then asleep: where there is one core, others need it. */
+static void relax(unsigned *spins)
+{
+    if (++*spins < 3000)
+        __asm__ volatile("pause");
+    else
+        usleep(10);
+}
 
 static void *kill_every_round(void *arg)
 {
     struct killer *k = arg;
 
-    for (unsigned round = 1; round <= k->rounds; round++) {
-        while (atomic_load(&k->round) < round)
-            ;
+    for (unsigned round = 1;; round++) {
+        for (unsigned spins = 0; atomic_load(&k->round) < round; relax(&spins))
+            if (atomic_load(&k->over))
+                return NULL;
         for (volatile unsigned i = 0; i < k->delay; i++)
             ;
         k->last = lucet_kill_switch_terminate(k->kill_switch);
@@ -56,7 +66,12 @@ static void *kill_every_round(void *arg)
         lucet_kill_switch_release(k->kill_switch);
         atomic_store(&k->answered, round);
     }
-    return NULL;
+}
+
+static void end_killer(struct killer *k, pthread_t thread)
+{
+    atomic_store(&k->over, true);
+    pthread_join(thread, NULL);
 }
 
 struct set {
@@ -94,8 +109,8 @@ static enum lucet_error killed_run(struct set *s, struct killer *k, const char *
     /* A stray signal would end this one. */
     inst = guest_instance(s->region, s->module, s->linker, NULL);
     assert_int_equal((uint32_t)guest_call(inst, "short", ARGS(I32(1000))), 1000);
-    while (atomic_load(&k->answered) < round)
-        ;
+    for (unsigned spins = 0; atomic_load(&k->answered) < round;)
+        relax(&spins);
     assert_int_equal((uint32_t)guest_call(inst, "short", ARGS(I32(1000))), 1000);
     lucet_instance_release(inst);
     return e;
@@ -108,10 +123,10 @@ static void endless_guests_are_killed_every_time(void **state)
     (void)state;
     guest_begin();
     struct set s = set_up();
-    struct killer k = {.rounds = 600};
+    struct killer k = {.delay = 0};
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, kill_every_round, &k), 0);
-    for (unsigned i = 0; i < k.rounds; i++) {
+    for (unsigned i = 0; i < 600; i++) {
         struct lucet_result r;
         k.delay = (i * 7919) % 20000;
         const enum lucet_error e = killed_run(&s, &k, names[i % 3], NULL, &r);
@@ -120,7 +135,7 @@ static void endless_guests_are_killed_every_time(void **state)
         assert_int_equal(r.val.terminated.reason, lucet_terminated_reason_remote);
         assert_int_not_equal(k.last, lucet_kill_not_terminable);
     }
-    pthread_join(thread, NULL);
+    end_killer(&k, thread);
     tear_down(&s);
 }
 
@@ -132,14 +147,17 @@ static void kill_and_end_have_one_winner(void **state)
     (void)state;
     guest_begin();
     struct set s = set_up();
-    struct killer k = {.rounds = 1200};
+    struct killer k = {.delay = 0};
     unsigned killed = 0, finished = 0;
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, kill_every_round, &k), 0);
-    for (unsigned i = 0; i < k.rounds; i++) {
-        const struct lucet_val arg = I32(i % 3 == 2 ? 0 : 1 + (i * 104729) % 30000);
+    /* Runs become longer, or killers slower, as long as one side has won all rounds. */
+    for (unsigned i = 0; i < 1200 || ((!killed || !finished) && i < 30000); i++) {
+        const unsigned longer = killed || i < 300 ? 1 : i / 100, later = finished ? 1 : 1 + i / 100;
+        const struct lucet_val arg =
+            I32(i % 3 == 2 ? 0 : (int32_t)(1 + (i * 104729) % 30000 * longer));
         struct lucet_result r;
-        k.delay = (i * 7919) % 10000;
+        k.delay = (i * 7919) % 10000 * later;
         const enum lucet_error e = killed_run(&s, &k, names[i % 3], &arg, &r);
         if (e == lucet_error_runtime_terminated) {
             killed++;
@@ -156,7 +174,7 @@ static void kill_and_end_have_one_winner(void **state)
             assert_true(k.last == lucet_kill_not_terminable || k.last == lucet_kill_cancelled);
         }
     }
-    pthread_join(thread, NULL);
+    end_killer(&k, thread);
     printf("killed %u, finished %u\n", killed, finished);
     assert_true(killed > 0 && finished > 0);
     tear_down(&s);
@@ -188,8 +206,8 @@ static atomic_bool fire;
 
 static void *fire_together(void *arg)
 {
-    while (!atomic_load(&fire))
-        ;
+    for (unsigned spins = 0; !atomic_load(&fire);)
+        relax(&spins);
     if (lucet_kill_switch_terminate(arg) != lucet_kill_not_terminable)
         atomic_fetch_add(&winners, 1);
     return NULL;
@@ -251,7 +269,7 @@ static void host_functions_are_asked_and_never_interrupted(void **state)
     (void)state;
     guest_begin();
     struct set s = set_up();
-    struct killer k = {.rounds = 50, .delay = 200000};
+    struct killer k = {.delay = 200000};
     struct lucet_linker *slow;
     pthread_t thread;
     assert_int_equal(lucet_linker_new(&slow), lucet_error_ok);
@@ -261,11 +279,11 @@ static void host_functions_are_asked_and_never_interrupted(void **state)
     atomic_store(&winners, 0);
     atomic_store(&entered, 0);
     assert_int_equal(pthread_create(&thread, NULL, kill_every_round, &k), 0);
-    for (unsigned i = 0; i < k.rounds; i++) {
+    for (unsigned i = 0; i < 50 || (k.results[lucet_kill_pending] == 0 && i < 5000); i++) {
         struct lucet_result r;
         assert_int_equal(killed_run(&s, &k, "host loop", NULL, &r), lucet_error_runtime_terminated);
     }
-    pthread_join(thread, NULL);
+    end_killer(&k, thread);
     assert_true(k.results[lucet_kill_pending] > 0);
     /* None was cut off in the middle. A guest that was seen outside may have called one before the
      * signal came. */

@@ -138,6 +138,7 @@ static void scribble_and_end(struct lucet_instance *inst, const char *ending)
     assert_int_equal(lucet_instance_set_timeout(inst, 30), lucet_error_ok);
     const bool takes_arg = strcmp(ending, "loop for ever") && strcmp(ending, "unreachable");
     assert_int_not_equal(lucet_instance_run(inst, ending, takes_arg, &arg, &r), lucet_error_ok);
+    assert_int_equal(lucet_instance_set_timeout(inst, 0), lucet_error_ok);
 }
 
 static void the_next_tenant_of_a_slot_finds_nothing(void **state)
@@ -204,6 +205,7 @@ static void an_endless_guest_ends_with_its_time(void **state)
         assert_int_equal(r.tag, lucet_result_tag_terminated);
         assert_int_equal(r.val.terminated.reason, lucet_terminated_reason_timeout);
         assert_int_equal(lucet_instance_reset(inst), lucet_error_ok);
+        assert_int_equal(lucet_instance_set_timeout(inst, 0), lucet_error_ok);
         assert_int_equal((uint32_t)guest_call(inst, "get g", 0, NULL), 17);
     }
     lucet_instance_release(inst);

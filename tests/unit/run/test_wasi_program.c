@@ -6,6 +6,7 @@
 
 #include "lucet/wasi.h"
 #include "run/guest.h"
+#include "run/patience.h"
 
 enum { NOTSUP = 58 };
 
@@ -144,10 +145,17 @@ static void threads_and_first_share_the_limit_of_memory(void **state)
 
 static void a_time_limit_holds_for_threads_that_outlive_the_run(void **state)
 {
+    struct lucet_result r;
+
     (void)state;
-    begin(0, &guest_default);
-    assert_int_equal(lucet_instance_set_timeout(inst, 1000), lucet_error_ok);
-    assert_true(spawn(1) > 0);
+    for (uint64_t ms = 1000;; ms = longer(ms)) {
+        begin(0, &guest_default);
+        assert_int_equal(lucet_instance_set_timeout(inst, ms), lucet_error_ok);
+        const enum lucet_error e = lucet_instance_run(inst, "spawn", ARGS(I32(1)), &r);
+        if (e == lucet_error_ok && (int32_t)lucet_retval_gp(&r.val.returned) > 0)
+            break;
+        end(); /* the time was over before there was a thread */
+    }
     assert_int_equal(lucet_instance_set_timeout(inst, 0), lucet_error_ok);
     expect_end(lucet_terminated_reason_remote); /* as whatever ends one ends all */
     const struct lucet_result *fault = fault_after_join();
@@ -155,6 +163,14 @@ static void a_time_limit_holds_for_threads_that_outlive_the_run(void **state)
     assert_int_equal(fault->tag, lucet_result_tag_terminated);
     assert_int_equal(fault->val.terminated.reason, lucet_terminated_reason_timeout);
     end();
+}
+
+static uint64_t killed_threads(void)
+{
+    struct lucet_module_statistics s;
+
+    lucet_dl_module_statistics(module, &s);
+    return s.terminations[lucet_terminated_reason_remote];
 }
 
 static void a_kill_switch_of_the_first_ends_threads(void **state)
@@ -169,14 +185,7 @@ static void a_kill_switch_of_the_first_ends_threads(void **state)
     assert_true(spawn(1) > 0);
     assert_int_equal(lucet_kill_switch_terminate(k), lucet_kill_cancelled);
     /* They end without being joined: afterwards their slots are all that is left of them. */
-    uint64_t burnt = 0;
-    for (int i = 0; i < 200 && burnt == 0; i++) {
-        struct lucet_module_statistics s;
-        usleep(10000);
-        lucet_dl_module_statistics(module, &s);
-        burnt = s.terminations[lucet_terminated_reason_remote] == 2;
-    }
-    assert_int_equal(burnt, 1);
+    AWAIT(killed_threads() == 2);
     assert_int_equal(lucet_instance_run(inst, "nothing", 0, NULL, &r),
                      lucet_error_runtime_terminated);
     assert_null(fault_after_join());
@@ -211,7 +220,7 @@ static void instructions_of_threads_are_counted(void **state)
     begin(0, &mode);
     assert_int_equal(lucet_wasi_ctx_thread_instructions(ctx), 0);
     assert_true(spawn(0) > 0);
-    usleep(50000);
+    guest_call(inst, "grown", 0, NULL); /* it is done */
     lucet_wasi_ctx_join(ctx);
     before = lucet_wasi_ctx_thread_instructions(ctx);
     assert_true(before > 10);

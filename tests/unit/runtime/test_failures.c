@@ -8,6 +8,7 @@
 
 #include "lucet/exception.h"
 #include "run/guest.h"
+#include "run/patience.h"
 #include "run/process.h"
 #include "runtime/failing.h"
 #include "runtime/scanners.h"
@@ -162,8 +163,8 @@ static enum lucet_error live(struct lucet_region **region_left)
         (e = lucet_instance_run(one, "run", 0, NULL, &r)) != lucet_error_ok ||
         (e = lucet_instance_reset(one)) != lucet_error_ok ||
         (e = live_with_others(region, linker, one)) != lucet_error_ok ||
-        (e = lucet_instance_set_timeout(one, 100000)) != lucet_error_ok ||
-        (e = lucet_instance_set_slice(one, UINT64_C(1000000000))) != lucet_error_ok ||
+        (e = lucet_instance_set_timeout(one, PATIENCE * 1000)) != lucet_error_ok ||
+        (e = lucet_instance_set_slice(one, PATIENCE * UINT64_C(1000000000))) != lucet_error_ok ||
         (e = lucet_instance_run(one, "run", 0, NULL, &r)) != lucet_error_ok)
         goto out;
     if (lucet_instance_run(one, "trap", 0, NULL, &r) != lucet_error_runtime_fault)

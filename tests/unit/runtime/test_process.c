@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "run/guest.h"
+#include "run/patience.h"
 #include "runtime/counting.h"
 
 /* ---- Lives ---- */
@@ -42,8 +43,9 @@ static enum lucet_error use(struct lucet_instance *inst)
         args[i] = LUCET_VAL_I64(i);
     if (e == lucet_error_ok)
         e = lucet_instance_run(inst, "many", 18, args, &r);
-    if (e == lucet_error_ok && (e = lucet_instance_set_timeout(inst, 1000)) == lucet_error_ok)
-        e = lucet_instance_set_slice(inst, 1000000000);
+    if (e == lucet_error_ok &&
+        (e = lucet_instance_set_timeout(inst, PATIENCE * 1000)) == lucet_error_ok)
+        e = lucet_instance_set_slice(inst, PATIENCE * UINT64_C(1000000000));
     if (e == lucet_error_ok)
         e = lucet_instance_kill_switch(inst, &k);
     if (e == lucet_error_ok)

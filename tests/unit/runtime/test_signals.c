@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "run/guest.h"
+#include "run/patience.h"
 #include "run/process.h"
 
 static volatile sig_atomic_t calls, blocked, had_address;
@@ -230,7 +231,7 @@ static int sent_while_a_guest_runs(void)
         kill(getppid(), SIGSEGV);
         _exit(0);
     }
-    lucet_instance_set_timeout(inst, 5000);
+    lucet_instance_set_timeout(inst, PATIENCE * 1000);
     lucet_instance_run(inst, "loop", 0, NULL, NULL);
     return 1;
 }

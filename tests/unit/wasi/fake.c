@@ -1,6 +1,9 @@
 #include "fake.h"
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -54,6 +57,44 @@ static const char *under_top(const char *name)
     which ^= 1;
     snprintf(buffer[which], sizeof(buffer[which]), "%s/%s", top, name);
     return buffer[which];
+}
+
+struct stopper {
+    pthread_t thread;
+    atomic_bool over;
+};
+
+static void *stop_again(void *arg)
+{
+    struct stopper *s = arg;
+
+    usleep(50000);
+    for (; !atomic_load(&s->over); usleep(5000))
+        pthread_kill(s->thread, SIGUSR1);
+    return NULL;
+}
+
+static void request_stop(int signo)
+{
+    (void)signo;
+    guest->stop_after = 0;
+}
+
+uint32_t stopped_while(uint32_t (*call)(void))
+{
+    const struct sigaction action = {.sa_handler = request_stop};
+    struct stopper s = {.thread = pthread_self()};
+    struct sigaction before;
+    pthread_t other;
+
+    sigaction(SIGUSR1, &action, &before);
+    assert_int_equal(pthread_create(&other, NULL, stop_again, &s), 0);
+    const uint32_t result = call();
+    atomic_store(&s.over, true);
+    pthread_join(other, NULL);
+    sigaction(SIGUSR1, &before, NULL);
+    guest->stop_after = -1;
+    return result;
 }
 
 bool host_exists(const char *name)

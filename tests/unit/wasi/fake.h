@@ -70,6 +70,10 @@ uint32_t write_text(uint32_t fd, const char *text);
 /* At most `size` bytes into `to`, NUL-terminated. */
 uint32_t read_text(uint32_t fd, char *to, uint32_t size);
 
+/* What a call that waits says when the guest is stopped meanwhile: it is asked again and again, as
+ * the runtime does it, since the first signal may come before the call waits. */
+uint32_t stopped_while(uint32_t (*call)(void));
+
 /* Host side. */
 bool host_exists(const char *name); /* relative to top; links are not followed */
 void host_read(const char *name, char *to, size_t size);

@@ -1,5 +1,6 @@
 /* Reading and writing: buffers, waiting, signals, flags. */
 #include "fake.h"
+#include "run/patience.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -161,31 +162,6 @@ static void flags_of_the_host_are_not_changed(void **state)
     assert_int_equal(fcntl(host, F_GETFL), before);
 }
 
-static void *kill_later(void *thread)
-{
-    usleep(50000);
-    pthread_kill(*(pthread_t *)thread, SIGUSR1);
-    return NULL;
-}
-
-static void on_signal(int signo)
-{
-    (void)signo;
-    guest->stop_after = 0;
-}
-
-static void while_waiting(uint32_t (*call)(void))
-{
-    pthread_t self = pthread_self(), other;
-    struct sigaction action = {.sa_handler = on_signal}, old;
-    sigaction(SIGUSR1, &action, &old);
-    assert_int_equal(pthread_create(&other, NULL, kill_later, &self), 0);
-    assert_int_equal(call(), WASI_EINTR);
-    pthread_join(other, NULL);
-    sigaction(SIGUSR1, &old, NULL);
-    guest->stop_after = -1;
-}
-
 static uint32_t read_stdin(void)
 {
     char text[4];
@@ -206,12 +182,12 @@ static void waiting_can_be_stopped(void **state)
 {
     (void)state;
     int other = pipe_at(0), drain = pipe_at(1);
-    while_waiting(read_stdin);
-    while_waiting(fill_stdout);
+    assert_int_equal(stopped_while(read_stdin), WASI_EINTR);
+    assert_int_equal(stopped_while(fill_stdout), WASI_EINTR);
     /* ... also without help from the kernel's non-waiting reads */
     guest->ctx->process->fds.fd[0].no_nowait = guest->ctx->process->fds.fd[1].no_nowait = true;
-    while_waiting(read_stdin);
-    while_waiting(fill_stdout);
+    assert_int_equal(stopped_while(read_stdin), WASI_EINTR);
+    assert_int_equal(stopped_while(fill_stdout), WASI_EINTR);
     close(other);
     close(drain);
 }
@@ -342,11 +318,11 @@ static void fifos_do_not_hold_up(void **state)
     (void)state;
     snprintf(name, sizeof(name), "%s/root/fifo", top);
     assert_int_equal(mkfifo(name, 0666), 0);
-    alarm(10);
+    alarm(PATIENCE);
     assert_int_equal(open_at(PREOPEN, "fifo", 0, R(FD_WRITE), &fd), WASI_ENXIO);
     assert_int_equal(open_at(PREOPEN, "fifo", 0, R(FD_READ), &fd), WASI_OK);
     assert_int_equal(fd, 0);
-    while_waiting(read_stdin);
+    assert_int_equal(stopped_while(read_stdin), WASI_EINTR);
     int writer = open(name, O_WRONLY | O_NONBLOCK);
     assert_int_equal(write(writer, "abc", 3), 3);
     close(writer);
