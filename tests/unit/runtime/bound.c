@@ -6,6 +6,8 @@ static const char wat[] =
     " (func (export \"open\") (result i32)"
     "   (i32.store (i32.const 0) (i32.const 8)) (call $f) (i32.load (i32.const 0)))"
     " (func (export \"load\") (param i32) (result i32) (i32.load (local.get 0)))"
+    " (func (export \"open load\") (param i32) (result i32)"
+    "   (call $f) (i32.load (local.get 0)))"
     " (func (export \"trap\") (result i32) unreachable)"
     " (func (export \"open trap\") (result i32) (call $f) unreachable))";
 
@@ -21,6 +23,7 @@ int32_t bound_call(const struct lucet_func *f, struct lucet_instance *i)
 
 static void host(struct lucet_vmctx *ctx)
 {
+    bound.seen.ctx = lucet__thread.abi.ctx;
     bound.seen.abi = atomic_load(&lucet_vmctx_instance(ctx)->stop->abi);
     bound.seen.limit = lucet__thread.abi.hostcall_limit;
     if (bound.within)
@@ -77,6 +80,7 @@ void bound_is_at_home(struct lucet_instance *i)
 {
     memset(&bound.seen, 0, sizeof(bound.seen));
     assert_int_equal(bound_call(&bound.open, i), 8);
+    assert_ptr_equal(bound.seen.ctx, i->ctx);
     assert_ptr_equal(bound.seen.abi, &lucet__thread.abi);
     assert_ptr_equal(bound.seen.limit, i->hostcall_limit);
 }

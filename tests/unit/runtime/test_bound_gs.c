@@ -125,18 +125,22 @@ static void one_finds_its_memory_whatever_gs_is(void **state)
     bound_end();
 }
 
-/* A fault of a closed function is in its own memory, not in that of whose calls came before. */
+/* A fault is in the memory of whose call it is, not of whose calls came before. */
 static void a_fault_is_in_ones_own_memory(void **state)
 {
     bound_begin(state);
-    const struct lucet_func load = guest_func(bound.module, "load", "i:i");
-    for (int round = 0; round < 3; round++) {
-        union lucet_raw v = {.i32 = -8};
-        bound_is_at_home(bound.other);
-        bound_to(bound.one);
-        assert_int_equal(lucet_func_call(&load, bound.one, &v, NULL), lucet_error_runtime_fault);
-        assert_int_equal(lucet_instance_reset(bound.one), lucet_error_ok);
-    }
+    const struct lucet_func ways[] = {guest_func(bound.module, "load", "i:i"),
+                                      guest_func(bound.module, "open load", "i:i")};
+    for (size_t k = 0; k < sizeof(ways) / sizeof(*ways); k++)
+        for (int round = 0; round < 3; round++) {
+            union lucet_raw v = {.i32 = -8};
+            bound_is_at_home(bound.one);
+            bound_is_at_home(bound.other);
+            bound_to(bound.one);
+            assert_int_equal(lucet_func_call(&ways[k], bound.one, &v, NULL),
+                             lucet_error_runtime_fault);
+            assert_int_equal(lucet_instance_reset(bound.one), lucet_error_ok);
+        }
     bound_end();
 }
 
