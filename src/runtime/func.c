@@ -147,7 +147,7 @@ static void store_values(const struct lucet_val *values, uint32_t n, union lucet
 static enum lucet_error yielded_unseen(enum lucet_error e, bool unwanted,
                                        const struct lucet_result *result)
 {
-    if (!unwanted || e != lucet_error_ok || result->tag != lucet_result_tag_yielded)
+    if (!unwanted || result->tag != lucet_result_tag_yielded)
         return e;
     return lucet__fail(lucet_error_instance_not_returned,
                        "the instance has yielded: resume or reset it");
@@ -163,7 +163,7 @@ enum lucet_error lucet__func_call_generally(const struct lucet_func *f, struct l
         return call_limited(f, i, raw, result);
     result = result ? result : &unwanted;
     lucet__clear_error();
-    if (!f || !i || !f->module_id || (!raw && f->nparams + f->nresults))
+    if (!f || !i || (!raw && f->nparams + f->nresults))
         return lucet__errored(lucet__fail(lucet_error_invalid_argument, "lucet_func_call: NULL"),
                               result);
     if (i->module->id != f->module_id)
@@ -186,7 +186,7 @@ enum lucet_error lucet__func_call_generally(const struct lucet_func *f, struct l
                                                     .nresults = f->nresults,
                                                     .results = results},
                                      result);
-    if (e == lucet_error_ok && result->tag == lucet_result_tag_returned)
+    if (result->tag == lucet_result_tag_returned)
         store_values(results, f->nresults, raw);
     if (values != few)
         lucet__free(values);

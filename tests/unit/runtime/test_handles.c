@@ -8,6 +8,7 @@
 #include "runtime/counting.h"
 #include "runtime/instance.h"
 #include "runtime/module.h"
+#include "runtime/suspend.h"
 
 #define I10 "i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 "
 #define TEN "IIIIIIIIII"
@@ -65,16 +66,6 @@ static void end(void)
     lucet_region_release(region);
 }
 
-static struct lucet_func handle(const char *name, const char *signature)
-{
-    struct lucet_func f;
-    const enum lucet_error e = lucet_dl_module_func(module, name, signature, &f);
-
-    if (e != lucet_error_ok)
-        fail_msg("%s: %s", name, lucet_error_detail());
-    return f;
-}
-
 /* References that must be held or are something else for the host do not go the quick way, nor do
  * results that have no room when the run yields. */
 static void who_goes_the_quick_way(void **state)
@@ -100,7 +91,7 @@ static void who_goes_the_quick_way(void **state)
     (void)state;
     begin();
     for (size_t k = 0; k < sizeof(all) / sizeof(*all); k++) {
-        const struct lucet_func f = handle(all[k].name, NULL);
+        const struct lucet_func f = guest_func(module, all[k].name, NULL);
         if ((f.quick_id != 0) != all[k].quick)
             fail_msg("%s: %d", all[k].name, !all[k].quick);
         assert_true(f.module_id != 0);
@@ -113,7 +104,7 @@ static void functions_given_by_handle_are_held(void **state)
 {
     (void)state;
     begin();
-    const struct lucet_func put = handle("put", "ir:");
+    const struct lucet_func put = guest_func(module, "put", "ir:");
     struct lucet_instance *giver = guest_instance(region, module, linker, NULL),
                           *taker = guest_instance(region, module, linker, NULL);
     struct lucet_result r;
@@ -136,7 +127,7 @@ static void signatures_are_compared_to_their_end(void **state)
 
     (void)state;
     begin();
-    handle("last of 80", whole);
+    guest_func(module, "last of 80", whole);
     const long blocks = counting_counts.blocks;
     for (int k = 0; k < 4; k++) {
         static const uint8_t places[] = {0, 62, 79, sizeof(whole) - 2};
@@ -161,6 +152,70 @@ static void signatures_are_compared_to_their_end(void **state)
     end();
 }
 
+/* Whatever room the comparison has for them. */
+static void signatures_of_all_lengths_are_compared(void **state)
+{
+    struct text wat_of_one = {0};
+    char signature[80];
+
+    (void)state;
+    guest_begin();
+    for (int params = 56; params < 72; params++) {
+        struct lucet_func f;
+        wat_of_one.size = 0;
+        text_add(&wat_of_one, "(module (func (export \"f\")");
+        for (int k = 0; k < params; k++)
+            text_add(&wat_of_one, " (param i64)");
+        text_add(&wat_of_one, "))");
+        struct lucet_dl_module *m = guest_module(wat_of_one.s, &guest_default);
+        memset(signature, 'I', (size_t)params);
+        snprintf(signature + params, 2, ":");
+        assert_int_equal(lucet_dl_module_func(m, "f", signature, &f), lucet_error_ok);
+        signature[params - 1] = 'i';
+        assert_int_equal(lucet_dl_module_func(m, "f", signature, &f), lucet_error_type_mismatch);
+        lucet_dl_module_release(m);
+    }
+    text_free(&wat_of_one);
+}
+
+/* The most results that a call in the quick way may have, and more: its caller's array may be gone
+ * when it goes on. */
+static void results_of_calls_that_yield_have_room(void **state)
+{
+    (void)state;
+    begin();
+    for (uint32_t n = LUCET__FEW - 1; n <= LUCET__FEW + 2; n++) {
+        struct text text = {0};
+        text_add(&text, "(module (import \"h\" \"yield\" (func $y)) (func (export \"f\")");
+        for (uint32_t k = 0; k < n; k++)
+            text_add(&text, " (result i64)");
+        text_add(&text, " (call $y)");
+        for (uint32_t k = 0; k < n; k++)
+            text_add(&text, " (i64.const %u)", 1000 + k);
+        text_add(&text, "))");
+        struct lucet_dl_module *m = guest_module(text.s, &guest_default);
+        const struct lucet_func f = guest_func(m, "f", NULL);
+        struct lucet_instance *i = guest_instance(region, m, linker, NULL);
+        assert_true((f.quick_id != 0) == (n <= LUCET__FEW));
+        for (int round = 0; round < 2; round++) {
+            union lucet_raw raw[LUCET__FEW + 2];
+            struct lucet_val results[LUCET__FEW + 2];
+            struct lucet_result r;
+            assert_int_equal(lucet_func_call(&f, i, raw, &r), lucet_error_ok);
+            assert_int_equal(r.tag, lucet_result_tag_yielded);
+            memset(raw, 0, sizeof(raw));
+            assert_int_equal(lucet_instance_resume_call(i, NULL, n, results, &r), lucet_error_ok);
+            assert_true(guest_all_zero((const uint8_t *)raw, sizeof(raw)));
+            for (uint32_t k = 0; k < n; k++)
+                assert_int_equal(results[k].inner_val.as_u64, 1000 + k);
+        }
+        lucet_instance_release(i);
+        lucet_dl_module_release(m);
+        text_free(&text);
+    }
+    end();
+}
+
 static void handles_are_of_exported_functions(void **state)
 {
     struct lucet_func f;
@@ -180,7 +235,8 @@ static void handles_are_of_exported_functions(void **state)
     assert_int_equal(lucet_dl_module_func(module, "two", NULL, &f), lucet_error_ok);
     assert_string_equal(lucet_error_detail(), "");
     /* Values are needed for results alone, too. */
-    const struct lucet_func get = handle("get", ":r"), two = handle("two", "I:II");
+    const struct lucet_func get = guest_func(module, "get", ":r"),
+                            two = guest_func(module, "two", "I:II");
     lucet_instance_set_timeout(i, 100000); /* the general way */
     assert_int_equal(lucet_func_call(&get, i, NULL, NULL), lucet_error_invalid_argument);
     assert_int_equal(lucet_func_call(&two, i, NULL, NULL), lucet_error_invalid_argument);
@@ -195,8 +251,10 @@ static void the_general_way_has_the_same_values(void **state)
 {
     (void)state;
     begin();
-    const struct lucet_func many = handle("last of 80", NULL), two = handle("two", NULL),
-                            trap = handle("trap", NULL), yield = handle("yield", NULL);
+    const struct lucet_func many = guest_func(module, "last of 80", NULL),
+                            two = guest_func(module, "two", NULL),
+                            trap = guest_func(module, "trap", NULL),
+                            yield = guest_func(module, "yield", NULL);
     struct lucet_instance *i = guest_instance(region, module, linker, NULL);
     lucet_instance_set_timeout(i, 100000);
     lucet_instance_set_continue_after_fault(i, true);
@@ -217,14 +275,16 @@ static void the_general_way_has_the_same_values(void **state)
         assert_int_equal(counting_counts.blocks, blocks);
         raw[0].i64 = 5;
         assert_int_equal(lucet_func_call(&two, i, raw, &r), lucet_error_ok);
+        assert_string_equal(lucet_error_detail(), "");
         assert_int_equal(raw[0].i64, 6);
         assert_int_equal(raw[1].i64, 7);
         assert_int_equal(lucet_func_call(&trap, i, raw, &r), lucet_error_runtime_fault);
         assert_int_equal(raw[0].i64, 6);
         /* One that yields has not returned; without a result to tell it, it is an error. */
+        raw[0].i64 = -k;
         assert_int_equal(lucet_func_call(&yield, i, raw, &r), lucet_error_ok);
         assert_int_equal(r.tag, lucet_result_tag_yielded);
-        assert_int_equal(raw[0].i64, 6);
+        assert_int_equal(raw[0].i64, -k);
         assert_int_equal(lucet_instance_reset(i), lucet_error_ok);
         assert_int_equal(lucet_func_call(&yield, i, raw, NULL), lucet_error_instance_not_returned);
         assert_string_not_equal(lucet_error_detail(), "");
@@ -276,6 +336,8 @@ int main(void)
         cmocka_unit_test(who_goes_the_quick_way),
         cmocka_unit_test(functions_given_by_handle_are_held),
         cmocka_unit_test(signatures_are_compared_to_their_end),
+        cmocka_unit_test(signatures_of_all_lengths_are_compared),
+        cmocka_unit_test(results_of_calls_that_yield_have_room),
         cmocka_unit_test(handles_are_of_exported_functions),
         cmocka_unit_test(functions_without_an_entry_have_no_handles),
         cmocka_unit_test(the_general_way_has_the_same_values),
