@@ -35,8 +35,7 @@ enum lucet_error lucet__func_call_unbound(const struct lucet_func *f, struct luc
                                           union lucet_raw *raw, struct lucet_result *result);
 enum lucet_error lucet__func_call_stopped(const struct lucet_func *f, struct lucet_instance *i,
                                           union lucet_raw *raw, struct lucet_result *result);
-enum lucet_error lucet__func_call_ended(const struct lucet_func *f, struct lucet_instance *i,
-                                        struct lucet_result *result);
+enum lucet_error lucet__func_call_ended(struct lucet_instance *i);
 /* func.c: sets i->ready to the module's id, or to LUCET__NOT_READY when something speaks against a
  * plain run. That it is running is not among it. */
 void lucet__callable_update(struct lucet_instance *i);

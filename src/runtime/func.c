@@ -268,7 +268,6 @@ enum lucet_error lucet_func_call(const struct lucet_func *f, struct lucet_instan
 /* What stays the same from call to call on this thread. False: the host uses gs itself. */
 static bool bind(struct thread *t, struct lucet_instance *i)
 {
-    t->bound = LUCET__UNBOUND;
     if (!t->ready || t->current || !lucet__gs_take(t, i->act.gs))
         return false;
     lucet__gs_mark(i->act.gs);
@@ -304,31 +303,29 @@ enum lucet_error lucet__func_call_stopped(const struct lucet_func *f, struct luc
 
 /* It goes on in another activation, when the caller's values may be gone; and returns to that one's
  * end. */
-static void yielded(struct lucet_instance *i, uint32_t func)
+static void yielded(struct lucet_instance *i)
 {
     i->suspended.module = i->module;
-    i->suspended.func = func;
+    i->suspended.func = i->called->index;
     i->values = i->suspended.few;
     ((const void **)i->act.guest_sp)[-1] = (const void *)(uintptr_t)lucet__leave;
 }
 
 /* It did not simply return; or it did, but a killer was there, or something happened on the way. */
-enum lucet_error lucet__func_call_ended(const struct lucet_func *f, struct lucet_instance *i,
-                                        struct lucet_result *result)
+enum lucet_error lucet__func_call_ended(struct lucet_instance *i)
 {
-    struct lucet_result unwanted;
+    struct lucet_result unwanted, *result = i->result ? i->result : &unwanted;
     enum lucet_error e;
 
     i->stop->depth = 0;
     i->result = NULL;
     lucet__thread.bound = LUCET__UNBOUND;
-    result = result ? result : &unwanted;
     lucet__gs_leave(&lucet__thread, LUCET__GS_KEEP, i->act.outcome == OUTCOME_RETURNED);
     if (lucet__timer_is_set(&lucet__thread))
         lucet__timer_set(&lucet__thread);
     lucet__clear_error();
     if (i->act.outcome == OUTCOME_YIELDED)
-        yielded(i, f->index);
+        yielded(i);
     e = lucet__finish(i, &i->act, result);
     i->act.not_plain = 0;
     return yielded_unseen(e, result == &unwanted, result);

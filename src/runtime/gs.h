@@ -58,7 +58,7 @@ static inline bool lucet__gs_take(struct thread *t, uint64_t base)
 /* The thread runs no more guests; as it began, gs is 0. */
 static inline void lucet__gs_forget(struct thread *t)
 {
-    if (t->gs && machine_get_gs() == t->gs)
+    if (machine_get_gs() == t->gs)
         machine_set_gs(0);
     t->gs = 0;
 }

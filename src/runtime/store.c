@@ -108,7 +108,7 @@ static void free_link(struct link *l)
 {
     if (l->at)
         *l->at = l->next_caller;
-    if (l->at && l->next_caller)
+    if (l->next_caller)
         l->next_caller->at = l->at;
     lucet__free(l);
 }
@@ -146,7 +146,6 @@ static void collect(struct store *s, struct store **dead)
 {
     struct store *queue = s;
 
-    s->next_merged = NULL;
     while (queue) {
         s = queue;
         queue = s->next_merged;

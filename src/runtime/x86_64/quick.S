@@ -251,16 +251,14 @@ lucet__quick_came_back:
 .Lreturn_result:
         movq    RESULT(%rsi), %rcx
         movq    $0, RESULT(%rsi)
-        movl    $0, (%rcx)              /* lucet_result_tag_returned */
-        xorl    %eax, %eax
+        movl    $0, (%rcx)              /* lucet_result_tag_returned, as lucet_error_ok in eax */
         ret
 .Lmay_have_thrown:
         movq    EXCEPTION(%rsi), %rcx
         cmpq    $0, (%rcx)
         je      .Lnot_thrown
 .Lnot_plain:
-        movq    VALUES+8(%rsi), %rdi
-        movq    RESULT(%rsi), %rdx
+        movq    %rsi, %rdi
         jmp     lucet__func_call_ended
 
         /* lucet__leave comes here, with the host's stack as it was left. */

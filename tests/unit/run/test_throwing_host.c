@@ -23,6 +23,14 @@ static int64_t host_pass(struct lucet_vmctx *ctx, int64_t n)
     }
 }
 
+/* And runs "f" after it. */
+static int64_t host_throw_and_run(struct lucet_vmctx *ctx, int64_t n)
+{
+    linked_throw(ctx, n);
+    assert_int_equal(guest_call(inner, "f", ARGS(I64(500))), 500);
+    return -1;
+}
+
 static void host_functions_throw(void **state)
 {
     static const char uncaught[] =
@@ -94,6 +102,25 @@ static void a_trap_after_throwing_is_a_trap(void **state)
         assert_int_equal(guest_trap(c, "f", ARGS(I64(3))), lucet_trapcode_heap_misaligned);
         lucet_tag_release(linked_tag);
         lucet_instance_release(c);
+    }
+}
+
+static void a_run_after_throwing_takes_nothing_from_it(void **state)
+{
+    (void)state;
+    EACH_MODE(s)
+    {
+        linked_add_tag(&s);
+        linked_host(&s, "f", "I:I", host_throw_and_run);
+        struct lucet_instance *c = linked_add(&s, NULL, LINKED_CATCH_HOST);
+        inner = linked_add(&s, NULL,
+                           "(module (func (export \"f\") (param i64) (result i64)"
+                           "   (local.get 0)))");
+        for (int round = 0; round < 2; round++)
+            assert_int_equal(guest_call(c, "f", ARGS(I64(3))), 1008);
+        lucet_tag_release(linked_tag);
+        lucet_instance_release(c);
+        lucet_instance_release(inner);
     }
 }
 
@@ -272,6 +299,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(host_functions_throw),
         cmocka_unit_test(a_trap_after_throwing_is_a_trap),
+        cmocka_unit_test(a_run_after_throwing_takes_nothing_from_it),
         cmocka_unit_test(host_functions_pass_on_what_a_guest_threw),
         cmocka_unit_test(no_exception_passes_frames_of_the_host),
         cmocka_unit_test(host_functions_take_and_give_references),

@@ -116,7 +116,7 @@ static void an_inner_run_takes_nothing_from_the_outer_one(void **state)
 {
     bound_begin(state);
     struct lucet_region *tight = bound_region(16 << 10);
-    struct lucet_instance *outer = guest_instance(bound.region, bound.module, bound.linker, NULL);
+    struct lucet_instance *outer = bound.one;
     struct lucet_instance *inner = guest_instance(tight, bound.module, bound.linker, NULL);
     for (int round = 0; round < 3; round++) {
         bound_to(round == 1 ? outer : inner);
@@ -124,11 +124,13 @@ static void an_inner_run_takes_nothing_from_the_outer_one(void **state)
         assert_int_equal(bound_call(&bound.open, outer), 8);
         assert_ptr_equal(lucet__thread.bound, LUCET__UNBOUND);
         bound.within = NULL;
-        bound_is_at_home(outer);
-        bound_is_at_home(inner);
+        for (int k = 0; k < 3; k++) {
+            struct lucet_instance *const next[] = {bound.other, outer, inner};
+            bound_is_at_home(next[k]);
+            assert_ptr_equal(lucet__thread.bound, next[k]); /* what is in gs is a guest's */
+        }
     }
     lucet_instance_release(inner);
-    lucet_instance_release(outer);
     lucet_region_release(tight);
     bound_end();
 }
@@ -182,6 +184,7 @@ static void one_that_was_cancelled_without_memory(void **state)
     same_place_full = true;
     assert_int_equal(lucet_func_call(&many, i, values, NULL), lucet_error_no_memory);
     same_place_full = false;
+    assert_false(atomic_load(&i->stop->running));
     assert_ptr_equal(lucet__thread.bound, LUCET__UNBOUND);
     assert_int_equal(lucet_func_call(&many, i, values, NULL), lucet_error_runtime_terminated);
     lucet_instance_release(i);

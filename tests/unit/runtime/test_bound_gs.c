@@ -31,6 +31,13 @@ static void *finds_its_gs_again(void *p)
         bound_is_at_home(o->i);
         assert_true(machine_get_gs() == o->gs);
     }
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(lucet_thread_detach(), lucet_error_ok);
+        assert_true(machine_get_gs() == o->gs);
+        machine_set_gs(0);
+        bound_is_at_home(o->i); /* what it leaves there the host writes over */
+        machine_set_gs(o->gs);
+    }
     return NULL;
 }
 
@@ -125,6 +132,32 @@ static void one_finds_its_memory_whatever_gs_is(void **state)
     bound_end();
 }
 
+/* Nor is what one leaves there that ended in another's memory. */
+static void one_that_ended_in_anothers_memory(void **state)
+{
+    static const char wat[] = "(module (import \"b\" \"trap\" (func $trap (result i32))) (memory 1)"
+                              " (func (export \"f\") (result i32) (call $trap)))";
+    bound_begin(state);
+    assert_int_equal(lucet_linker_instance(bound.linker, "b", bound.other), lucet_error_ok);
+    struct lucet_dl_module *m = guest_module(wat, &guest_default);
+    const struct lucet_func f = guest_func(m, "f", ":i");
+    struct lucet_instance *i = guest_instance(bound.region, m, bound.linker, NULL);
+    for (int round = 0; round < 3; round++) {
+        union lucet_raw v;
+        assert_int_equal(lucet_func_call(&f, i, &v, NULL), lucet_error_runtime_fault);
+        assert_int_equal(lucet_instance_reset(i), lucet_error_ok);
+        if (round == 1) {
+            assert_int_equal(lucet_thread_detach(), lucet_error_ok);
+            assert_true(machine_get_gs() == 0);
+        }
+        bound_is_at_home(bound.one);
+        bound_to(bound.one);
+    }
+    lucet_instance_release(i);
+    lucet_dl_module_release(m);
+    bound_end();
+}
+
 /* A fault is in the memory of whose call it is, not of whose calls came before. */
 static void a_fault_is_in_ones_own_memory(void **state)
 {
@@ -149,6 +182,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_on_a_thread_made_by_one_that_ran_another),
         cmocka_unit_test(one_on_a_thread_made_by_one_that_ran_it),
+        cmocka_unit_test(one_that_ended_in_anothers_memory),
         cmocka_unit_test(one_finds_its_memory_whatever_gs_is),
         cmocka_unit_test(a_fault_is_in_ones_own_memory),
     };

@@ -147,6 +147,26 @@ static void stores_that_become_one_hold_what_both_did(void **state)
     }
 }
 
+/* Who is called twice knows its caller once, and not when that is gone. */
+static void stores_forget_callers_that_are_gone(void **state)
+{
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        const long before = counting_counts.blocks;
+        struct store *used = new_store(), *other = new_store();
+        for (int n = 0; n < 3; n++) {
+            struct store *user = new_store();
+            link_stores(user, used);
+            link_stores(user, used);
+            lucet__store_release(user);
+        }
+        lucet__store_link(k ? used : other, k ? other : used, STORE_MUTUAL);
+        lucet__store_release(used);
+        lucet__store_release(other);
+        assert_int_equal(counting_counts.blocks, before);
+    }
+}
+
 /* All between the two, and nothing else. */
 static void stores_on_the_way_become_one(void **state)
 {
@@ -154,14 +174,16 @@ static void stores_on_the_way_become_one(void **state)
 
     (void)state;
     for (int k = 0; k < 2 * (CHAIN + 1); k++) {
+        const int first = k / 2 % 2; /* of the two that s[1] uses, the one beside */
         const long before = counting_counts.blocks;
         struct store *s[CHAIN], *beside = new_store();
         for (int n = CHAIN - 1; n >= 0; n--) {
             s[n] = new_store();
-            if (n + 1 < CHAIN)
-                link_stores(s[n], s[n + 1]);
-            if (n == 1)
-                link_stores(s[n], beside);
+            for (int link = 0; link < 2; link++)
+                if (n == 1 && link == first)
+                    link_stores(s[n], beside);
+                else if (n + 1 < CHAIN)
+                    link_stores(s[n], s[n + 1]);
         }
         lucet__store_link(s[k % 2 ? 0 : CHAIN - 1], s[k % 2 ? CHAIN - 1 : 0], STORE_MUTUAL);
         /* Links between them are gone. */
@@ -214,6 +236,7 @@ int main(void)
         cmocka_unit_test(many_ways_are_not_gone_one_by_one),
         cmocka_unit_test(users_hold_what_they_use),
         cmocka_unit_test(stores_that_become_one_hold_what_both_did),
+        cmocka_unit_test(stores_forget_callers_that_are_gone),
         cmocka_unit_test(stores_on_the_way_become_one),
         cmocka_unit_test(without_memory_nothing_is_linked),
     };
