@@ -295,7 +295,6 @@ static void merge(struct store *into, struct store *s)
 {
     lucet__exceptions_unite(into->instances, s->instances);
     into->refs += s->refs;
-    s->refs = 0;
     APPEND(s->instances, store_next, into->instances);
     into->instances = s->instances;
     APPEND(s->objects, store_next, into->objects);
@@ -309,42 +308,26 @@ static void merge(struct store *into, struct store *s)
     }
     APPEND(s->merged, next_merged, into->merged);
     into->merged = s->merged;
-    s->instances = NULL, s->objects = NULL, s->links = NULL, s->merged = NULL;
     s->merged_into = into;
     s->next_merged = into->merged;
     into->merged = s;
     drop_links(into, into);
 }
 
-/* With the mutex held: merges into `target` every store on a path of links from `from` to it. */
-static void merge_paths(struct store *from, struct store *target)
+/* With the mutex held: all between the two become one with them. Those that use one of them and
+ * are used by the other are on a circle then. */
+static void unite(struct store *into, struct store *s)
 {
-    for (bool again = true; again;) {
-        again = false;
-        for (struct link *l = root(from)->links; l; l = l->next) {
-            struct store *to = root(l->to);
-            if (to != root(target) && reaches(to, root(target))) {
-                merge(root(target), to);
-                again = true;
-                break;
-            }
-        }
-        if (!again && root(from) != root(target)) {
-            merge(root(target), root(from));
-            again = true;
+    merge(into, s);
+    for (const struct link *l = into->links; l;) {
+        struct store *used = root(l->to);
+        if (reaches(used, into)) {
+            merge(into, used);
+            l = into->links;
+        } else {
+            l = l->next;
         }
     }
-}
-
-/* With the mutex held: all between the two become one with them, in either direction. */
-static void unite(struct store *a, struct store *b)
-{
-    if (reaches(a, b))
-        merge_paths(a, b);
-    else if (reaches(b, a))
-        merge_paths(b, a);
-    else
-        merge(a, b);
 }
 
 enum lucet_error lucet__store_link(struct store *user, struct store *used, enum store_link kind)

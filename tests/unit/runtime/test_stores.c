@@ -174,13 +174,13 @@ static void stores_on_the_way_become_one(void **state)
 
     (void)state;
     for (int k = 0; k < 2 * (CHAIN + 1); k++) {
-        const int first = k / 2 % 2; /* of the two that s[1] uses, the one beside */
+        const int first = k / 2 % 2; /* of the two that one of them uses */
         const long before = counting_counts.blocks;
         struct store *s[CHAIN], *beside = new_store();
         for (int n = CHAIN - 1; n >= 0; n--) {
             s[n] = new_store();
             for (int link = 0; link < 2; link++)
-                if (n == 1 && link == first)
+                if (n == CHAIN - 2 && link == first)
                     link_stores(s[n], beside);
                 else if (n + 1 < CHAIN)
                     link_stores(s[n], s[n + 1]);

@@ -100,11 +100,13 @@ static void a_kill_that_was_repeated_interrupts_nothing_afterwards(void **state)
     lucet_instance_set_timeout(s.a, 60000);
     assert_int_equal(guest_call(s.a, "short", 0, NULL), 9);
     lucet_instance_set_timeout(s.a, 0);
-    for (int n = 0; n < 3; n++) {
+    const struct lucet_func host = guest_func(s.module, "host", ":");
+    for (int n = 0; n < 4; n++) {
         atomic_store(&in_host, false);
         assert_int_equal(lucet_instance_kill_switch(s.a, &k), lucet_error_ok);
         assert_int_equal(pthread_create(&thread, NULL, kill_in_host, k), 0);
-        assert_int_equal(lucet_instance_run(s.a, "host", 0, NULL, &r),
+        assert_int_equal(n % 2 ? lucet_func_call(&host, s.a, NULL, &r)
+                               : lucet_instance_run(s.a, "host", 0, NULL, &r),
                          lucet_error_runtime_terminated);
         assert_int_equal(poll(NULL, 0, 60), 0);
         assert_int_equal(pthread_join(thread, NULL), 0);
