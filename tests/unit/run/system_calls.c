@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "guest.h"
+#include "patience.h"
 #include "runtime/dirty.h"
 #include "tools/common/file.h"
 
@@ -76,7 +77,7 @@ static _Noreturn void in_child(const struct situation *s, const struct allowed *
 {
     const struct sigaction sa = {.sa_sigaction = on_forbidden, .sa_flags = SA_SIGINFO | SA_ONSTACK};
 
-    alarm(60);
+    alarm(PATIENCE);
     /* Enough, so that malloc() asks the kernel for nothing more. */
     mallopt(M_ARENA_MAX, 1);
     mallopt(M_MMAP_THRESHOLD, 32 << 20);

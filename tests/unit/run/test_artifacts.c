@@ -1,5 +1,6 @@
 /* Hostile and damaged artifacts: refused, or at least nothing happens while they are loaded. */
 #include "guest.h"
+#include "patience.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -117,7 +118,7 @@ static void what_is_no_artifact_is_refused(void **state)
     assert_non_null(mkdtemp(fifo));
     rmdir(fifo);
     assert_int_equal(mkfifo(fifo, 0600), 0);
-    alarm(10); /* it must not wait for a writer */
+    alarm(PATIENCE); /* it must not wait for a writer */
     assert_int_not_equal(lucet_dl_module_load(fifo, &module), lucet_error_ok);
     alarm(0);
     unlink(fifo);

@@ -6,9 +6,12 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "lucet/exception.h"
 #include "run/guest.h"
+#include "run/patience.h"
 #include "run/process.h"
 #include "runtime/scanners.h"
 
@@ -222,18 +225,56 @@ static void one(unsigned i)
             lucet_region_new_instance(region, large_module, &inst) != lucet_error_limits_exceeded;
 }
 
-static void *many(void *count)
+static void many(unsigned count)
 {
-    for (unsigned i = 0; i < *(unsigned *)count; i++)
+    for (unsigned i = 0; i < count; i++)
         one(i);
+}
+
+struct beside {
+    pthread_t thread;
+    pid_t tid;
+    unsigned count;
+};
+
+static void *many_beside(void *arg)
+{
+    struct beside *b = arg;
+
+    b->tid = (pid_t)syscall(SYS_gettid);
+    many(b->count);
     return NULL;
+}
+
+static bool is_there(pid_t tid)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/self/task/%d", (int)tid);
+    return access(path, F_OK) == 0;
+}
+
+/* Four times as many, on as many threads. They are gone afterwards: a thread that has been joined
+ * may still be among those that the kernel counts. */
+static void many_on_four_threads(unsigned count)
+{
+    struct beside others[3];
+
+    for (int i = 0; i < 3; i++) {
+        others[i].count = count;
+        assert_int_equal(pthread_create(&others[i].thread, NULL, many_beside, &others[i]), 0);
+    }
+    many(count);
+    for (int i = 0; i < 3; i++) {
+        pthread_join(others[i].thread, NULL);
+        AWAIT(!is_there(others[i].tid));
+    }
 }
 
 static void nothing_accumulates(void **state)
 {
     const char *wanted = getenv("LUCET_SOAK");
-    unsigned n = wanted ? (unsigned)strtoul(wanted, NULL, 10) : 6000, each = n / 4;
-    pthread_t threads[3];
+    unsigned n = wanted ? (unsigned)strtoul(wanted, NULL, 10) : 6000;
 
     (void)state;
     guest_begin();
@@ -249,19 +290,10 @@ static void nothing_accumulates(void **state)
     lucet_linker_func(linker, "h", "yield", ":", (void (*)(void))yield);
     lucet_linker_func(linker, "h", "end", ":", (void (*)(void))end);
     lucet_linker_func(linker, "h", "throw", ":", (void (*)(void))throw);
-    unsigned warm = 500;
-    for (int i = 0; i < 3; i++) /* so that every thread's arena exists before */
-        pthread_create(&threads[i], NULL, many, &warm);
-    many(&warm);
-    for (int i = 0; i < 3; i++)
-        pthread_join(threads[i], NULL);
+    many_on_four_threads(500); /* so that every thread's arena exists before */
     scanners_open();
     struct usage before = measure();
-    for (int i = 0; i < 3; i++)
-        pthread_create(&threads[i], NULL, many, &each);
-    many(&each);
-    for (int i = 0; i < 3; i++)
-        pthread_join(threads[i], NULL);
+    many_on_four_threads(n / 4);
     struct usage after = measure();
     printf("before and after: %ld and %ld pages, %ld and %ld mappings, %ld and %ld descriptors, "
            "%ld and %ld threads\n",
