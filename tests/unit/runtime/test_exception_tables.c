@@ -393,15 +393,13 @@ static void end_deep(void)
 /* What it takes here to read so many words and compute a little with each. */
 static uint64_t time_of_words(uint64_t words)
 {
-    static uint64_t text[1 << 12];
-    volatile uint64_t result;
+    static volatile uint64_t text[1 << 12];
     uint64_t x = 1;
 
     const uint64_t began = now();
     for (uint64_t k = 0; k < words; k++)
         x = (x ^ text[(k + x % 2) % (1 << 12)]) * UINT64_C(0x5851f42d4c957f2d);
-    result = x;
-    (void)result;
+    text[0] = x;
     return now() - began;
 }
 
@@ -437,7 +435,7 @@ static void a_slice_waits_for_a_stack_only(void **state)
         (unsigned long long)words, (double)least / 1e6, (double)longest / 1e6,
         (double)reading / 1e6);
     assert_in_range(words, 800000, STACK / 8);
-    assert_true(least < 2 * SHORT + 20 * reading);
+    assert_true(least < 2 * SHORT + 10 * reading);
     end_deep();
 }
 
