@@ -12,12 +12,18 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "runtime/instance.h"
+#include "runtime/module.h"
+#include "runtime/sizes.h"
+#include "runtime/slot.h"
+
 static const char wat[] =
     "(module (import \"h\" \"f\" (func $f (param i32) (result i32))) (memory 2)"
     " (table (export \"t\") 3 funcref) (elem (i32.const 1) $five) (global i32 (i32.const 77))"
     " (global $g (mut i64) (i64.const 0x123456789abcdef0))"
     " (func $five (export \"five\") (result i32) (i32.const 5))"
     " (func (export \"load\") (param i32) (result i32) (i32.load (local.get 0)))"
+    " (func (export \"global\") (result i64) (global.get $g))"
     " (func (export \"unreachable\") unreachable)"
     " (func (export \"div\") (param i32) (result i32) (i32.div_u (i32.const 1) (local.get 0)))"
     " (func $deep (export \"deep\") (result i32) (i32.add (call $deep) (i32.const 1)))"
@@ -336,15 +342,21 @@ static void count_signals(int sig)
 
 struct sender {
     pthread_t to;
+    const volatile uint8_t *runs; /* the guest says so */
     struct lucet_kill_switch *k;
 };
 
 static void *send_and_kill(void *arg)
 {
     const struct sender *s = arg;
+    sigset_t fpe;
 
-    usleep(2000);
-    pthread_kill(s->to, SIGFPE);
+    sigemptyset(&fpe);
+    sigaddset(&fpe, SIGFPE);
+    pthread_sigmask(SIG_BLOCK, &fpe, NULL);
+    while (!*s->runs)
+        usleep(1000);
+    kill(getpid(), SIGFPE); /* to the other thread, as another process would */
     pthread_kill(s->to, SIGILL);
     for (double until = patience_now() + PATIENCE;
          !(seen_fpe && seen_ill) && patience_now() < until;)
@@ -368,9 +380,11 @@ static void signals_that_are_sent_are_no_faults(void **state)
     assert_int_equal(lucet_install_signal_handlers(), lucet_error_ok);
     struct lucet_region *own = guest_region(1);
     struct lucet_dl_module *m =
-        guest_module("(module (func (export \"loop\") (loop (br 0))))", &guest_default);
+        guest_module("(module (memory 1) (func (export \"loop\")"
+                     " (i32.store (i32.const 0) (i32.const 1)) (loop (br 0))))",
+                     &guest_default);
     struct lucet_instance *looping = guest_instance(own, m, NULL, NULL);
-    struct sender s = {.to = pthread_self()};
+    struct sender s = {.to = pthread_self(), .runs = lucet_instance_heap(looping)};
     assert_int_equal(lucet_instance_kill_switch(looping, &s.k), lucet_error_ok);
     assert_int_equal(pthread_create(&thread, NULL, send_and_kill, &s), 0);
     assert_int_equal(lucet_instance_run(looping, "loop", 0, NULL, &r),
@@ -388,6 +402,79 @@ static void signals_that_are_sent_are_no_faults(void **state)
     lucet_install_signal_handlers();
 }
 
+static uint8_t *closed_page;
+static unsigned opened;
+static void open_page(int sig, siginfo_t *info, void *context)
+{
+    (void)sig, (void)context;
+    opened += (uint8_t *)info->si_addr - closed_page < (ptrdiff_t)LUCET__PAGE;
+    mprotect(closed_page, LUCET__PAGE, PROT_READ | PROT_WRITE);
+}
+
+/* Though at an instruction of the guest: it is not where a guest may fault. */
+static void faults_elsewhere_are_the_hosts(void **state)
+{
+    const struct sigaction theirs = {.sa_sigaction = open_page,
+                                     .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    struct sigaction before;
+
+    guest_begin();
+    assert_int_equal(lucet_remove_signal_handlers(), lucet_error_ok);
+    sigaction(SIGSEGV, &theirs, &before);
+    assert_int_equal(lucet_install_signal_handlers(), lucet_error_ok);
+    set_up(state);
+    closed_page = (uint8_t *)inst->ctx + inst->module->artifact.header->layout.guest_part;
+    for (unsigned k = 1; k < 3; k++) {
+        assert_int_equal(mprotect(closed_page, LUCET__PAGE, PROT_NONE), 0);
+        assert_int_equal(run("global", 0, 0), lucet_error_ok);
+        assert_true(lucet_retval_gp(&r.val.returned) == UINT64_C(0x123456789abcdef0));
+        assert_int_equal(opened, k);
+    }
+    tear_down(state);
+    assert_int_equal(lucet_remove_signal_handlers(), lucet_error_ok);
+    sigaction(SIGSEGV, &before, NULL);
+    assert_int_equal(lucet_install_signal_handlers(), lucet_error_ok);
+}
+
+static void an_overflow_is_where_the_stack_ends(void **state)
+{
+    (void)state;
+    guest_begin();
+    assert_int_equal(run("deep", 0, 0), lucet_error_runtime_fault);
+    assert_in_range(r.val.faulted.fault_addr, (uintptr_t)inst->slot->stack - LUCET__GUARD,
+                    (uintptr_t)inst->slot->stack - 1);
+}
+
+static int32_t body_terminate(struct lucet_vmctx *ctx, int32_t n)
+{
+    (void)n;
+    lucet_vmctx_terminate(ctx, &region);
+}
+
+/* Not of the one before, whose pointer the embedder may have freed. */
+static void an_end_by_a_handler_has_its_own_reason(void **state)
+{
+    (void)state;
+    guest_begin();
+    const struct lucet_func ends = guest_func(module, "host", "i:i");
+    const struct lucet_func load = guest_func(module, "load", "i:i");
+    assert_int_equal(lucet_instance_set_signal_handler(inst, handler), lucet_error_ok);
+    host_body = body_terminate;
+    answer = lucet_signal_behavior_terminate;
+    for (int round = 0; round < 3; round++) {
+        union lucet_raw v = {.i32 = -8};
+        run("five", 0, 0); /* the thread is ready */
+        assert_int_equal(lucet_func_call(&ends, inst, &v, &r), lucet_error_runtime_terminated);
+        assert_int_equal(r.val.terminated.reason, lucet_terminated_reason_provided);
+        assert_ptr_equal(r.val.terminated.provided, &region);
+        assert_int_equal(lucet_instance_reset(inst), lucet_error_ok);
+        assert_int_equal(lucet_func_call(&load, inst, &v, &r), lucet_error_runtime_terminated);
+        assert_int_equal(r.val.terminated.reason, lucet_terminated_reason_signal);
+        assert_null(r.val.terminated.provided);
+        assert_int_equal(lucet_instance_reset(inst), lucet_error_ok);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -397,6 +484,9 @@ int main(void)
         TEST(host_functions_see_tables_and_globals),
         TEST(functions_of_private_modules_stay_there),
         TEST(threads_attach_and_detach),
+        cmocka_unit_test(faults_elsewhere_are_the_hosts),
+        TEST(an_overflow_is_where_the_stack_ends),
+        TEST(an_end_by_a_handler_has_its_own_reason),
         cmocka_unit_test(signals_that_are_sent_are_no_faults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
