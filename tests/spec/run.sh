@@ -42,7 +42,7 @@ total=(0 0 0)
 table=()
 status=0
 for mode in "${modes[@]}"; do
-    options=(--opt-level "${mode%p}" -j "$jobs" --json "$build/spec-$mode.json" "${more[@]}")
+    options=(--opt-level "${mode%p}" -j "$jobs" --timeout 3600 --json "$build/spec-$mode.json" "${more[@]}")
     [ "$mode" = "${mode%p}" ] || options+=(--precise-traps)
     [ -z "${LUCET_SPEC_FILTER:-}" ] || options+=(--filter "$LUCET_SPEC_FILTER")
     echo "== mode $mode =="
