@@ -83,12 +83,41 @@ static uint64_t time_of_collection(struct lucet_instance *i)
     return least;
 }
 
-static void a_slice_does_not_wait_for_a_collection(void **state)
+enum { SLICE = 1000000 };
+
+/* How long the longest slice of a run with at least three collections was, in nanoseconds. As many
+ * end within a collection as if each took ten times as long as it is to. */
+static uint64_t longest_slice(struct lucet_instance *inst, uint64_t whole)
 {
-    enum { MANY = 4 * LIVE, SLICE = 1000000, MOST = 7 };
+    const uint64_t parts = 1 + whole / (10 * SLICE), enough = parts < 7 ? parts : 7;
+    const uint32_t before = inst->exceptions->collections;
     struct lucet_result r;
     uint64_t longest = 0;
     unsigned within = 0, slices = 0;
+
+    enum lucet_error e = lucet_instance_run(inst, "waste", ARGS(I32(LIVE)), &r);
+    for (; e == lucet_error_ok && r.tag == lucet_result_tag_yielded; slices++) {
+        const uint64_t began = now();
+        within += is_collecting(inst);
+        e = lucet_instance_resume(inst, NULL, &r);
+        const uint64_t took = now() - began;
+        longest = took > longest ? took : longest;
+    }
+    assert_int_equal(e, lucet_error_ok);
+    const uint32_t collections = inst->exceptions->collections - before;
+    printf("%u slices of 1 ms, %u ended within one of %u collections, which take %.2f ms; the "
+           "longest took %.2f ms\n",
+           slices, within, collections, (double)whole / 1e6, (double)longest / 1e6);
+    assert_true(collections >= 2 && within >= 2 * enough);
+    return longest;
+}
+
+/* One that takes as long as a large part of a collection may be the machine's affair, which stood
+ * still; but not again and again. */
+static void a_slice_does_not_wait_for_a_collection(void **state)
+{
+    enum { MANY = 4 * LIVE, ROUNDS = 10 };
+    uint64_t longest = UINT64_MAX;
 
     (void)state;
     guest_begin();
@@ -96,25 +125,11 @@ static void a_slice_does_not_wait_for_a_collection(void **state)
     struct lucet_dl_module *m = guest_module(chain_wat, &guest_default);
     struct lucet_instance *inst = guest_instance(region, m, NULL, NULL);
     guest_call(inst, "fill", ARGS(I32(MANY)));
-    const uint64_t whole = time_of_collection(inst), parts = 1 + whole / (10 * SLICE);
-    const uint32_t before = inst->exceptions->collections;
+    const uint64_t whole = time_of_collection(inst), enough = 10 * SLICE + whole / 8;
     assert_int_equal(lucet_instance_set_slice(inst, SLICE), lucet_error_ok);
-    enum lucet_error e = lucet_instance_run(inst, "waste", ARGS(I32(LIVE)), &r);
-    for (; e == lucet_error_ok && r.tag == lucet_result_tag_yielded; slices++) {
-        const uint64_t began = now();
-        within += is_collecting(inst);
-        e = lucet_instance_resume(inst, NULL, &r);
-        longest = now() - began > longest ? now() - began : longest;
-    }
-    assert_int_equal(e, lucet_error_ok);
-    const uint32_t searches = inst->exceptions->collections - before;
-    printf(
-        "%u slices of 1 ms, %u ended within %u collections of %.2f ms; the longest took %.2f ms\n",
-        slices, within, searches, (double)whole / 1e6, (double)longest / 1e6);
-    assert_true(searches >= 3);
-    /* As many as if each had taken ten times as long. That one takes longer is the machine's
-     * affair, which may stand still. */
-    assert_true(within >= searches * (parts < MOST ? parts : MOST));
+    for (int k = 0; k < ROUNDS && longest >= enough; k++)
+        longest = longest_slice(inst, whole);
+    assert_true(longest < enough);
     assert_int_equal(lucet_instance_set_slice(inst, 0), lucet_error_ok);
     assert_int_equal(guest_call(inst, "length", ARGS(I32(0))), MANY);
     lucet_instance_release(inst);
@@ -365,7 +380,7 @@ static void the_host_hands_over_meanwhile(void **state)
 
 /* While the stores' mutex is held, and no matter how many there are, or that one of them is just
  * searched; and nothing is lost. */
-static void large_sets_become_one_at_once(void **state)
+static bool unite_large_sets(void)
 {
     enum { SETS = 4 };
     static const int pairs[][2] = {{1, 0}, {3, 2}, {2, 1}};
@@ -374,7 +389,6 @@ static void large_sets_become_one_at_once(void **state)
     uint64_t longest = 0;
     unsigned slow = 0;
 
-    (void)state;
     guest_begin();
     struct lucet_region *region = region_for(SETS, LIVE * 80);
     struct lucet_dl_module *m = guest_module(chain_wat, &guest_default);
@@ -391,7 +405,7 @@ static void large_sets_become_one_at_once(void **state)
         assert_int_equal(lucet_instance_run(to, "take", 1, &head, &r), lucet_error_ok);
         const uint64_t took = now() - began;
         longest = took > longest ? took : longest;
-        slow += took > 2000000 + whole / 4;
+        slow += took > 2000000 + whole / 8;
         assert_ptr_equal(from->exceptions, to->exceptions);
         /* Exceptions of either stay what they are. */
         const struct lucet_val *const both[] = {&own, &head};
@@ -405,7 +419,6 @@ static void large_sets_become_one_at_once(void **state)
     }
     printf("at most %.3f ms; a collection takes %.2f ms\n", (double)longest / 1e6,
            (double)whole / 1e6);
-    assert_true(slow <= 1); /* the machine may have stood still */
     static const int back[] = {1, 2, 0};
     for (int n = 0; n < 3; n++) {
         const int k = back[n];
@@ -423,6 +436,18 @@ static void large_sets_become_one_at_once(void **state)
     lucet_dl_module_release(m);
     assert_int_equal(lucet_region_used_slots(region), 0);
     lucet_region_release(region);
+    return slow == 0;
+}
+
+/* Unless the machine stands still, which it does not again and again. */
+static void large_sets_become_one_at_once(void **state)
+{
+    bool at_once = false;
+
+    (void)state;
+    for (int k = 0; k < 6 && !at_once; k++)
+        at_once = unite_large_sets();
+    assert_true(at_once);
 }
 
 int main(void)
