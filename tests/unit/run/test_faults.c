@@ -346,6 +346,12 @@ struct sender {
     struct lucet_kill_switch *k;
 };
 
+static void wait_for(const atomic_int *seen)
+{
+    for (double until = patience_now() + PATIENCE; !*seen && patience_now() < until;)
+        usleep(1000);
+}
+
 static void *send_and_kill(void *arg)
 {
     const struct sender *s = arg;
@@ -357,10 +363,9 @@ static void *send_and_kill(void *arg)
     while (!*s->runs)
         usleep(1000);
     kill(getpid(), SIGFPE); /* to the other thread, as another process would */
+    wait_for(&seen_fpe);
     pthread_kill(s->to, SIGILL);
-    for (double until = patience_now() + PATIENCE;
-         !(seen_fpe && seen_ill) && patience_now() < until;)
-        usleep(1000);
+    wait_for(&seen_ill);
     lucet_kill_switch_terminate(s->k);
     return NULL;
 }
