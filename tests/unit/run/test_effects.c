@@ -267,6 +267,27 @@ static void by_memory(struct tenants *t, struct lucet_instance *i)
     memset(base + 60000, 99, 100);
 }
 
+/* Which has its memory, and leaves no sign in it. */
+static void by_another_guest(struct tenants *t, struct lucet_instance *i)
+{
+    struct lucet_dl_module *m =
+        guest_module("(module (import \"o\" \"m\" (memory 1))"
+                     " (func (export \"f\") (i64.store (i32.const 30000) (i64.const -1))))",
+                     &guest_default);
+    struct lucet_region *region = guest_region(1);
+    struct lucet_linker *linker;
+
+    assert_int_equal(lucet_linker_new(&linker), lucet_error_ok);
+    assert_int_equal(lucet_linker_instance(linker, "o", i), lucet_error_ok);
+    struct lucet_instance *other = guest_instance(region, m, linker, NULL);
+    guest_call(other, "f", 0, NULL);
+    lucet_instance_release(other);
+    lucet_linker_release(linker);
+    lucet_region_release(region);
+    lucet_dl_module_release(m);
+    by_quiet(t, i);
+}
+
 static void by_nothing(struct tenants *t, struct lucet_instance *i)
 {
     (void)t;
@@ -274,7 +295,8 @@ static void by_nothing(struct tenants *t, struct lucet_instance *i)
 }
 
 static void (*const tenants[])(struct tenants *, struct lucet_instance *) = {
-    by_quiet, by_nothing, by_closed, by_loud, by_name, by_fault, by_heap, by_range, by_memory,
+    by_quiet, by_nothing, by_closed, by_loud,   by_name,
+    by_fault, by_heap,    by_range,  by_memory, by_another_guest,
 };
 #define TENANTS (sizeof(tenants) / sizeof(*tenants))
 

@@ -1,6 +1,7 @@
 /* What instances of a module begin with is remembered once (pristine.c): only what is the same for
  * all of them, and all of that. */
 #include "run/guest.h"
+#include "runtime/counting.h"
 #include "runtime/instance.h"
 #include "runtime/module.h"
 
@@ -88,20 +89,18 @@ static void imports_are_each_instances_own(void **state)
 
 enum { SEGMENTS = 40 };
 
-/* As many passive segments of either kind, of which the former tenant leaves none; active ones are
- * gone from the beginning. */
-static void segments_are_there_again(void **state)
+static void segments_with(const char *table)
 {
     struct text t = {0};
 
-    (void)state;
-    guest_begin();
-    text_add(&t, "(module (memory 1) (table 2 funcref) (func $f)"
-                 " (data $active (i32.const 0) \"x\") (elem $placed (i32.const 0) $f)"
-                 " (func (export \"active data\")"
-                 "   (memory.init $active (i32.const 9) (i32.const 0) (i32.const 1)))"
-                 " (func (export \"placed elements\")"
-                 "   (table.init $placed (i32.const 1) (i32.const 0) (i32.const 1)))");
+    text_add(&t,
+             "(module (memory 1) %s (func $f)"
+             " (data $active (i32.const 0) \"x\") (elem $placed (i32.const 0) $f)"
+             " (func (export \"active data\")"
+             "   (memory.init $active (i32.const 9) (i32.const 0) (i32.const 1)))"
+             " (func (export \"placed elements\")"
+             "   (table.init $placed (i32.const 1) (i32.const 0) (i32.const 1)))",
+             table);
     for (int k = 0; k < SEGMENTS; k++)
         text_add(&t, " (data $d%d \"%c\") (elem $e%d func $f)", k, 'A' + k % 26, k);
     text_add(&t, " (func (export \"init\")");
@@ -114,6 +113,7 @@ static void segments_are_there_again(void **state)
     for (int k = 0; k < SEGMENTS; k++)
         text_add(&t, " (data.drop $d%d) (elem.drop $e%d)", k, k);
     text_add(&t, "))");
+    const long blocks = counting_counts.blocks;
     struct lucet_dl_module *m = guest_module(t.s, &guest_default);
     struct lucet_region *region = guest_region(1);
     for (int round = 0; round < 6; round++) {
@@ -133,7 +133,20 @@ static void segments_are_there_again(void **state)
     }
     lucet_region_release(region);
     lucet_dl_module_release(m);
+    assert_int_equal(counting_counts.blocks, blocks);
     text_free(&t);
+}
+
+/* As many passive segments of either kind, of which the former tenant leaves none; active ones are
+ * gone from the beginning. With an exported table what is remembered is each instance's own. */
+static void segments_are_there_again(void **state)
+{
+    static const char *const tables[] = {"(table 2 funcref)", "(table (export \"t\") 2 funcref)"};
+
+    (void)state;
+    guest_begin();
+    for (size_t table = 0; table < 2; table++)
+        segments_with(tables[table]);
 }
 
 /* Tables too large to be remembered, and those that fit, begin alike. */
@@ -179,5 +192,7 @@ int main(void)
         cmocka_unit_test(tables_of_any_size_begin_alike),
     };
 
+    if (lucet_set_allocator(&counting_allocator) != lucet_error_ok)
+        return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
