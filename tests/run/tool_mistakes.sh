@@ -153,8 +153,10 @@ import glob, os, signal, subprocess, sys, time
 number = getattr(signal, "SIG" + sys.argv[1])
 def now():
     return glob.glob("out/*") + glob.glob("tmp/*") + glob.glob("cache/.tmp*") + glob.glob("tmp/*/*")
-child = subprocess.Popen(sys.argv[2:], stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
-                         preexec_fn=lambda: signal.signal(signal.SIGPIPE, signal.SIG_DFL))
+def nothing_ignored():  # as Python does with SIGPIPE, and shells with SIGINT where they put a job into the background
+    for s in signal.SIGPIPE, number:
+        signal.signal(s, signal.SIG_DFL)
+child = subprocess.Popen(sys.argv[2:], stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, preexec_fn=nothing_ignored)
 while child.poll() is None and not now():
     time.sleep(0.005)
 time.sleep(0.02)
