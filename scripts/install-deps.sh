@@ -35,6 +35,8 @@ test    fish|fish                completion of commands
 test    g++|g++                  public headers in C++
 test    ca-certificates          fetches test tools
 test    cargo|cargo              fetches the official test suite
+test    sqlite3|sqlite3          runs the extension of examples/sqlite
+test    libsqlite3-dev           builds it
 test    libpcre2-dev             builds the module of examples/nginx
 test    libssl-dev               the same
 test    zlib1g-dev               the same
