@@ -52,7 +52,8 @@ static enum lucet_error check_signature(const struct lucet_dl_module *m,
         return lucet__no_memory();
     lucet_artifact_signature(&m->artifact, t, whole, n + 1);
     if (strcmp(whole, signature) != 0)
-        e = lucet__fail(lucet_error_type_mismatch, "the function is of type \"%.200s\"", whole);
+        e = lucet__fail(lucet_error_type_mismatch,
+                        "the function is of type \"%.200s\", not \"%.200s\"", whole, signature);
     if (whole != real)
         lucet__free(whole);
     return e;

@@ -130,7 +130,7 @@ refused() { # NAME WORDS
         passed=$((passed + 1))
     fi
 }
-refused liar "is of type"
+refused liar 'is of type "I:I", not "F:I"'
 refused importer "import"
 refused large "limit"
 
