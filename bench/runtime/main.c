@@ -197,26 +197,59 @@ static double throughput(work *f, long nthreads)
     return (double)atomic_load(&c.done) / (double)time * 1e9;
 }
 
+/* Processes of one thread each, which share nothing. */
+static double throughput_of_processes(work *f, long n)
+{
+    double all = 0, one;
+    int ends[2];
+
+    if (pipe(ends) != 0)
+        bench_die("no pipe");
+    for (long i = 0; i < n; i++)
+        if (fork() == 0) {
+            one = throughput(f, 1);
+            _exit(write(ends[1], &one, sizeof(one)) != sizeof(one));
+        }
+    close(ends[1]);
+    while (read(ends[0], &one, sizeof(one)) == sizeof(one))
+        all += one;
+    close(ends[0]);
+    while (wait(NULL) > 0)
+        ;
+    return all;
+}
+
 /* Throughput of all cores over that of one; the best of several: others on the machine only ever
  * make it less. */
-static void scaling(const struct row *row, struct sample out[ENGINES])
+static void scaling_of(int e, const struct row *row, double (*throughput_of_all)(work *, long),
+                       struct sample out[ENGINES])
 {
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    work *f = engines[e] ? (work *)(uintptr_t)work_of(engines[e], row) : NULL;
     const size_t turns = repetitions(20);
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    double one = 0, all = 0;
 
     cores = cores > 256 ? 256 : cores;
-    for (int e = 0; e < ENGINES; e++) {
-        work *f = engines[e] ? (work *)(uintptr_t)work_of(engines[e], row) : NULL;
-        double one = 0, all = 0;
-        for (size_t i = 0; f && i < turns; i++) {
-            double now = throughput(f, 1);
-            one = now > one ? now : one;
-            now = throughput(f, cores);
-            all = now > all ? now : all;
-        }
-        if (f)
-            out[e] = (struct sample){all / one, all, true};
+    for (size_t i = 0; f && i < turns; i++) {
+        double now = throughput(f, 1);
+        one = now > one ? now : one;
+        now = throughput_of_all(f, cores);
+        all = now > all ? now : all;
     }
+    if (f)
+        out[e] = (struct sample){all / one, all, true};
+}
+
+static void scaling(const struct row *row, struct sample out[ENGINES])
+{
+    for (int e = 0; e < ENGINES; e++)
+        scaling_of(e, row, throughput, out);
+}
+
+/* Engines of others may have threads, which a child of a fork has not. */
+static void scaling_of_processes(const struct row *row, struct sample out[ENGINES])
+{
+    scaling_of(LUCET, row, throughput_of_processes, out);
 }
 
 static void scaling_of_machine(const struct row *row, struct sample out[ENGINES])
@@ -361,6 +394,8 @@ static const struct row rows[] = {
      scaling,
      WORK(fresh_small),
      {MEDIAN_AT_LEAST, 1.8}},
+    {"scaling-processes", "(the same in a process for each core)", "x", 0, true,
+     scaling_of_processes, WORK(fresh_small), NONE},
     {"scaling-handler", "the same, of a function that stores and calls", "x", 0, true, scaling,
      WORK(fresh_handler), NONE},
     {"scaling-kernel", "(the same of one scan for dirty pages each)", "x", 0, true,
