@@ -34,9 +34,11 @@ typedef struct {
     struct lucet_instance *instance; /* owned; NULL as soon as the guest has ended */
     ngx_event_t turn;                /* posted while the guest waits for its next slice */
     ngx_str_t body;                  /* the request's */
-    ngx_chain_t *out, **last;        /* the answer's body so far */
-    off_t size;                      /* of it */
-    size_t spent;                    /* bytes of the answer, headers among them */
+    ngx_list_t headers;              /* the answer's, which nobody sees if the guest fails */
+    ngx_str_t content_type;
+    ngx_chain_t *out, **last; /* the answer's body so far */
+    off_t size;               /* of it */
+    size_t spent;             /* bytes of the answer, headers among them */
     ngx_uint_t status;
     ngx_uint_t lines; /* logged */
     unsigned begun : 1;

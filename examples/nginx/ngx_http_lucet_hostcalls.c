@@ -111,9 +111,10 @@ static bool ngx_http_lucet_is_value(const u_char *bytes, size_t size)
 static bool ngx_http_lucet_is_ours(const u_char *name, size_t size)
 {
     static const ngx_str_t ours[] = {
-        ngx_string("connection"),        ngx_string("content-length"), ngx_string("date"),
-        ngx_string("keep-alive"),        ngx_string("server"),         ngx_string("te"),
-        ngx_string("transfer-encoding"), ngx_string("trailer"),        ngx_string("upgrade"),
+        ngx_string("connection"), ngx_string("proxy-connection"),  ngx_string("content-length"),
+        ngx_string("date"),       ngx_string("keep-alive"),        ngx_string("server"),
+        ngx_string("te"),         ngx_string("transfer-encoding"), ngx_string("trailer"),
+        ngx_string("upgrade"),
     };
 
     for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
@@ -135,7 +136,7 @@ static ngx_str_t ngx_http_lucet_copy(struct lucet_vmctx *vmctx, const u_char *by
 static uint32_t http_response_header(struct lucet_vmctx *vmctx, uint32_t name, uint32_t name_size,
                                      uint32_t value, uint32_t value_size)
 {
-    ngx_http_request_t *r = ngx_http_lucet_ctx(vmctx)->request;
+    ngx_http_lucet_ctx_t *ctx = ngx_http_lucet_ctx(vmctx);
     const u_char *key = ngx_http_lucet_range(vmctx, name, name_size);
     const u_char *bytes = ngx_http_lucet_range(vmctx, value, value_size);
 
@@ -145,12 +146,11 @@ static uint32_t http_response_header(struct lucet_vmctx *vmctx, uint32_t name, u
     ngx_http_lucet_spend(vmctx, sizeof(ngx_table_elt_t) + name_size + 1 + value_size + 1);
     const ngx_str_t text = ngx_http_lucet_copy(vmctx, bytes, value_size);
     if (name_size == 12 && ngx_strncasecmp((u_char *)key, (u_char *)"content-type", 12) == 0) {
-        r->headers_out.content_type = text;
-        r->headers_out.content_type_len = text.len;
+        ctx->content_type = text;
         return 0;
     }
     const ngx_str_t copy = ngx_http_lucet_copy(vmctx, key, name_size);
-    ngx_table_elt_t *header = ngx_http_lucet_got(vmctx, ngx_list_push(&r->headers_out.headers));
+    ngx_table_elt_t *header = ngx_http_lucet_got(vmctx, ngx_list_push(&ctx->headers));
     *header = (ngx_table_elt_t){.hash = 1, .key = copy, .value = text};
     return 0;
 }
@@ -183,7 +183,7 @@ static void http_log(struct lucet_vmctx *vmctx, uint32_t at, uint32_t size)
     if (ctx->lines++ >= NGX_HTTP_LUCET_MAX_LINES)
         return;
     for (size_t i = 0; i < n; i++)
-        line[i] = bytes[i] < 0x20 || bytes[i] == 0x7f ? '.' : bytes[i];
+        line[i] = bytes[i] < 0x20 || bytes[i] >= 0x7f ? '.' : bytes[i];
     ngx_log_error(NGX_LOG_INFO, ctx->request->connection->log, 0, "guest: %*s", n, line);
 }
 

@@ -101,7 +101,7 @@ static void ngx_http_lucet_release(void *data)
 static char *ngx_http_lucet_refuse(ngx_conf_t *cf, const ngx_http_lucet_conf_t *conf,
                                    enum lucet_error error)
 {
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "lucet_handler \"%V\": %s: %s", &conf->artifact,
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "lucet_handler \"%V\": %s %s", &conf->artifact,
                        lucet_error_message(error), lucet_error_detail());
     return NGX_CONF_ERROR;
 }
@@ -122,9 +122,11 @@ static enum lucet_error ngx_http_lucet_try(const ngx_http_lucet_conf_t *conf)
     const enum lucet_error error =
         lucet_region_new_instance_with(conf->region, conf->module, &options, &instance);
 
-    if (error == lucet_error_ok)
-        lucet_instance_release(instance);
-    return error;
+    if (error != lucet_error_ok)
+        return error;
+    const bool starts = lucet_instance_status(instance) == lucet_instance_status_needs_start;
+    lucet_instance_release(instance);
+    return starts ? lucet_error_instance_needs_start : lucet_error_ok; /* it would have no limits */
 }
 
 static char *ngx_http_lucet_load(ngx_conf_t *cf, ngx_http_lucet_conf_t *conf)
@@ -146,14 +148,34 @@ static char *ngx_http_lucet_load(ngx_conf_t *cf, ngx_http_lucet_conf_t *conf)
     return NGX_CONF_OK;
 }
 
+/* What is in an "if" or a "limit_except" of a location is a location, too: the same guest's, with
+ * limits of its own but for those that belong to the region. The outer one releases all. */
+static void ngx_http_lucet_inherit(ngx_http_lucet_conf_t *conf, const ngx_http_lucet_conf_t *prev)
+{
+    conf->artifact = prev->artifact;
+    conf->module = prev->module;
+    conf->region = prev->region;
+    conf->linker = prev->linker;
+    conf->handle = prev->handle;
+    conf->instances = prev->instances;
+    conf->memory = prev->memory;
+}
+
 static char *ngx_http_lucet_merge_conf(ngx_conf_t *cf, void *parent, void *child)
 {
     const ngx_http_lucet_conf_t *prev = parent;
     ngx_http_lucet_conf_t *conf = child;
+    ngx_http_core_loc_conf_t *core = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
     ngx_conf_merge_msec_value(conf->timeout, prev->timeout, 1000);
     ngx_conf_merge_size_value(conf->memory, prev->memory, 16 << 20);
     ngx_conf_merge_size_value(conf->response_size, prev->response_size, 1 << 20);
     ngx_conf_merge_uint_value(conf->instances, prev->instances, 64);
+    if (core->noname && conf->artifact.len == 0 && prev->artifact.len > 0) {
+        ngx_http_lucet_inherit(conf, prev);
+        if (core->lmt_excpt && !core->handler)
+            core->handler = ngx_http_lucet_handler;
+        return NGX_CONF_OK;
+    }
     return conf->artifact.len > 0 ? ngx_http_lucet_load(cf, conf) : NGX_CONF_OK;
 }

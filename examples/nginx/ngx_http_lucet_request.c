@@ -1,5 +1,5 @@
-/* A request: its body is read, then its guest runs, a slice at a time; between two slices nginx does
- * whatever else there is to do. What the guest has written is sent when it has returned. The
+/* A request: its body is read, then its guest runs, a slice at a time; between two slices nginx
+ * does whatever else there is to do. What the guest has written is sent when it has returned. The
  * instance is gone before that, or when the client has gone away, in whatever state it is. */
 #include "ngx_http_lucet.h"
 
@@ -13,6 +13,8 @@ static void ngx_http_lucet_end(void *data)
     if (ctx->turn.posted) {
         ngx_delete_posted_event(&ctx->turn); /* a macro of several statements */
     }
+    if (ctx->turn.timer_set)
+        ngx_del_timer(&ctx->turn);
     lucet_instance_release(ctx->instance);
     ctx->instance = NULL;
 }
@@ -62,6 +64,30 @@ static ngx_int_t ngx_http_lucet_body(ngx_http_lucet_ctx_t *ctx)
 
 /* ---- How it ends ---------------------------------------------------------------------------- */
 
+static ngx_int_t ngx_http_lucet_headers(ngx_http_lucet_ctx_t *ctx)
+{
+    ngx_http_headers_out_t *out = &ctx->request->headers_out;
+
+    for (ngx_list_part_t *p = &ctx->headers.part; p; p = p->next)
+        for (ngx_uint_t i = 0; i < p->nelts; i++) {
+            const ngx_table_elt_t *from = (ngx_table_elt_t *)p->elts + i;
+            ngx_table_elt_t *to = ngx_list_push(&out->headers);
+            if (!to)
+                return NGX_ERROR;
+            *to = *from;
+            if (to->key.len == 16 &&
+                ngx_strncasecmp(to->key.data, (u_char *)"content-encoding", 16) == 0)
+                out->content_encoding = to; /* gzip leaves it alone then */
+        }
+    if (!ctx->content_type.data)
+        return ngx_http_set_content_type(ctx->request);
+    out->content_type = ctx->content_type;
+    out->content_type_lowcase = NULL;
+    const u_char *end = (u_char *)ngx_strchr(ctx->content_type.data, ';');
+    out->content_type_len = end ? (size_t)(end - ctx->content_type.data) : ctx->content_type.len;
+    return NGX_OK;
+}
+
 static ngx_int_t ngx_http_lucet_send(ngx_http_lucet_ctx_t *ctx)
 {
     ngx_http_request_t *r = ctx->request;
@@ -69,7 +95,7 @@ static ngx_int_t ngx_http_lucet_send(ngx_http_lucet_ctx_t *ctx)
 
     r->headers_out.status = ctx->status;
     r->headers_out.content_length_n = ctx->size;
-    if (!r->headers_out.content_type.data && ngx_http_set_content_type(r) != NGX_OK)
+    if (ngx_http_lucet_headers(ctx) != NGX_OK)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     if (!ctx->out)
         r->header_only = 1;
@@ -134,6 +160,8 @@ static ngx_int_t ngx_http_lucet_run(ngx_http_lucet_ctx_t *ctx)
     ctx->begun = 1;
     if (error == lucet_error_ok && result.tag == lucet_result_tag_yielded) {
         ngx_post_event(&ctx->turn, &ngx_posted_next_events);
+        if (!ctx->turn.timer_set)
+            ngx_add_timer(&ctx->turn, 60000); /* a worker that ends waits for timers only */
         return NGX_AGAIN;
     }
     const ngx_int_t rc =
@@ -157,7 +185,10 @@ static void ngx_http_lucet_turn(ngx_event_t *event)
     ngx_connection_t *c = ctx->request->connection;
 
     ngx_http_set_log_request(c->log, ctx->request);
-    ngx_http_lucet_go_on(ctx);
+    if (c->error) /* also: worker_shutdown_timeout is over */
+        ngx_http_finalize_request(ctx->request, NGX_HTTP_CLIENT_CLOSED_REQUEST);
+    else
+        ngx_http_lucet_go_on(ctx);
     ngx_http_run_posted_requests(c);
 }
 
@@ -187,7 +218,8 @@ static ngx_int_t ngx_http_lucet_begin(ngx_http_lucet_ctx_t *ctx)
 static void ngx_http_lucet_start(ngx_http_request_t *r)
 {
     ngx_http_lucet_ctx_t *ctx = ngx_http_get_module_ctx(r, ngx_http_lucet_module);
-    ngx_int_t rc = ngx_http_lucet_body(ctx);
+    /* Unbuffered, and another has had a part of it. */
+    ngx_int_t rc = r->reading_body ? NGX_HTTP_INTERNAL_SERVER_ERROR : ngx_http_lucet_body(ctx);
 
     if (rc == NGX_OK)
         rc = ngx_http_lucet_begin(ctx);
@@ -196,6 +228,10 @@ static void ngx_http_lucet_start(ngx_http_request_t *r)
         return;
     }
     r->read_event_handler = ngx_http_test_reading; /* a client that goes away ends its guest */
+    if (r == r->main &&
+        r->connection->read->ready) { /* it may have gone already: edges come once */
+        ngx_post_event(r->connection->read, &ngx_posted_events);
+    }
     ngx_http_lucet_go_on(ctx);
 }
 
@@ -204,7 +240,8 @@ ngx_int_t ngx_http_lucet_handler(ngx_http_request_t *r)
     ngx_http_cleanup_t *cleanup = ngx_http_cleanup_add(r, 0);
     ngx_http_lucet_ctx_t *ctx = ngx_pcalloc(r->pool, sizeof *ctx);
 
-    if (!cleanup || !ctx)
+    if (!cleanup || !ctx ||
+        ngx_list_init(&ctx->headers, r->pool, 8, sizeof(ngx_table_elt_t)) != NGX_OK)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     ctx->request = r;
     ctx->conf = ngx_http_get_module_loc_conf(r, ngx_http_lucet_module);

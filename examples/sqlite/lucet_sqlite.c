@@ -5,8 +5,8 @@
  *     SELECT lucet_load('text.so', 50, 1048576);      -- at most 50 ms a call, 1 MiB of memory
  *     SELECT reverse(name) FROM people;
  *
- * README.md has the commands, guests/sql.h what a guest looks like. Every call finds the instance as
- * it was when it was made: functions cannot keep what they saw in one row for another one, and are
+ * README.md has the commands, guests/sql.h what a guest looks like. Every call finds the instance
+ * as it was when it was made: functions cannot keep what they saw in one row for another one, and are
  * deterministic, because there is nothing else that their results could depend on; so indexes may
  * use them. An error of a guest is an error of the statement, nothing else.
  *

@@ -20,6 +20,23 @@ LOCATIONS = """
             lucet_timeout 100ms;
             lucet_memory 1m;
         }
+        location /one/ {
+            lucet_handler echo.so;
+            lucet_timeout 0;
+            lucet_memory 1m;
+            lucet_instances 1;
+        }
+        location /inner/ {
+            lucet_handler echo.so;
+            lucet_timeout 600s;
+            lucet_memory 1m;
+            if ($arg_a) {
+                set $b 1;
+            }
+            limit_except GET {
+                allow all;
+            }
+        }
         location /patient/ {
             lucet_handler echo.so;
             lucet_timeout 0;
@@ -95,6 +112,7 @@ def refusals(good):
         ("lucet_handler echo.so", "lucet_handler other.so", "handle"),
         ("lucet_memory 1m", "lucet_memory 64k", "the limit is 65536 bytes"),
         ("lucet_memory 1m", "lucet_memory 8000000g", "invalid value"),
+        ("lucet_handler echo.so", "lucet_handler start.so", "start function"),
         ("lucet_instances 16", "lucet_instances 0", "a region without slots"),
         ("lucet_handler echo.so", "lucet_handler echo.so; lucet_handler echo.so", "duplicate"),
     ]:
@@ -121,8 +139,9 @@ def answers():
 
 
 def faults():
-    status, _, _ = ask("/crash")
+    status, headers, _ = ask("/crash")
     check("a crash", status == 500, status)
+    check("nothing else from a guest that crashed", "Set-Cookie" not in headers, headers)
     check("its reason in the log", "out of bounds memory access in function" in log(), log())
     check("its backtrace in the log", re.search(r"#0 parse at \S*echo\.c:\d+", log()), log())
     check("its caller in the log", re.search(r"#1 handle at \S*echo\.c:\d+", log()), log())
@@ -131,7 +150,7 @@ def faults():
     check("one that loops", ask("/short/spin")[0] == 504)
     status, headers, body = ask("/misbehave")
     refused = "refused: Content-Length\nrefused: X-Split\nrefused: Bad Name\nit did not help\n"
-    check("headers that are none", status == 200 and body == refused and "Set-Cookie" not in headers, status, body)
+    check("headers that are none", status == 200 and body == refused and headers["Set-Cookie"] == "of=a-guest", status, body)
     check("a forged line of the log", "guest: nothing wrong.2026" in log() and "\n2026/01/01" not in log(), log())
     check("the next request", ask("/")[0] == 200)
 
@@ -144,6 +163,21 @@ def patience():
         check("a request beside one that loops", ask("/")[0] == 200)
     c.close()
     until("room when the client has gone away", lambda: ask("/patient/")[0] == 200)
+
+    # The end of the connection comes with the request.
+    s = socket.socket(socket.AF_UNIX)
+    s.connect("nginx.sock")
+    s.send(b"GET /one/spin HTTP/1.1\r\nHost: a\r\n\r\n")
+    s.close()
+    until("room when the client never waited", lambda: ask("/one/")[0] == 200)
+
+
+def inner():
+    """Conditions within a location have the location's guest."""
+    check("an if", ask("/inner/?a=1")[0] == 200)
+    check("beside the if", ask("/inner/")[0] == 200)
+    status, _, body = ask("/inner/", "POST", "abc")
+    check("a limit_except", status == 201 and "body abc\n" in body, status, body)
 
 
 def workers(master):
@@ -183,6 +217,8 @@ def many(master):
 
 def reload(master, good):
     old = workers(master)
+    running = begin("/patient/spin")
+    until("one that runs", lambda: ask("/patient/")[0] == 503)
     c = Connection()
     c.putrequest("POST", "/")
     c.putheader("Content-Length", "10")
@@ -199,6 +235,13 @@ def reload(master, good):
     check("a request that had begun", answer.status == 201 and answer.headers["X-Guest"] == "echo", answer.status)
     check("its body", "body 0123456789\n" in answer.read().decode())
     c.close()
+    time.sleep(0.5)  # in which a worker that does not wait for guests would have gone
+    running.sock.settimeout(0)
+    try:
+        check("a guest that runs still does", False, running.sock.recv(100))
+    except BlockingIOError:
+        check("a guest that runs still does", True)
+    running.close()
     until("the old workers are gone", lambda: not set(old) & set(workers(master)))
 
     configuration(good.replace("lucet_handler echo.so", "lucet_handler missing.so", 1))
@@ -234,6 +277,7 @@ def main():
         answers()
         faults()
         patience()
+        inner()
         many(nginx.pid)
         os.rename("logs/error.log", "logs/old.log")
         os.kill(nginx.pid, signal.SIGUSR1)

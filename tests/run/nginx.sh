@@ -9,7 +9,7 @@
 nginx=${LUCET_CORPORA:-$LUCET_BUILD/corpora}/nginx/usr
 [ -x "$nginx/sbin/nginx" ] || skip "there is no nginx; scripts/fetch-corpora.sh nginx"
 PATH=$nginx/sbin:$PATH
-requires python3 make "$WASM_CC"
+requires python3 make wasm-tools "$WASM_CC"
 example=$LUCET_SRC/examples/nginx
 
 export LUCET_CFLAGS="-I$LUCET_SRC/include"
@@ -36,6 +36,11 @@ guest next '-DGUEST="next"'
 "$WASM_CC" --target=wasm32 -O2 -nostdlib -Wl,--no-entry -o other.wasm \
     "$LUCET_SRC/examples/embed/guests/add.c"
 "$LUCET_BIN/lucetc" other.wasm -o other.so
+
+# shellcheck disable=SC2016 # names of WebAssembly text begin with dollars
+echo '(module (func (export "handle")) (func $start) (start $start))' >start.wat
+wasm-tools parse start.wat -o start.wasm
+"$LUCET_BIN/lucetc" start.wasm -o start.so
 
 mkdir modules logs
 chmod -R a+rwx . # workers of a master that is root's are not

@@ -103,6 +103,7 @@ EXPORT("handle") void handle(void)
     if (wanted("spin"))
         for (;;)
             __asm__ volatile("");
+    header("Set-Cookie", "of=a-guest");
     if (wanted("crash"))
         parse((const char *)0xfffffff0);
     if (wanted("lie"))

@@ -27,9 +27,9 @@ int http_request_header(const char *name, unsigned name_size, void *to, unsigned
  * numbers, which change nothing. */
 HTTP("status") int http_status(unsigned status);
 
-/* Adds a header. Returns 0, or -1: the name or the value is none in HTTP, or it is one of those that
- * are nginx's own (Connection, Content-Length, Date, Keep-Alive, Server, TE, Trailer,
- * Transfer-Encoding, Upgrade). */
+/* Adds a header. Returns 0, or -1: the name or the value is none in HTTP, or it is one of those
+ * that are nginx's own (Connection, Content-Length, Date, Keep-Alive, Proxy-Connection, Server, TE,
+ * Trailer, Transfer-Encoding, Upgrade). */
 HTTP("response_header")
 int http_response_header(const char *name, unsigned name_size, const char *value,
                          unsigned value_size);
@@ -37,7 +37,7 @@ int http_response_header(const char *name, unsigned name_size, const char *value
 /* Appends to the answer's body. It is sent when `handle` has returned. */
 HTTP("write") void http_write(const void *bytes, unsigned size);
 
-/* A line in nginx's error log, level "info"; control characters become dots. The first 512 bytes of
+/* A line in nginx's error log, level "info"; what is not printable ASCII becomes dots. The first 512 bytes of
  * the first 64 lines. */
 HTTP("log") void http_log(const char *text, unsigned size);
 

@@ -3,10 +3,11 @@
  *
  *     SQL("twice(integer): integer") long long twice(long long n) { return 2 * n; }
  *
- * An integer is a long long, a real a double; a text (UTF-8) or a blob is a pointer and an unsigned,
- * its size, and as a result what sql_bytes() makes of them. The host puts parameters to where
- * `allocate` says, which is exported if there are any. Functions are not called with NULL. Each call
- * finds the memory as it was in the beginning: nothing has to be freed, nothing can be kept. */
+ * An integer is a long long, a real a double; a text (UTF-8) or a blob is a pointer and an
+ * unsigned, its size, and as a result what sql_bytes() makes of them. The host puts parameters to
+ * where `allocate` says, which is exported if there are any. Functions are not called with NULL.
+ * Each call finds the memory as it was in the beginning: nothing has to be freed, nothing can be
+ * kept. */
 #ifndef SQL_H
 #define SQL_H
 

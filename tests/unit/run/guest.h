@@ -51,7 +51,8 @@ struct lucet_region *guest_region(size_t capacity);
 struct lucet_instance *guest_instance(struct lucet_region *region, struct lucet_dl_module *module,
                                       struct lucet_linker *linker, void *embed_ctx);
 
-/* Looks up, calls, and expects what the name says. Arguments and results are as many as the arrays have. */
+/* Looks up, calls, and expects what the name says. Arguments and results are as many as
+ * the arrays have. */
 struct lucet_func guest_func(const struct lucet_dl_module *module, const char *name,
                              const char *signature);
 uint64_t guest_call(struct lucet_instance *inst, const char *name, size_t argc,

@@ -1,4 +1,5 @@
-/* The memory that calls by handle find: their own, whatever is in gs and whoever made the thread. */
+/* The memory that calls by handle find: their own, whatever is in gs and whoever made the
+ * thread. */
 #include <pthread.h>
 
 #include "runtime/bound.h"

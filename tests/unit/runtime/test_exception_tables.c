@@ -265,8 +265,8 @@ enum { TENTHOUSANDS = 900 };
 #endif
 enum { SHORT = 1000000 }; /* nanoseconds */
 
-/* How long the longest slice of a few searches was, in nanoseconds; `within` counts those that ended
- * within a search. */
+/* How long the longest slice of a few searches was, in nanoseconds; `within` counts those that
+ * ended within a search. */
 static uint64_t longest_slice(unsigned *within, uint32_t searches)
 {
     const uint32_t before = inst->exceptions->collections;
