@@ -6,9 +6,9 @@
  *     SELECT reverse(name) FROM people;
  *
  * README.md has the commands, guests/sql.h what a guest looks like. Every call finds the instance
- * as it was when it was made: functions cannot keep what they saw in one row for another one, and are
- * deterministic, because there is nothing else that their results could depend on; so indexes may
- * use them. An error of a guest is an error of the statement, nothing else.
+ * as it was when it was made: functions cannot keep what they saw in one row for another one, and
+ * are deterministic, because there is nothing else that their results could depend on; so indexes
+ * may use them. An error of a guest is an error of the statement, nothing else.
  *
  * A connection has instances of its own. SQLite lets one thread at a time into a connection.
  */

@@ -37,8 +37,8 @@ int http_response_header(const char *name, unsigned name_size, const char *value
 /* Appends to the answer's body. It is sent when `handle` has returned. */
 HTTP("write") void http_write(const void *bytes, unsigned size);
 
-/* A line in nginx's error log, level "info"; what is not printable ASCII becomes dots. The first 512 bytes of
- * the first 64 lines. */
+/* A line in nginx's error log, level "info"; what is not printable ASCII becomes dots. The first
+ * 512 bytes of the first 64 lines. */
 HTTP("log") void http_log(const char *text, unsigned size);
 
 #endif
